@@ -1,0 +1,5 @@
+"""The one error that people are meant to read."""
+
+
+class InputError(ValueError):
+    """Input that cannot be used: the message names the cause and the remedy and is shown to the user as it is."""

@@ -1,0 +1,32 @@
+"""A folder of trained weights, looked at without loading it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+
+from safetensors import safe_open
+
+
+def weights_digest(folder: Path) -> str:
+    """sha256 over the names and contents of the files that decide what a model writes."""
+    digest = hashlib.sha256()
+    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*config.json"), *folder.glob("tokenizer.json")]):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def model_type(folder: Path) -> str | None:
+    """The architecture that a folder's config.json names."""
+    return json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+
+
+def count_parameters(folder: Path) -> int:
+    """Numbers stored in the weights' files, read from their headers."""
+    count = 0
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, framework="np") as file:
+            count += sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118
+    return count

@@ -1,0 +1,87 @@
+"""The word-level tokenizer of the R2Gen protocol."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from transformers import AutoTokenizer
+
+from rrg.data.tokenizer import ReportTokenizer
+from rrg.errors import InputError
+
+REPORTS = ["The heart is normal.", "The heart is large.", "The lungs are clear. The heart is normal."]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> ReportTokenizer:
+    return ReportTokenizer.build(REPORTS, threshold=2)
+
+
+def numbered_words(count: int) -> str:
+    return " ".join(f"word{i}" for i in range(count - 1)) + "."
+
+
+def test_words_are_sorted_and_id_0_is_begin_end_and_padding(tokenizer: ReportTokenizer) -> None:
+    assert tokenizer.convert_ids_to_tokens([1, 2, 3, 4, 5, 6]) == [".", "<unk>", "heart", "is", "normal", "the"]
+    assert len(tokenizer) == 7
+    assert tokenizer.bos_token_id == tokenizer.eos_token_id == tokenizer.pad_token_id == 0
+    assert tokenizer.unk_token_id == 2
+
+
+def test_encode_and_decode(tokenizer: ReportTokenizer) -> None:
+    ids = tokenizer.encode_report("The HEART is huge.", max_length=60)
+    assert ids == [0, 6, 3, 4, 2, 1, 0]
+    assert tokenizer.decode_words(ids) == ["the", "heart", "is", "<unk>", "."]
+    assert tokenizer.decode_words([6, 3, 0, 4]) == ["the", "heart"]
+    assert tokenizer.decode_words([0, 0, 6]) == tokenizer.decode_words([0]) == tokenizer.decode_words([]) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "length", "ended"), [(57, 59, True), (58, 60, True), (59, 60, False), (70, 60, False)]
+)
+def test_long_reports_lose_their_end(words: int, length: int, ended: bool) -> None:
+    report = numbered_words(words)
+    tokenizer = ReportTokenizer.build([report], threshold=1)
+    ids = tokenizer.encode_report(report, max_length=60)
+    assert len(ids) == length
+    assert ids[0] == 0
+    assert (ids[-1] == 0) == ended
+    assert len(tokenizer.decode_words(ids[1:])) == len(tokenizer.decode_words(ids)) == min(words, 59)
+
+
+@pytest.mark.parametrize("cleaner", ["iu_xray", "mimic_cxr", "strict"])
+def test_saving_and_loading_changes_nothing(tmp_path: Path, cleaner: str) -> None:
+    tokenizer = ReportTokenizer.build([*REPORTS, "A 2.5 cm nodule.\nNo change."], threshold=1, cleaner=cleaner)
+    tokenizer.save_pretrained(tmp_path)
+    loaded = ReportTokenizer.from_pretrained(tmp_path, local_files_only=True)
+    assert isinstance(loaded, ReportTokenizer)
+    assert loaded.cleaner == cleaner
+    assert loaded.get_vocab() == tokenizer.get_vocab()
+    report = "The heart has a 2.5 cm nodule.\nIt is new."
+    assert loaded.encode_report(report, 60) == tokenizer.encode_report(report, 60)
+    assert "nodule" in loaded.decode_words(loaded.encode_report(report, 60))
+
+
+def test_transformers_loads_the_same_words_without_this_package(tokenizer: ReportTokenizer, tmp_path: Path) -> None:
+    tokenizer.save_pretrained(tmp_path)
+    plain = AutoTokenizer.from_pretrained(tmp_path, local_files_only=True)
+    assert plain("the heart is huge .").input_ids == tokenizer.encode_report("The heart is huge.", max_length=60)
+    assert plain.pad_token_id == 0
+
+
+def test_only_a_known_cleaner_and_frequent_words_make_a_vocabulary() -> None:
+    with pytest.raises(InputError, match="iu_xray, mimic_cxr, strict"):
+        ReportTokenizer.build(REPORTS, threshold=1, cleaner="r2gen")
+    with pytest.raises(InputError, match="lower threshold"):
+        ReportTokenizer.build(REPORTS, threshold=100)
+
+
+def test_the_published_iu_xray_vocabulary(shared_data) -> None:
+    annotation = json.loads((shared_data / "iu_xray" / "annotation.json").read_text())
+    tokenizer = ReportTokenizer.build((record["report"] for record in annotation["train"]), threshold=3)
+    words = tokenizer.convert_ids_to_tokens(list(range(1, 761)))
+    assert len(tokenizer) == 761
+    assert words == sorted(words)
+    assert "<unk>" in words
