@@ -1,0 +1,134 @@
+"""Where a model looked: the finished report is read once more, so the search never has to carry maps along.
+
+Every map says its method, layer and reduction. Values are raw: what is drawn has to be scaled, and says so. Attention
+is what the decoder read while it wrote a word; it is no proof that the word follows from that place.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch import Tensor, nn
+
+from rrg.data.findings import FINDINGS
+from rrg.layers.image_encoder import ImageEncoder
+from rrg.models.base import ReportEncoderOutput, ReportModel
+from rrg.report import Report
+
+
+@dataclass(frozen=True, eq=False)
+class Heatmap:
+    """One map over the radiographs of a study, in the order of `Study.radiographs()`."""
+
+    target: str
+    """What is explained: a word, a sentence, a finding."""
+    method: str
+    layer: str
+    reduction: str
+    """How heads, layers and words became one map."""
+    span: tuple[int, int] | None
+    """Characters of the report text it belongs to."""
+    values: np.ndarray
+    """float32 [V, h, w], raw. Cell (r, c) is rows r/h..(r+1)/h and columns c/w..(c+1)/w of the whole radiograph."""
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """All maps of one report."""
+
+    words: tuple[Heatmap, ...]
+    """One for each of `Report.words`."""
+    sentences: tuple[Heatmap, ...]
+    """One for each of `Report.sentences`."""
+    findings: tuple[Heatmap, ...]
+    """One for each finding that the classifier knows but "No Finding", which has no place."""
+
+
+@torch.inference_mode()
+def cross_attention(model: ReportModel, encoder_outputs: ReportEncoderOutput, ids: Tensor) -> Tensor:
+    """Attention [T, V, h, w] of the decoder to the image while it wrote each of the words `ids` [T] of one report.
+
+    Mean over heads and layers; a word's map sums to 1 over all views.
+    """
+    decoder_input_ids = nn.functional.pad(ids[None, :-1], (1, 0), value=0)  # position t writes word t
+    outputs = model(decoder_input_ids=decoder_input_ids, encoder_outputs=encoder_outputs, output_attentions=True)
+    weights = torch.stack(outputs.cross_attentions).mean(dim=(0, 2))[0]  # [L,1,H,T,N] -> [T,N]
+    return weights.unflatten(-1, encoder_outputs.grid)
+
+
+class _RawGradCAM(GradCAM):
+    """The library's Grad-CAM without its min-max scaling and resizing: [images, h, w] of the one target layer."""
+
+    def compute_cam_per_layer(self, input_tensor: Tensor, targets: list[Any], eigen_smooth: bool) -> list[np.ndarray]:
+        kept = self.activations_and_grads
+        activations, gradients = (side[0].cpu().detach().numpy() for side in (kept.activations, kept.gradients))
+        cam = self.get_cam_image(input_tensor, self.target_layers[0], targets, activations, gradients, eigen_smooth)
+        return [np.maximum(cam, 0)]
+
+    def aggregate_multi_layers(self, cam_per_target_layer: Sequence[np.ndarray]) -> np.ndarray:
+        return cam_per_target_layer[0]
+
+
+def finding_maps(encoder: ImageEncoder, features: Tensor, findings: Sequence[int]) -> np.ndarray:
+    """Grad-CAM (Selvaraju et al., ICCV 2017) of the findings classifier at the last feature maps.
+
+    features [V,C,h,w] of one study's valid views -> [len(findings), V, h, w]. The views stand on top of each other as
+    one tall image: their common mean is what the classifier pools, and one backward pass serves every finding.
+    """
+    views, _, height, width = features.shape
+    tall = features.transpose(0, 1).flatten(1, 2)[None]  # [1, C, V*h, w]
+    head = nn.Sequential(
+        OrderedDict(
+            features=nn.Identity(), pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), findings=encoder.findings
+        )
+    )
+    images = tall.detach().repeat(len(findings), 1, 1, 1).requires_grad_()
+    with torch.enable_grad(), _RawGradCAM(model=head, target_layers=[head.features]) as cam:
+        targets: list[Any] = [ClassifierOutputTarget(i) for i in findings]
+        maps = cam(input_tensor=images, targets=targets)
+    return maps.reshape(len(findings), views, height, width).astype(np.float32)
+
+
+def explain(
+    model: ReportModel, report: Report, ids: Tensor, features: Tensor, view_mask: Tensor, slots: Sequence[int]
+) -> Explanation:
+    """Maps of a finished report.
+
+    `ids` [T] are the report's words, `features` [1,V,C,h,w] and `view_mask` [1,V] the study's; `slots` says which view
+    slot holds each of its radiographs.
+    """
+    with torch.inference_mode():
+        encoded = model.encode(view_mask=view_mask, features=features)
+    attention = cross_attention(model, encoded, ids)[:, list(slots)].float().cpu().numpy()  # [T,V,h,w]
+    layers = f"all {model.config.num_decoder_layers} decoder layers"
+
+    def attended(target: str, span: tuple[int, int], rows: Sequence[int], reduction: str) -> Heatmap:
+        return Heatmap(target, "cross-attention", layers, reduction, span, attention[list(rows)].mean(axis=0))
+
+    words = tuple(
+        attended(word.text, (word.start, word.end), [t], "mean over heads and layers")
+        for t, word in enumerate(report.words)
+    )
+    sentences = tuple(
+        attended(
+            sentence.text,
+            (sentence.start, sentence.end),
+            [t for t, word in enumerate(report.words) if word.sentence == i],
+            "mean over heads, layers and the words of the sentence",
+        )
+        for i, sentence in enumerate(report.sentences)
+    )
+    places = [i for i, name in enumerate(FINDINGS) if name != "No Finding"]
+    maps = finding_maps(model.image_encoder, features[0, list(slots)].detach().float(), places)
+    findings = tuple(
+        Heatmap(FINDINGS[i], "Grad-CAM", "last feature maps of the image encoder", "classifier logit", None, values)
+        for i, values in zip(places, maps, strict=True)
+    )
+    return Explanation(words, sentences, findings)

@@ -1,0 +1,66 @@
+"""Multi-head top-k read of a memory (R2GenCMN, ACL 2021, section 2.2; XProNet, ECCV 2022, section 3.3)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class ProjectedMemory:
+    """Keys and values [1 or B, H, M, D/H] of the memory's M slots: computed once a study, not once a word."""
+
+    keys: Tensor
+    values: Tensor
+    mask: Tensor | None = None
+    """[B, M] True for real slots, False for padding."""
+
+
+@dataclass(frozen=True)
+class MemoryResponse:
+    """What the memory answered to each query token."""
+
+    hidden: Tensor
+    """[B, n, D]"""
+    weights: Tensor
+    """[B, H, n, k], sums to 1 over k."""
+    indices: Tensor
+    """[B, H, n, k] slots in falling order of their score."""
+
+
+class TopKMemoryRead(nn.Module):
+    """Each head of each query token reads the k slots with the highest scores, softmax over these k only."""
+
+    def __init__(self, hidden_size: int, num_heads: int, topk: int, dropout: float):
+        super().__init__()
+        self.num_heads = num_heads
+        self.topk = topk
+        self.dropout = nn.Dropout(dropout)
+        self.query = nn.Linear(hidden_size, hidden_size)
+        self.key = nn.Linear(hidden_size, hidden_size)
+        self.value = nn.Linear(hidden_size, hidden_size)
+        self.output = nn.Linear(hidden_size, hidden_size)
+
+    def split_heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.num_heads, -1)).transpose(-3, -2)  # [..., n, D] -> [..., H, n, D/H]
+
+    def project(self, memory: Tensor, mask: Tensor | None = None) -> ProjectedMemory:
+        """memory [M, D], shared by the batch, or [B, M, D] with a mask [B, M]."""
+        memory = memory if memory.ndim == 3 else memory[None]
+        return ProjectedMemory(self.split_heads(self.key(memory)), self.split_heads(self.value(memory)), mask)
+
+    def forward(self, x: Tensor, memory: ProjectedMemory) -> MemoryResponse:
+        """x [B, n, D] -> response of the same shape."""
+        query = self.split_heads(self.query(x))  # [B,H,n,D/H]
+        scores = query @ memory.keys.transpose(-2, -1) / math.sqrt(query.shape[-1])  # [B,H,n,M]
+        if memory.mask is not None:
+            scores = scores.masked_fill(~memory.mask[:, None, None, :], -torch.inf)
+        best, indices = scores.topk(min(self.topk, scores.shape[-1]), dim=-1)  # [B,H,n,k]
+        weights = best.softmax(dim=-1)
+        # Scattered back to [B,H,n,M], the read is one matrix product; gathering k values a token is slower and larger.
+        dense = torch.zeros_like(scores).scatter(-1, indices, self.dropout(weights))
+        hidden = self.output((dense @ memory.values).transpose(-3, -2).flatten(-2))
+        return MemoryResponse(hidden, weights, indices)

@@ -1,0 +1,41 @@
+"""The architectures: one paper, one file. A new one is a file and a line in this table.
+
+Importing the table loads no model code, so that a page can list what there is before anything heavy is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rrg.models.base import ReportModel
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A published system."""
+
+    name: str
+    """Its module in `rrg.models` and `model_type` of its configuration."""
+    class_name: str
+    title: str
+    """As the paper writes it."""
+    paper: str
+
+    def load(self) -> type[ReportModel]:
+        return getattr(import_module(f"rrg.models.{self.name}"), self.class_name)
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    architecture.name: architecture
+    for architecture in (
+        Architecture(
+            "r2gen_cmn",
+            "R2GenCMN",
+            "R2GenCMN",
+            "Chen et al., Cross-modal Memory Networks for Radiology Report Generation, ACL-IJCNLP 2021",
+        ),
+    )
+}

@@ -1,0 +1,261 @@
+"""The contract every architecture keeps: images in, report out, named losses, generation from images alone.
+
+Shapes: B batch, V views, S image size, C backbone channels, h x w feature grid, N = V*h*w visual tokens, D hidden size,
+T words. Token n is view n // (h*w), row n % (h*w) // w, column n % w. Id 0 is BOS, EOS and PAD (R2Gen, EMNLP 2020).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import EncoderDecoderCache, GenerationMixin, PreTrainedConfig, PreTrainedModel
+from transformers import initialization as init
+from transformers.utils.generic import ModelOutput
+
+from rrg.layers.image_encoder import ImageEncoder
+from rrg.layers.memory import ProjectedMemory
+from rrg.layers.transformer import DecoderOutput, UnbiasedLayerNorm
+
+NUM_FINDINGS = 14
+"""Length of `rrg.data.findings.FINDINGS`; the order is theirs."""
+
+
+class ReportConfig(PreTrainedConfig):
+    """Sizes and switches that every architecture has. Saved with the weights as config.json."""
+
+    model_type = "rrg"
+    attribute_map = {"num_hidden_layers": "num_decoder_layers", "num_attention_heads": "num_heads"}
+
+    is_encoder_decoder: bool = True
+    vocab_size: int = 761
+    """Words, `<unk>` and id 0."""
+    backbone: str = "resnet101"
+    """timm name."""
+    backbone_options: dict = field(default_factory=dict)
+    """Further arguments of `timm.create_model`."""
+    image_size: int = 224
+    """Side of the square that each view is resized to, in pixels."""
+    image_mean: tuple = (0.485, 0.456, 0.406)
+    image_std: tuple = (0.229, 0.224, 0.225)
+    num_views: int = 2
+    """Slots for views: 0 frontal, 1 lateral."""
+    hidden_size: int = 512
+    ffn_size: int = 512
+    num_heads: int = 8
+    num_encoder_layers: int = 3
+    num_decoder_layers: int = 3
+    dropout: float = 0.1
+    feature_dropout: float = 0.5
+    """Dropout after the projection of visual features (`drop_prob_lm` of the R2Gen code)."""
+    label_smoothing: float = 0.0
+    loss_weights: dict = field(default_factory=dict)
+    """Weight of each named loss; 1 where not named. `findings` (classifier on the images) is off unless named."""
+    pad_token_id: int = 0
+    bos_token_id: int = 0
+    eos_token_id: int = 0
+    decoder_start_token_id: int = 0
+
+
+@dataclass
+class ReportEncoderOutput(ModelOutput):
+    """The study as the decoder sees it."""
+
+    last_hidden_state: Tensor | None = None
+    """Visual tokens [B, N, D]."""
+    attention_mask: Tensor | None = None
+    """[B, N] bool, False for the tokens of a missing view."""
+    finding_logits: Tensor | None = None
+    """[B, 14] of the classifier on the images."""
+    memory: ProjectedMemory | None = None
+    """A memory that is the same for all studies, projected once."""
+    grid: tuple[int, int, int] | None = None
+    """(V, h, w): the place of token n in its image."""
+
+
+@dataclass
+class ReportOutput(ModelOutput):
+    """One forward pass."""
+
+    loss: Tensor | None = None
+    losses: dict[str, Tensor] | None = None
+    """Every term by name, before its weight."""
+    logits: Tensor | None = None
+    """[B, T, vocabulary]"""
+    past_key_values: EncoderDecoderCache | None = None
+    cross_attentions: tuple[Tensor, ...] | None = None
+    """One [B, H, T, N] a decoder layer, rows sum to 1."""
+    encoder_last_hidden_state: Tensor | None = None
+    finding_logits: Tensor | None = None
+
+
+class ReportModel(PreTrainedModel, GenerationMixin):
+    """Base of all architectures: each writes `encode_features`, `decode` and, if it has any, `auxiliary_losses`."""
+
+    config: ReportConfig
+    config_class: type[ReportConfig] = ReportConfig
+    main_input_name = "pixel_values"
+
+    def __init__(self, config: ReportConfig):
+        super().__init__(config)
+        self.image_encoder = ImageEncoder(config.backbone, config.backbone_options, NUM_FINDINGS, config.num_views)
+
+    # What an architecture defines -------------------------------------------------------------------------------------
+
+    def encode_features(self, features: Tensor, view_mask: Tensor) -> ReportEncoderOutput:
+        """Feature maps [B,V,C,h,w] of the backbone, view_mask [B,V] -> visual tokens."""
+        raise NotImplementedError
+
+    def decode(
+        self,
+        decoder_input_ids: Tensor,
+        encoder_outputs: ReportEncoderOutput,
+        cache: EncoderDecoderCache | None,
+        output_attentions: bool,
+    ) -> tuple[Tensor, DecoderOutput]:
+        """Words so far [B,T] (with a cache: those it has not seen) -> logits [B,T,vocabulary] and hidden states."""
+        raise NotImplementedError
+
+    def auxiliary_losses(
+        self,
+        encoder_outputs: ReportEncoderOutput,
+        decoder_output: DecoderOutput,
+        labels: Tensor,
+        findings: Tensor | None,
+    ) -> dict[str, Tensor]:
+        """Losses beside that of the words, by name."""
+        return {}
+
+    # What all share ---------------------------------------------------------------------------------------------------
+
+    def encode(
+        self, pixel_values: Tensor | None = None, view_mask: Tensor | None = None, features: Tensor | None = None
+    ) -> ReportEncoderOutput:
+        """Images [B,V,3,S,S], or the backbone's feature maps [B,V,C,h,w] kept from an earlier pass -> visual tokens."""
+        if features is None:
+            if pixel_values is None:
+                raise ValueError("encode needs pixel_values [B,V,3,S,S] or features [B,V,C,h,w]")
+            features = cast(Tensor, self.image_encoder(pixel_values))
+        features = features.to(self.dtype)
+        if view_mask is None:
+            view_mask = torch.ones(features.shape[:2], dtype=torch.bool, device=features.device)
+        outputs = self.encode_features(features, view_mask)
+        outputs.finding_logits = self.image_encoder.classify(features, view_mask)
+        outputs.grid = (features.shape[1], features.shape[3], features.shape[4])
+        return outputs
+
+    def forward(
+        self,
+        pixel_values: Tensor | None = None,
+        view_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        findings: Tensor | None = None,
+        features: Tensor | None = None,
+        decoder_input_ids: Tensor | None = None,
+        encoder_outputs: ReportEncoderOutput | None = None,
+        past_key_values: EncoderDecoderCache | None = None,
+        use_cache: bool = False,
+        output_attentions: bool = False,
+        **_: Any,
+    ) -> ReportOutput:
+        """Teacher forcing with `labels` [B,T] (the words after BOS, -100 for padding), or one step of generation.
+
+        `findings` [B,14] in [0,1] is used by losses alone, never to write a report.
+        """
+        if encoder_outputs is None:
+            encoder_outputs = self.encode(pixel_values, view_mask, features)
+        if decoder_input_ids is None:
+            if labels is None:
+                raise ValueError("forward needs labels (to train) or decoder_input_ids (to decode)")
+            decoder_input_ids = self.shift_right(labels)
+        logits, decoded = self.decode(decoder_input_ids, encoder_outputs, past_key_values, output_attentions)
+        loss, losses = None, None
+        if labels is not None:
+            losses = self.losses(logits, encoder_outputs, decoded, labels, findings)
+            loss = torch.stack([self.config.loss_weights.get(k, 1.0) * v for k, v in losses.items()]).sum()
+        return ReportOutput(
+            loss=loss,
+            losses=losses,
+            logits=logits,
+            past_key_values=past_key_values,
+            cross_attentions=decoded.cross_attentions,
+            encoder_last_hidden_state=encoder_outputs.last_hidden_state,
+            finding_logits=encoder_outputs.finding_logits,
+        )
+
+    def losses(
+        self,
+        logits: Tensor,
+        encoder_outputs: ReportEncoderOutput,
+        decoded: DecoderOutput,
+        labels: Tensor,
+        findings: Tensor | None,
+    ) -> dict[str, Tensor]:
+        """All terms by name: `words` (masked cross-entropy), `findings` if weighted, and the architecture's own."""
+        words = F.cross_entropy(
+            logits.flatten(0, 1).to(torch.promote_types(logits.dtype, torch.float32)),
+            labels.flatten(),
+            ignore_index=-100,
+            label_smoothing=self.config.label_smoothing,
+        )
+        terms = {"words": words, **self.auxiliary_losses(encoder_outputs, decoded, labels, findings)}
+        if (
+            findings is not None
+            and "findings" in self.config.loss_weights
+            and encoder_outputs.finding_logits is not None
+        ):
+            terms["findings"] = F.binary_cross_entropy_with_logits(encoder_outputs.finding_logits.float(), findings)
+        return terms
+
+    @staticmethod
+    def shift_right(labels: Tensor) -> Tensor:
+        """Targets [B,T] -> decoder inputs [B,T]: BOS, then the targets without the last; padding becomes id 0."""
+        return F.pad(labels[:, :-1].clamp(min=0), (1, 0), value=0)
+
+    @torch.no_grad()
+    def generate(  # type: ignore[override]
+        self,
+        pixel_values: Tensor | None = None,
+        view_mask: Tensor | None = None,
+        features: Tensor | None = None,
+        encoder_outputs: ReportEncoderOutput | None = None,
+        labels: Tensor | None = None,
+        findings: Tensor | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """The library's `generate`, after one pass of the image encoder a study however many beams there are.
+
+        A whole batch may be passed: `labels` and `findings`, what the reference says, stop here and reach no report.
+        """
+        if encoder_outputs is None:
+            encoder_outputs = self.encode(pixel_values, view_mask, features)
+        # A copy: beam search repeats the tensors of what it is given in place.
+        outputs = ReportEncoderOutput(**encoder_outputs)
+        generate = cast(Any, super()).generate
+        return generate(encoder_outputs=outputs, attention_mask=outputs.attention_mask, **kwargs)
+
+    def _reorder_cache(self, cache: EncoderDecoderCache, beam_idx: torch.LongTensor) -> EncoderDecoderCache:
+        """Beams of one study look at the same image, so only what was written is re-ordered."""
+        cache.self_attention_cache.reorder_cache(beam_idx)
+        return cache
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Xavier for every matrix, as in the R2Gen code; norms start as the identity."""
+        if isinstance(module, nn.Linear):
+            init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            init.xavier_uniform_(module.weight)
+        elif isinstance(module, nn.Conv2d):
+            init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                init.zeros_(module.bias)
+        elif isinstance(module, nn.LayerNorm | UnbiasedLayerNorm):
+            init.ones_(module.weight)
+            init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()

@@ -1,0 +1,139 @@
+"""Study in, report out: the one door that the app, HTTP, the command line, batches and tests go through."""
+
+from __future__ import annotations
+
+import itertools
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rrg.data.batches import place_views, study_tensors
+from rrg.data.findings import label_report
+from rrg.data.studies import Study
+from rrg.data.text import detokenize
+from rrg.data.tokenizer import ReportTokenizer
+from rrg.data.transforms import ViewTransform
+from rrg.errors import InputError
+from rrg.explain import Explanation, explain
+from rrg.models import ARCHITECTURES
+from rrg.models.base import ReportEncoderOutput, ReportModel
+from rrg.report import Report, ReportFinding, Sentence, Word
+from rrg.weights import model_type, weights_digest
+
+_REPORTED_SETTINGS = ("num_beams", "length_penalty", "max_length", "early_stopping", "suppress_tokens")
+
+
+class Reporter:
+    """A trained model with its vocabulary and its image transform."""
+
+    def __init__(self, name: str, model: ReportModel, tokenizer: ReportTokenizer, weights_sha256: str):
+        self.name = name
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.weights_sha256 = weights_sha256
+        config = model.config
+        self.transform = ViewTransform(config.image_size, tuple(config.image_mean), tuple(config.image_std))
+        settings = model.generation_config.to_dict()
+        self.decoding = {name: settings[name] for name in _REPORTED_SETTINGS if settings.get(name) is not None}
+
+    @classmethod
+    def from_pretrained(cls, folder: Path | str, device: str | None = None) -> Reporter:
+        """Load weights/NAME. Raises InputError when the folder is not one of a known architecture."""
+        folder = Path(folder)
+        if not (folder / "config.json").is_file():
+            raise InputError(f"{folder} holds no model: there is no config.json in it. Train one with train/train.py.")
+        kind = model_type(folder)
+        if kind not in ARCHITECTURES:
+            raise InputError(f"{folder} holds a model of type {kind!r}. Known are: {', '.join(ARCHITECTURES)}.")
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        # Half precision is for the disk: a CPU computes faster in single.
+        dtype = torch.float16 if device == "cuda" else torch.float32
+        model = ARCHITECTURES[kind].load().from_pretrained(folder, dtype=dtype)
+        model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return cls(folder.resolve().name, model, ReportTokenizer.from_pretrained(folder), weights_digest(folder))
+
+    def report(self, study: Study) -> Report:
+        """The model's report on one study. Raises InputError when an image of it cannot be read."""
+        return next(self.reports([study], batch_size=1))
+
+    def reports(self, studies: Iterable[Study], batch_size: int = 16) -> Iterator[Report]:
+        """Reports in the order of `studies`, decoded in batches; `seconds` is a study's share of its batch."""
+        iterator = iter(studies)
+        while batch := tuple(itertools.islice(iterator, batch_size)):
+            started = time.perf_counter()
+            images = [self._images(study) for study in batch]
+            features, view_mask = (torch.cat([image[i] for image in images]) for i in range(2))
+            yield from self._write(batch, features, view_mask, started)
+
+    def explain(self, study: Study, report: Report) -> Explanation:
+        """Maps of `report`, written by this model on `study`, over the images of `study`."""
+        radiographs = study.radiographs()
+        features, view_mask = self._images(study)
+        slots = place_views(radiographs, self.model.config.num_views)
+        return explain(self.model, report, self._word_ids(report), features, view_mask, slots)
+
+    def features(self, study: Study) -> np.ndarray:
+        """Pooled image features [C] of a study, for its nearest neighbours."""
+        with torch.inference_mode():
+            return self.model.image_encoder.pool(*self._images(study))[0].float().cpu().numpy()
+
+    @torch.inference_mode()
+    def _images(self, study: Study) -> tuple[Tensor, Tensor]:
+        """Feature maps [1,V,C,h,w] and view mask [1,V]."""
+        tensors = study_tensors(study.radiographs(), self.transform, self.model.config.num_views)
+        pixel_values = tensors["pixel_values"][None].to(self.model.device, self.model.dtype)
+        return self.model.image_encoder(pixel_values), tensors["view_mask"][None].to(self.model.device)
+
+    @torch.inference_mode()
+    def _write(self, studies: Sequence[Study], features: Tensor, view_mask: Tensor, started: float) -> list[Report]:
+        encoded = self.model.encode(view_mask=view_mask, features=features)
+        ids = self.model.generate(encoder_outputs=encoded)[:, 1:]  # without BOS
+        probabilities = self._probabilities(encoded, ids)
+        beliefs = encoded.finding_logits.float().sigmoid()  # type: ignore[union-attr]
+        seconds = (time.perf_counter() - started) / len(studies)
+        return [self._report(study, ids[i], probabilities[i], beliefs[i], seconds) for i, study in enumerate(studies)]
+
+    def _probabilities(self, encoded: ReportEncoderOutput, ids: Tensor) -> Tensor:
+        """Probability [B,T] of each written word given those before it."""
+        decoder_input_ids = F.pad(ids[:, :-1], (1, 0), value=0)
+        logits = self.model(decoder_input_ids=decoder_input_ids, encoder_outputs=encoded).logits
+        return logits.float().softmax(-1).gather(-1, ids[..., None])[..., 0]
+
+    def _report(self, study: Study, ids: Tensor, probabilities: Tensor, beliefs: Tensor, seconds: float) -> Report:
+        tokens = self.tokenizer.decode_words(ids.tolist())
+        text, spans = detokenize(tokens)
+        words, sentences, first = [], [], 0
+        for i, ((start, end), token) in enumerate(zip(spans, tokens, strict=True)):
+            words.append(Word(text[start:end], start, end, len(sentences), float(probabilities[i])))
+            if token == "." or i == len(tokens) - 1:
+                begin = spans[first][0]
+                sentences.append(Sentence(text[begin:end], begin, end))
+                first = i + 1
+        findings = tuple(
+            ReportFinding(finding.name, str(finding.status), finding.spans, float(beliefs[i]))
+            for i, finding in enumerate(label_report(text))
+        )
+        return Report(
+            report_id=uuid.uuid4().hex,
+            study_id=study.id,
+            text=text,
+            words=tuple(words),
+            sentences=tuple(sentences),
+            findings=findings,
+            model=self.name,
+            weights_sha256=self.weights_sha256,
+            decoding=dict(self.decoding),
+            seconds=seconds,
+            created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
+
+    def _word_ids(self, report: Report) -> Tensor:
+        ids = [self.tokenizer.convert_tokens_to_ids(word.text.lower()) for word in report.words]
+        return torch.tensor(ids, device=self.model.device)

@@ -1,0 +1,183 @@
+"""What every architecture must do, whatever its paper says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import DynamicCache, EncoderDecoderCache
+
+from rrg.models.base import ReportModel
+
+LIMIT = 14
+
+
+def study_batch(model: ReportModel, size: int = 3, seed: int = 0) -> dict[str, Tensor]:
+    """Feature maps [B,2,C,3,4] of a grid that is not square, so that rows and columns cannot be mixed up unseen."""
+    generator = torch.Generator().manual_seed(seed)
+    features = torch.randn(size, 2, model.image_encoder.num_features, 3, 4, generator=generator).relu()
+    return {"features": features, "view_mask": torch.ones(size, 2, dtype=torch.bool)}
+
+
+def targets(model: ReportModel, size: int = 3, length: int = 9) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    labels = torch.randint(1, model.config.vocab_size, (size, length), generator=generator)
+    labels[:, -1] = 0
+    labels[-1, 5:] = torch.tensor([0, -100, -100, -100])
+    return {"labels": labels, "findings": torch.randint(2, (size, 14), generator=generator).float()}
+
+
+def written(model: ReportModel, **kwargs: object) -> Tensor:
+    """Generated ids [B, LIMIT], padded with 0."""
+    ids = model.generate(max_length=LIMIT, do_sample=False, **kwargs)
+    return F.pad(ids, (0, LIMIT - ids.shape[1]))
+
+
+def test_every_trained_parameter_has_a_finite_gradient_that_is_not_zero(model: ReportModel) -> None:
+    model.train()
+    images = torch.randn(3, 2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    outputs = model(pixel_values=images, view_mask=torch.ones(3, 2, dtype=torch.bool), **targets(model))
+    assert outputs.losses.keys() >= {"words", "findings"}
+    outputs.loss.backward()
+    for name, parameter in model.named_parameters():
+        if name.startswith("image_encoder.views."):  # trained with the encoder alone
+            continue
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        if not name.endswith("key.bias"):  # shifts all scores of a query alike: softmax does not see it
+            assert parameter.grad.abs().max() > 0, name
+
+
+def test_the_loss_is_the_weighted_sum_of_the_named_losses(model: ReportModel) -> None:
+    model.config.loss_weights = {"words": 2.0, "findings": 0.5}
+    outputs = model(**study_batch(model), **targets(model))
+    expected = sum(model.config.loss_weights.get(name, 1.0) * value for name, value in outputs.losses.items())
+    torch.testing.assert_close(outputs.loss, expected)
+
+
+def test_padding_in_the_labels_has_no_part_in_the_word_loss(model: ReportModel) -> None:
+    batch, labels = study_batch(model, 1), targets(model, 1)["labels"]
+    labels[0, 4:] = torch.tensor([0, -100, -100, -100, -100])
+    short = model(**batch, labels=labels[:, :5]).losses["words"]
+    torch.testing.assert_close(model(**batch, labels=labels).losses["words"], short)
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_decoding_with_a_cache_writes_what_decoding_without_one_writes(model: ReportModel, beams: int) -> None:
+    batch = study_batch(model, 4)
+    kept = written(model, **batch, num_beams=beams, use_cache=True)
+    assert torch.equal(kept, written(model, **batch, num_beams=beams, use_cache=False))
+    assert len(kept.unique(dim=0)) > 1, "the studies must differ for this to prove anything"
+
+
+def test_a_step_with_a_cache_has_the_logits_of_the_whole_prefix(model: ReportModel) -> None:
+    encoded = model.encode(**study_batch(model))
+    ids = F.pad(torch.randint(1, model.config.vocab_size, (3, 8), generator=torch.Generator().manual_seed(2)), (1, 0))
+    whole = model(decoder_input_ids=ids, encoder_outputs=encoded).logits
+    cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+    parts = [
+        model(decoder_input_ids=part, encoder_outputs=encoded, past_key_values=cache).logits
+        for part in (ids[:, :3], ids[:, 3:4], ids[:, 4:7], ids[:, 7:])
+    ]
+    torch.testing.assert_close(torch.cat(parts, dim=1), whole, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_a_study_is_read_the_same_alone_and_in_a_batch(model: ReportModel, beams: int) -> None:
+    batch = study_batch(model, 4)
+    batch["view_mask"][1, 1] = batch["view_mask"][2, 0] = False
+    together = written(model, **batch, num_beams=beams)
+    for i in range(4):
+        alone = {name: value[i : i + 1] for name, value in batch.items()}
+        assert torch.equal(written(model, **alone, num_beams=beams)[0], together[i])
+        torch.testing.assert_close(
+            model.encode(**alone).last_hidden_state[0],
+            model.encode(**batch).last_hidden_state[i],
+            atol=1e-5,
+            rtol=1e-4,
+        )
+
+
+def test_one_beam_is_greedy(model: ReportModel) -> None:
+    batch = study_batch(model, 1)
+    encoded = model.encode(**batch)
+    ids = torch.zeros(1, 1, dtype=torch.long)
+    while ids.shape[1] < LIMIT and (ids.shape[1] == 1 or ids[0, -1] != 0):
+        best = model(decoder_input_ids=ids, encoder_outputs=encoded).logits[:, -1].argmax(-1)
+        ids = torch.cat([ids, best[:, None]], dim=1)
+    assert torch.equal(written(model, **batch, num_beams=1), F.pad(ids, (0, LIMIT - ids.shape[1])))
+
+
+def test_beams_find_a_report_that_is_at_least_as_likely_as_the_greedy_one(model: ReportModel) -> None:
+    batch = study_batch(model, 4)
+    encoded = model.encode(**batch)
+
+    def likelihood(ids: Tensor) -> Tensor:
+        log_probs = model(decoder_input_ids=ids[:, :-1], encoder_outputs=encoded).logits.log_softmax(-1)
+        ended = (ids[:, 1:-1] == 0).cumsum(1) > 0
+        keep = F.pad(~ended, (1, 0), value=True)
+        return (log_probs.gather(-1, ids[:, 1:, None])[..., 0] * keep).sum(1)
+
+    greedy = written(model, **batch, num_beams=1)
+    beams = written(model, **batch, num_beams=5, length_penalty=0.0)
+    assert likelihood(beams).sum() >= likelihood(greedy).sum() - 1e-4
+
+
+def test_saving_and_loading_changes_nothing(model: ReportModel, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path)
+    loaded = type(model).from_pretrained(tmp_path).eval()
+    images = torch.randn(2, 2, 3, 64, 64, generator=torch.Generator().manual_seed(3))
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], value, rtol=0, atol=0)
+    torch.testing.assert_close(
+        loaded(pixel_values=images, **targets(model, 2)).logits, model(pixel_values=images, **targets(model, 2)).logits
+    )
+    assert loaded.config.to_dict().keys() == model.config.to_dict().keys()
+
+
+def test_a_view_that_is_missing_has_no_influence(model: ReportModel) -> None:
+    batch = study_batch(model)
+    batch["view_mask"][:, 1] = False
+    other = {**batch, "features": batch["features"].clone()}
+    other["features"][:, 1] = torch.randn_like(other["features"][:, 1])
+    assert torch.equal(written(model, **batch, num_beams=3), written(model, **other, num_beams=3))
+    one, two = (model(**given, **targets(model), output_attentions=True) for given in (batch, other))
+    torch.testing.assert_close(one.logits, two.logits)
+    torch.testing.assert_close(one.finding_logits, two.finding_logits)
+    cells = batch["features"].shape[-2] * batch["features"].shape[-1]
+    assert one.cross_attentions[-1][..., -cells:].abs().max() == 0
+
+
+def test_cross_attention_rows_sum_to_one_over_the_grid(model: ReportModel) -> None:
+    batch = study_batch(model)
+    outputs = model(**batch, **targets(model), output_attentions=True)
+    views, height, width = model.encode(**batch).grid
+    assert len(outputs.cross_attentions) == model.config.num_decoder_layers
+    for weights in outputs.cross_attentions:
+        assert weights.shape == (3, model.config.num_heads, 9, views * height * width)
+        torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:-1]))
+    plain = model(**batch, **targets(model))
+    torch.testing.assert_close(plain.logits, outputs.logits, atol=1e-5, rtol=1e-4)
+
+
+def test_what_the_reference_says_reaches_no_report(model: ReportModel) -> None:
+    batch = study_batch(model)
+    assert torch.equal(written(model, **batch), written(model, **batch, **targets(model)))
+
+
+def test_the_images_change_the_words(model: ReportModel) -> None:
+    one, other = (model(**study_batch(model, seed=seed), **targets(model)).logits for seed in (0, 1))
+    assert (one - other).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_runs(model: ReportModel, dtype: torch.dtype) -> None:
+    batch = study_batch(model)
+    exact = model(**batch, **targets(model)).loss
+    rough = model.to(dtype)(**{**batch, "features": batch["features"].to(dtype)}, **targets(model)).loss
+    assert rough.isfinite()
+    torch.testing.assert_close(rough.float(), exact, rtol=0.1, atol=0.1)
+    written(model, **batch, num_beams=3)

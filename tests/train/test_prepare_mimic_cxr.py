@@ -1,0 +1,73 @@
+"""The preparation of MIMIC-CXR, on a tiny download of the same layout with invented patients and reports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tyro
+
+from rrg.data.studies import read_annotation
+from train.prepare_mimic_cxr import PrepareMimicCxr, main
+
+ROWS = [
+    # dicom, subject, study, view, split, findings, image there
+    ("a1", 10000001, 50000001, "PA", "train", "Clear lungs.", True),
+    ("a2", 10000001, 50000001, "LATERAL", "train", "Clear lungs.", True),
+    ("b1", 10000002, 50000002, "AP", "validate", "Clear lungs.", True),
+    ("c1", 10000003, 50000003, "LATERAL", "test", "Clear lungs.", True),
+    ("d1", 10000004, 50000004, "PA", "test", "", True),
+    ("e1", 10000005, 50000005, "PA", "test", "Clear lungs.", False),
+]
+
+
+@pytest.fixture
+def download(tmp_path: Path) -> Path:
+    metadata, split = ["dicom_id,subject_id,study_id,ViewPosition"], ["dicom_id,study_id,subject_id,split"]
+    for dicom, subject, study, view, name, findings, there in ROWS:
+        metadata.append(f"{dicom},{subject},{study},{view}")
+        split.append(f"{dicom},{study},{subject},{name}")
+        report = tmp_path / "reports" / "files" / f"p10/p{subject}/s{study}.txt"
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.write_text(f" FINDINGS: {findings}\n\n IMPRESSION: Normal.\n")
+        image = tmp_path / "jpg" / "files" / f"p10/p{subject}/s{study}/{dicom}.jpg"
+        image.parent.mkdir(parents=True, exist_ok=True)
+        if there:
+            image.write_bytes(b"picture")
+    (tmp_path / "jpg" / "mimic-cxr-2.0.0-metadata.csv").write_text("\n".join(metadata))
+    (tmp_path / "jpg" / "mimic-cxr-2.0.0-split.csv").write_text("\n".join(split))
+    return tmp_path
+
+
+def prepare(download: Path, *arguments: str) -> None:
+    paths = ["--jpg", str(download / "jpg"), "--reports", str(download / "reports"), "--out", str(download / "out")]
+    main(tyro.cli(PrepareMimicCxr, args=[*paths, *arguments]))
+
+
+def test_frontal_studies_with_findings_are_kept(download: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(download)
+    studies = read_annotation(download / "out")
+    assert [(study.id, study.split, study.report) for study in studies] == [
+        ("s50000001", "train", "Clear lungs."),
+        ("s50000002", "val", "Clear lungs."),
+    ]
+    assert [image.path.name for study in studies for image in study.images] == ["a1.jpg", "b1.jpg"]
+    printed = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert printed == [
+        "5 studies in the download",
+        "dropped 1 no FINDINGS section (or no report)",
+        "dropped 1 no frontal image",
+        "dropped 1 an image file is missing",
+        "kept 1 in train",
+        "kept 1 in val",
+    ]
+
+
+def test_all_views_keep_lateral_studies(download: Path) -> None:
+    prepare(download, "--views", "all")
+    studies = read_annotation(download / "out")
+    assert [[image.view for image in study.images] for study in studies] == [
+        ["frontal", "lateral"],
+        ["frontal"],
+        ["lateral"],
+    ]

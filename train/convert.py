@@ -1,0 +1,93 @@
+"""Authors' checkpoints -> our weights: key tables, every key accounted for."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from torch import Tensor
+
+from rrg.errors import InputError
+
+_PROJECTIONS = dict(enumerate(("query", "key", "value", "output")))
+_RESNET = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
+
+
+R2GEN_CMN_KEYS: tuple[tuple[str, str], ...] = (
+    (r"visual_extractor\.model\.(?P<stage>[014567])\.(?P<tail>.+)", "image_encoder.backbone.{stage:resnet}.{tail}"),
+    (r"encoder_decoder\.att_embed\.0\.(?P<tail>weight|bias)", "project.0.{tail}"),
+    (r"encoder_decoder\.memory_matrix", "memory"),
+    (r"encoder_decoder\.cmn\.linears\.(?P<linear>\d)\.(?P<tail>.+)", "read.{linear:projection}.{tail}"),
+    (r"encoder_decoder\.model\.cmn\.linears\.(?P<linear>\d)\.(?P<tail>.+)", "read.{linear:projection}.{tail}"),
+    (r"encoder_decoder\.model\.tgt_embed\.0\.lut\.weight", "words.table.weight"),
+    (r"encoder_decoder\.model\.(?:src_embed\.0|tgt_embed\.1)\.pe", ""),
+    (r"encoder_decoder\.logit\.(?P<tail>.+)", "head.{tail}"),
+    (
+        r"encoder_decoder\.model\.encoder\.layers\.(?P<i>\d+)\.self_attn\.linears\.(?P<linear>\d)\.(?P<tail>.+)",
+        "visual_encoder.layers.{i}.attention.{linear:projection}.{tail}",
+    ),
+    (
+        r"encoder_decoder\.model\.decoder\.layers\.(?P<i>\d+)\.self_attn\.linears\.(?P<linear>\d)\.(?P<tail>.+)",
+        "text_decoder.layers.{i}.self_attention.{linear:projection}.{tail}",
+    ),
+    (
+        r"encoder_decoder\.model\.decoder\.layers\.(?P<i>\d+)\.src_attn\.linears\.(?P<linear>\d)\.(?P<tail>.+)",
+        "text_decoder.layers.{i}.cross_attention.{linear:projection}.{tail}",
+    ),
+    (
+        r"encoder_decoder\.model\.(?P<stack>encoder|decoder)\.layers\.(?P<i>\d+)\.feed_forward\.w_(?P<w>[12])\.(?P<tail>.+)",
+        "{stack:stack}.layers.{i}.feed_forward.{w:ffn}.{tail}",
+    ),
+    (
+        r"encoder_decoder\.model\.(?P<stack>encoder|decoder)\.layers\.(?P<i>\d+)\.sublayer\.(?P<k>\d)\.norm\.(?P<n>[ab])_2",
+        "{stack:stack}.layers.{i}.norms.{k}.{n:norm}",
+    ),
+    (r"encoder_decoder\.model\.(?P<stack>encoder|decoder)\.norm\.(?P<n>[ab])_2", "{stack:stack}.norm.{n:norm}"),
+)
+"""Author's key (regular expression) -> our key; an empty one is a constant that we compute."""
+
+_TRANSLATIONS = {
+    "projection": {str(i): name for i, name in _PROJECTIONS.items()},
+    "stack": {"encoder": "visual_encoder", "decoder": "text_decoder"},
+    "ffn": {"1": "0", "2": "3"},
+    "norm": {"a": "weight", "b": "bias"},
+    "resnet": _RESNET,
+}
+
+
+def _translate(template: str, groups: dict[str, str]) -> str:
+    def fill(match: re.Match[str]) -> str:
+        value = groups[match["name"]]
+        return _TRANSLATIONS[match["table"]][value] if match["table"] else value
+
+    return re.sub(r"\{(?P<name>\w+)(?::(?P<table>\w+))?\}", fill, template)
+
+
+def translate_keys(state: dict[str, Tensor], table: tuple[tuple[str, str], ...]) -> dict[str, Tensor]:
+    """An author's state dict under our names.
+
+    Raises InputError for keys the table does not know, and where two names of one tensor hold different values.
+    """
+    ours: dict[str, Tensor] = {}
+    unknown = []
+    for key, tensor in state.items():
+        key = key.removeprefix("module.")
+        found = next(((m, new) for old, new in table if (m := re.fullmatch(old, key))), None)
+        if found is None:
+            unknown.append(key)
+            continue
+        match, template = found
+        if not template:
+            continue
+        name = _translate(template, match.groupdict())
+        if name in ours and not torch.equal(ours[name], tensor):
+            raise InputError(
+                f"The checkpoint holds two different tensors for {name}; it is damaged or of another model."
+            )
+        ours[name] = tensor
+    if unknown:
+        raise InputError(
+            f"The checkpoint has {len(unknown)} keys that this architecture does not know, the first: "
+            f"{', '.join(unknown[:5])}. Choose the architecture it was trained with."
+        )
+    return ours

@@ -1,0 +1,98 @@
+"""How each architecture is trained: the papers' numbers with their source, and the small one that is bundled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to train one architecture."""
+
+    config: dict[str, Any]
+    """Arguments of the architecture's configuration class."""
+    cleaner: Literal["iu_xray", "mimic_cxr", "strict"] = "iu_xray"
+    """Report cleaning (`rrg.data.text`)."""
+    threshold: int = 3
+    """Words seen less often in the train split become `<unk>`."""
+    max_length: int = 60
+    """Word ids a report, BOS included."""
+    epochs: int = 100
+    batch_size: int = 16
+    optimizer: Literal["adam", "adamw"] = "adam"
+    lr_encoder: float = 1e-4
+    """Learning rate of the image encoder; 0 freezes it."""
+    lr_rest: float = 5e-4
+    """Learning rate of everything else."""
+    betas: tuple[float, float] = (0.9, 0.98)
+    eps: float = 1e-9
+    amsgrad: bool = True
+    weight_decay: float = 5e-5
+    schedule: Literal["step", "cosine"] = "step"
+    step_epochs: int = 10
+    """Epochs between two decays of the step schedule."""
+    step_gamma: float = 0.8
+    warmup_steps: int = 0
+    max_grad_norm: float = 0.0
+    """0 does not clip."""
+    horizontal_flip: bool = False
+    """Legacy: the R2Gen code mirrors training images, which swaps the patient's left and right under the report."""
+    augment: bool = True
+    """Small rotations, shifts, scalings, brightness and contrast."""
+    feature_variants: int = 0
+    """With a frozen encoder: augmented passes whose features are kept on disk, one drawn for each study and epoch;
+    0 runs the encoder every time."""
+    beams: int = 3
+    evaluate_from: int = 0
+    """First epoch that is evaluated by generation."""
+    patience: int = 50
+    """Evaluations without a better val score before training stops."""
+    seed: int = 9223
+
+
+SMALL = {
+    "backbone": "mobilenetv2_100",
+    "backbone_options": {"pad_type": "same"},
+    "image_mean": (0.5, 0.5, 0.5),
+    "image_std": (0.5, 0.5, 0.5),
+    "hidden_size": 256,
+    "ffn_size": 512,
+    "num_heads": 8,
+    "feature_dropout": 0.3,
+}
+"""Sizes of the bundled weights: they run on two CPU cores and fit into 10 MB files."""
+
+RECIPES: dict[str, dict[str, Recipe]] = {
+    "r2gen_cmn": {
+        # R2GenCMN repository, run_iu_xray.sh and run_mimic_cxr.sh; the flip of its transforms is left out on purpose.
+        "published_iu": Recipe(config={}, seed=7580),
+        "published_mimic": Recipe(
+            config={"num_views": 1},
+            cleaner="mimic_cxr",
+            threshold=10,
+            max_length=100,
+            epochs=30,
+            step_epochs=3,
+            seed=9153,
+        ),
+        "small": Recipe(
+            config={**SMALL, "memory_slots": 512, "topk": 32, "label_smoothing": 0.1},
+            epochs=30,
+            batch_size=16,
+            optimizer="adamw",
+            lr_encoder=0.0,
+            lr_rest=5e-4,
+            amsgrad=False,
+            eps=1e-8,
+            weight_decay=0.02,
+            schedule="cosine",
+            warmup_steps=200,
+            max_grad_norm=1.0,
+            feature_variants=4,
+            evaluate_from=4,
+            patience=8,
+        ),
+    },
+}
+"""Architecture -> size -> recipe. `small` is what is bundled."""

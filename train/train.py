@@ -1,0 +1,162 @@
+"""Train an architecture.
+
+    python train/train.py r2gen_cmn --data DIR --encoder runs/encoder/image_encoder.safetensors --out runs/r2gen_cmn
+    accelerate launch train/train.py r2gen_cmn --size published_mimic ...      # several GPUs
+
+Each epoch reports are generated for the val split and scored; the best checkpoint is written to --out as a folder
+that the app, the command line and `rrg.Reporter` read. Started again with the same --out, an interrupted run goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+from features import cached_features
+from recipes import RECIPES, Recipe
+from safetensors.torch import load_file
+from trainer import ReportTrainer, ValScore
+from transformers import EarlyStoppingCallback, GenerationConfig, Seq2SeqTrainingArguments, set_seed
+from transformers.trainer_utils import get_last_checkpoint
+
+from rrg.data.batches import StudyDataset, collate
+from rrg.data.studies import read_annotation
+from rrg.data.tokenizer import UNKNOWN, ReportTokenizer
+from rrg.data.transforms import ViewTransform, training_augmentation
+from rrg.errors import InputError
+from rrg.models import ARCHITECTURES
+from rrg.models.base import ReportModel
+
+
+@dataclass(frozen=True)
+class Run:
+    """What to train, on what, and where to."""
+
+    architecture: Annotated[str, tyro.conf.Positional]
+    """One of the names that `python -m rrg models` lists."""
+    data: Path
+    """Folder with annotation.json and images/ or images.tar."""
+    out: Path
+    """Receives the weights; checkpoints/ in it lets a run resume."""
+    size: str = "small"
+    """Recipe: small, or a published one."""
+    encoder: Path | None = None
+    """Image encoder of train/pretrain_encoder.py; without it the backbone starts from random weights."""
+    epochs: int | None = None
+    """In place of the recipe's."""
+    limit: int | None = None
+    """Train on the first studies only, to try things out."""
+    seed: int | None = None
+
+
+def build_model(recipe: Recipe, architecture: str, tokenizer: ReportTokenizer, encoder: Path | None) -> ReportModel:
+    """A model of the recipe's sizes; with `encoder`, its image encoder is the one in that file."""
+    kind = ARCHITECTURES[architecture].load()
+    model = kind(kind.config_class(vocab_size=len(tokenizer), **recipe.config))
+    if encoder is not None:
+        if not encoder.is_file():
+            raise InputError(f"There is no {encoder}. Make it with train/pretrain_encoder.py.")
+        model.image_encoder.load_state_dict(
+            {k: v.float() if v.is_floating_point() else v for k, v in load_file(encoder).items()}
+        )
+    model.generation_config = GenerationConfig(
+        num_beams=recipe.beams,
+        length_penalty=0.0,  # the R2Gen line sums log-probabilities; the library's default divides by the length
+        max_length=recipe.max_length,
+        suppress_tokens=[tokenizer.convert_tokens_to_ids(UNKNOWN)],
+        bos_token_id=0,
+        eos_token_id=0,
+        pad_token_id=0,
+        decoder_start_token_id=0,
+    )
+    return model
+
+
+def save(model: ReportModel, tokenizer: ReportTokenizer, out: Path) -> None:
+    """Half-precision weights in files under 10 MB, configuration, generation settings and vocabulary."""
+    model.half().save_pretrained(out, max_shard_size="9MB")
+    tokenizer.save_pretrained(out)
+
+
+def main(run: Run) -> None:
+    """Train, and write the best checkpoint by val score with its vocabulary and its curve."""
+    if run.architecture not in RECIPES or run.size not in RECIPES[run.architecture]:
+        known = ", ".join(f"{name} ({', '.join(sizes)})" for name, sizes in RECIPES.items())
+        raise InputError(f"There is no recipe {run.size!r} for {run.architecture!r}. There are: {known}.")
+    recipe = RECIPES[run.architecture][run.size]
+    recipe = replace(recipe, epochs=run.epochs or recipe.epochs, seed=recipe.seed if run.seed is None else run.seed)
+    set_seed(recipe.seed)
+
+    train_studies = [study for study in read_annotation(run.data, "train") if study.report][: run.limit]
+    val_studies = [study for study in read_annotation(run.data, "val") if study.report][: run.limit]
+    tokenizer = ReportTokenizer.build([s.report for s in train_studies if s.report], recipe.threshold, recipe.cleaner)
+    model = build_model(recipe, run.architecture, tokenizer, run.encoder)
+    config = model.config
+    clean = ViewTransform(config.image_size, tuple(config.image_mean), tuple(config.image_std))
+    augmentation = training_augmentation(flip=recipe.horizontal_flip) if recipe.augment else None
+    train_set = StudyDataset(
+        train_studies, replace(clean, augmentation=augmentation), tokenizer, recipe.max_length, config.num_views
+    )
+    val_set = StudyDataset(val_studies, clean, tokenizer, recipe.max_length, config.num_views)
+    print(
+        f"{run.architecture} {run.size}: {len(train_set)} train and {len(val_set)} val studies, {len(tokenizer)} words"
+    )
+
+    if recipe.lr_encoder == 0:
+        model.image_encoder.requires_grad_(False)
+    if recipe.feature_variants:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        kept = run.out / "features"
+        train_set = cached_features(model.image_encoder, train_set, recipe.feature_variants, kept, device)
+        val_set = cached_features(model.image_encoder, val_set, 1, kept, device)
+
+    checkpoints = run.out / "checkpoints"
+    trainer = ReportTrainer(
+        recipe,
+        model=model,
+        args=Seq2SeqTrainingArguments(
+            output_dir=str(checkpoints),
+            num_train_epochs=recipe.epochs,
+            per_device_train_batch_size=recipe.batch_size,
+            per_device_eval_batch_size=32,
+            lr_scheduler_type="cosine",
+            warmup_steps=recipe.warmup_steps,
+            max_grad_norm=recipe.max_grad_norm,
+            bf16=True,
+            use_cpu=not torch.cuda.is_available(),
+            predict_with_generate=True,
+            generation_num_beams=recipe.beams,
+            generation_max_length=recipe.max_length,
+            eval_strategy="epoch",
+            eval_delay=recipe.evaluate_from,
+            save_strategy="epoch",
+            save_total_limit=2,
+            load_best_model_at_end=True,
+            metric_for_best_model="score",
+            greater_is_better=True,
+            label_names=["labels"],
+            logging_steps=50,
+            dataloader_num_workers=0 if recipe.feature_variants else 1,
+            remove_unused_columns=False,
+            report_to="none",
+            seed=recipe.seed,
+        ),
+        train_dataset=train_set,
+        eval_dataset=val_set,
+        data_collator=collate,
+        compute_metrics=ValScore(tokenizer),
+        callbacks=[EarlyStoppingCallback(recipe.patience)],
+    )
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None)
+    if trainer.is_world_process_zero():
+        save(model, tokenizer, run.out)
+        described = {"run": asdict(run), "recipe": asdict(recipe), "history": trainer.state.log_history}
+        (run.out / "curve.json").write_text(json.dumps(described, indent=1, default=str))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Run, description=__doc__))

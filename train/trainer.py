@@ -1,0 +1,87 @@
+"""The library's trainer with what report generation needs: two learning rates, named losses, a score of reports."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any, cast
+
+import numpy as np
+import torch
+from recipes import Recipe
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from transformers import EvalPrediction, Seq2SeqTrainer
+
+from rrg.data.tokenizer import ReportTokenizer
+from rrg.evaluate.language import language_scores
+
+
+class ReportTrainer(Seq2SeqTrainer):
+    """Seq2SeqTrainer driven by a recipe."""
+
+    def __init__(self, recipe: Recipe, **kwargs: Any):
+        self.recipe = recipe
+        self.terms: dict[str, list[torch.Tensor]] = defaultdict(list)
+        super().__init__(**kwargs)
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        if self.optimizer is None:
+            recipe, groups = self.recipe, defaultdict(list)
+            for name, parameter in cast(torch.nn.Module, model or self.model).named_parameters():
+                if parameter.requires_grad:
+                    groups["image_encoder." in name].append(parameter)
+            kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+            rates = {True: recipe.lr_encoder, False: recipe.lr_rest}
+            self.optimizer = kind(
+                [{"params": group, "lr": rates[encoder]} for encoder, group in groups.items()],
+                betas=recipe.betas,
+                eps=recipe.eps,
+                weight_decay=recipe.weight_decay,
+                amsgrad=recipe.amsgrad,
+            )
+        return self.optimizer
+
+    def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> LRScheduler:
+        if self.recipe.schedule == "cosine":
+            return super().create_scheduler(num_training_steps, optimizer)
+        if self.lr_scheduler is None:
+            steps_an_epoch = max(1, num_training_steps // self.recipe.epochs)
+            period, gamma = self.recipe.step_epochs * steps_an_epoch, self.recipe.step_gamma
+            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, lambda step: gamma ** (step // period))
+        return self.lr_scheduler
+
+    def compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        return_outputs = kwargs.get("return_outputs", bool(args and args[0]))
+        outputs = model(**inputs)
+        if model.training:
+            for name, value in outputs.losses.items():
+                self.terms[name].append(value.detach())
+        return (outputs.loss, outputs) if return_outputs else outputs.loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        if "loss" in logs:
+            for name, values in self.terms.items():
+                logs[f"loss {name}"] = float(torch.stack(values).mean())
+            self.terms.clear()
+        super().log(logs, start_time)
+
+
+class ValScore:
+    """Scores generated reports against the references, both as the R2Gen protocol sees them.
+
+    `score`, which chooses the checkpoint, is the mean of BLEU-4, ROUGE-L and a tenth of CIDEr: one of them alone can be
+    had by a constant report.
+    """
+
+    def __init__(self, tokenizer: ReportTokenizer):
+        self.tokenizer = tokenizer
+
+    def texts(self, ids: np.ndarray) -> list[str]:
+        return [" ".join(self.tokenizer.decode_words(np.where(row < 0, 0, row))) for row in ids]
+
+    def __call__(self, prediction: EvalPrediction) -> dict[str, float]:
+        generated = self.texts(np.asarray(prediction.predictions)[:, 1:])
+        references = self.texts(np.asarray(prediction.label_ids))
+        system, targets = ({str(i): text for i, text in enumerate(side)} for side in (generated, references))
+        scores = language_scores({"model": system}, targets, meteor=False)["model"].values
+        score = (scores["BLEU-4"] + scores["ROUGE-L"] + scores["CIDEr"] / 10) / 3
+        return {"score": score, **scores, "distinct": float(len(set(generated)))}
