@@ -1,0 +1,96 @@
+"""Variety, image sensitivity and classifier AUROC on reports whose answers are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from rrg.data.findings import FINDINGS
+from rrg.data.images import Provenance, Radiograph, View
+from rrg.data.studies import Study
+from rrg.evaluate.behaviour import blank, classifier_auroc, image_sensitivity, variety
+from rrg.report import Report, ReportFinding
+
+
+def radiograph(view: View, brightness: float) -> Radiograph:
+    provenance = Provenance("PNG", 8, None, None, (), 0)
+    return Radiograph(np.full((40, 30), brightness, dtype=np.float32), view, None, provenance)
+
+
+def study(name: str, brightness: float, *views: View) -> Study:
+    images = tuple(radiograph(view, brightness) for view in views or ("frontal",))
+    return Study(name, images, report="The lungs are clear.", indication="Cough.")
+
+
+def report(study_id: str, text: str, probabilities: dict[str, float] | None = None) -> Report:
+    found = probabilities or {}
+    findings = tuple(ReportFinding(name, "blank", (), found.get(name)) for name in FINDINGS)
+    return Report("r", study_id, text, (), (), findings, "m", "0", {}, 0.1, "2026-01-01T00:00:00Z")
+
+
+def writer(say: Callable[[Study], str]) -> Callable[[list[Study]], list[Report]]:
+    return lambda studies: [report(s.id, say(s)) for s in studies]
+
+
+def test_variety() -> None:
+    seen = variety(["a", "b", "a", "c"])
+    assert (seen.distinct, seen.most_common, seen.most_common_share) == (3, "a", 0.5)
+
+
+def test_blank_keeps_views_and_sizes_and_drops_everything_else() -> None:
+    original = study("s", 0.7, "frontal", "lateral")
+    black = blank(original)
+    assert [(r.view, r.pixels.shape, float(r.pixels.max())) for r in black.radiographs()] == [
+        ("frontal", (40, 30), 0.0),
+        ("lateral", (40, 30), 0.0),
+    ]
+    assert (black.report, black.indication) == (None, None)
+    assert original.radiographs()[0].pixels.min() == pytest.approx(0.7)
+
+
+def test_a_model_that_looks_changes_its_report() -> None:
+    studies = [study(str(i), i / 10, *(("frontal", "lateral") if i % 2 else ("frontal",))) for i in range(1, 9)]
+    look = writer(lambda s: f"brightness {s.radiographs()[0].pixels.mean():.1f}")
+    texts = {r.study_id: r.text for r in look(studies)} | {"1": "same", "2": "same"}
+    sensitivity = image_sensitivity(studies, texts, look)
+    assert (sensitivity.studies, sensitivity.changed, sensitivity.share) == (6, 6, 1.0)
+
+
+def test_a_model_that_looks_only_at_the_views_does_not() -> None:
+    studies = [study(str(i), i / 10, *(("frontal", "lateral") if i % 2 else ("frontal",))) for i in range(1, 8)]
+    count = writer(lambda s: f"{len(s.images)} views")
+    texts = {r.study_id: r.text for r in count(studies)}
+    sensitivity = image_sensitivity(studies, texts, count)
+    assert (sensitivity.studies, sensitivity.changed, sensitivity.share) == (3, 0, 0.0)
+
+
+def test_one_report_for_all_has_no_sensitivity_to_measure() -> None:
+    studies = [study(str(i), 0.5) for i in range(3)]
+    sensitivity = image_sensitivity(studies, {s.id: "same" for s in studies}, writer(lambda _: "same"))
+    assert (sensitivity.studies, sensitivity.share) == (0, None)
+
+
+def test_auroc_against_the_labels_of_the_reference_text() -> None:
+    references = (
+        ["The heart is enlarged."] * 5 + ["There is a large pleural effusion."] * 3 + ["The heart is normal."] * 12
+    )
+    generator = np.random.default_rng(0)
+    cardiomegaly, effusion = generator.random((2, 20))
+    reports = [
+        report(str(i), "", {"Cardiomegaly": float(cardiomegaly[i]), "Pleural Effusion": float(effusion[i])})
+        for i in range(20)
+    ]
+    figures = classifier_auroc(reports, references)
+    assert set(figures) == {"Cardiomegaly", "Pleural Effusion"}
+    assert figures["Cardiomegaly"].positives == 5
+    assert figures["Cardiomegaly"].value == pytest.approx(roc_auc_score([1] * 5 + [0] * 15, cardiomegaly))
+    assert figures["Pleural Effusion"].value == pytest.approx(roc_auc_score([0] * 5 + [1] * 3 + [0] * 12, effusion))
+
+
+def test_auroc_leaves_out_what_cannot_be_ranked() -> None:
+    certain = dict.fromkeys(FINDINGS, 0.5)
+    assert classifier_auroc([report("a", "", certain)] * 3, ["The lungs are clear."] * 3) == {}
+    assert classifier_auroc([report("a", "")] * 2, ["The heart is enlarged.", "The heart is normal."]) == {}

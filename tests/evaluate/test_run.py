@@ -1,0 +1,251 @@
+"""`evaluate` from a data folder to its two files, with a small model whose every answer is known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rrg.data.findings import label_report
+from rrg.data.studies import Study
+from rrg.data.text import detokenize
+from rrg.data.tokenizer import ReportTokenizer
+from rrg.errors import InputError
+from rrg.evaluate import language, run
+from rrg.evaluate.meteor import MeteorUnavailable
+from rrg.evaluate.table import render
+from rrg.report import Report, ReportFinding, Sentence, Word
+
+NORMAL = "The heart is normal in size. The lungs are clear."
+LARGE = "The heart is enlarged. The lungs are clear."
+FLUID = "The heart is normal in size. There is a left pleural effusion."
+
+
+class BrightnessModel:
+    """Writes by how bright the first image is; a black image is normal to it."""
+
+    name = "brightness"
+    weights_sha256 = "f" * 64
+
+    def __init__(self) -> None:
+        self.tokenizer = ReportTokenizer.build([NORMAL, LARGE, FLUID] * 3, threshold=1)
+        self.asked = 0
+
+    def reports(self, studies: Iterable[Study], batch_size: int = 16) -> Iterator[Report]:
+        for study in studies:
+            brightness = float(study.radiographs()[0].pixels.mean())
+            yield self._report(study.id, LARGE if brightness > 0.6 else NORMAL, brightness)
+
+    def features(self, study: Study) -> np.ndarray:
+        self.asked += 1
+        brightness = float(study.radiographs()[0].pixels.mean())
+        return np.array([brightness, 1 - brightness], dtype=np.float32)
+
+    def _report(self, study_id: str, text: str, brightness: float) -> Report:
+        tokens = self.tokenizer.decode_words(self.tokenizer.encode_report(text, 60))
+        text, spans = detokenize(tokens)
+        words = tuple(Word(text[a:b], a, b, 0, 1.0) for a, b in spans)
+        findings = tuple(
+            ReportFinding(f.name, str(f.status), f.spans, brightness if f.name == "Cardiomegaly" else None)
+            for f in label_report(text)
+        )
+        sentences = (Sentence(text, 0, len(text)),)
+        return Report("r", study_id, text, words, sentences, findings, self.name, self.weights_sha256, {}, 0.5, "2026")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Bright hearts are large. Train 12, val 6, test 9 studies of two views; one test study has no report."""
+    folder = tmp_path_factory.mktemp("data")
+    cases = {
+        "train": [(NORMAL, 90)] * 6 + [(LARGE, 210)] * 4 + [(FLUID, 120)] * 2,
+        "val": [(NORMAL, 90)] * 4 + [(LARGE, 210)] * 2,
+        "test": [(NORMAL, 95)] * 4 + [(LARGE, 205)] * 2 + [("Mild cardiomegaly is seen.", 215), (FLUID, 125), ("", 90)],
+    }
+    annotation: dict[str, list[dict[str, Any]]] = {}
+    for split, rows in cases.items():
+        for i, (report, brightness) in enumerate(rows):
+            paths = [f"{split}{i}/0.png", f"{split}{i}/1.png"]
+            for path in paths:
+                image = folder / "images" / path
+                image.parent.mkdir(parents=True, exist_ok=True)
+                noise = np.random.default_rng(i).integers(-20, 20, size=(96, 96))
+                Image.fromarray((brightness + noise).clip(0, 255).astype(np.uint8)).save(image)
+            record = {"id": f"{split}{i}", "report": report, "image_path": paths, "view": ["frontal", "lateral"]}
+            annotation.setdefault(split, []).append(record)
+    (folder / "annotation.json").write_text(json.dumps(annotation))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluated(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The output folder and results on test, without Java (its own tests are in test_language.py)."""
+    out = tmp_path_factory.mktemp("out") / "new" / "folder"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(language, "meteor_statistics", no_java)
+        run.evaluate(BrightnessModel(), data, "test", out, command="python -m rrg evaluate")
+    return out, json.loads((out / "results.json").read_text())
+
+
+def no_java(*_: object) -> np.ndarray:
+    raise MeteorUnavailable("not computed: no Java")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language, "meteor_statistics", no_java)
+
+
+def test_predictions_are_one_line_a_study(evaluated: tuple[Path, dict[str, Any]]) -> None:
+    lines = [json.loads(line) for line in (evaluated[0] / "predictions.jsonl").read_text().splitlines()]
+    assert [line["id"] for line in lines] == [f"test{i}" for i in range(8)]
+    assert [line["text"] for line in lines] == [NORMAL] * 4 + [LARGE] * 3 + [NORMAL]
+    assert all(set(line) == {"id", "text"} for line in lines)
+
+
+def test_every_floor_stands_beside_the_model_in_every_group(evaluated: tuple[Path, dict[str, Any]]) -> None:
+    results = evaluated[1]
+    assert set(results["figures"]) == {"r2gen", "raw", "clinical"}
+    for rows in results["figures"].values():
+        assert set(rows) == {
+            "brightness",
+            "normal template",
+            "most frequent",
+            "random",
+            "best constant (BLEU-4)",
+            "best constant (CIDEr)",
+            "nearest neighbour",
+        }
+        for figures in rows.values():
+            assert all(f["low"] <= f["high"] and set(f) == {"value", "low", "high"} for f in figures.values())
+    assert set(results["systems"]) == set(rows)
+
+
+def test_figures_are_those_of_the_texts(evaluated: tuple[Path, dict[str, Any]]) -> None:
+    """Six of eight reports are the reference to the word, and the nearest neighbour is right on seven."""
+    figures = evaluated[1]["figures"]
+    r2gen = {system: row["ROUGE-L"]["value"] for system, row in figures["r2gen"].items()}
+    assert 6 / 8 < r2gen["brightness"] < 1
+    assert r2gen["nearest neighbour"] > r2gen["brightness"] > r2gen["most frequent"]
+    clinical = evaluated[1]["findings"]["brightness"]
+    cardiomegaly, effusion = clinical["Cardiomegaly"], clinical["Pleural Effusion"]
+    assert (cardiomegaly["f1"], cardiomegaly["support"], cardiomegaly["predicted"]) == (1.0, 3, 3)
+    assert (effusion["recall"], effusion["support"]) == (0.0, 1)
+
+
+def test_counts_and_provenance(evaluated: tuple[Path, dict[str, Any]]) -> None:
+    results = evaluated[1]
+    assert (results["studies"], results["left_out_without_reference"], results["split"]) == (8, 1, "test")
+    assert (results["model"], results["weights_sha256"]) == ("brightness", "f" * 64)
+    assert results["command"] == "python -m rrg evaluate"
+    assert results["seconds_per_report"] == 0.5
+    assert results["versions"]["pycocoevalcap"] == "1.2"
+    assert "CheXpert scheme" in results["labeler"]
+
+
+def test_missing_meteor_is_said_and_not_zero(evaluated: tuple[Path, dict[str, Any]]) -> None:
+    results = evaluated[1]
+    assert results["not_computed"] == {"METEOR": "not computed: no Java"}
+    assert all("METEOR" not in row for group in results["figures"].values() for row in group.values())
+
+
+def test_behaviour(evaluated: tuple[Path, dict[str, Any]]) -> None:
+    behaviour = evaluated[1]["behaviour"]
+    assert (behaviour["distinct_reports"], behaviour["distinct_references"]) == (2, 4)
+    assert (behaviour["most_common_report"], behaviour["most_common_share"]) == (NORMAL, 5 / 8)
+    assert behaviour["image_sensitivity"] == {"studies": 3, "changed": 3, "share": 1.0}
+    assert evaluated[1]["classifier_auroc"]["Cardiomegaly"] == {"value": 1.0, "positives": 3, "studies": 8}
+
+
+def test_subsets(evaluated: tuple[Path, dict[str, Any]]) -> None:
+    subsets = evaluated[1]["subsets"]
+    assert {name: subset["studies"] for name, subset in subsets.items()} == {
+        "reference with a finding": 4,
+        "reference not in train": 1,
+    }
+    abnormal = subsets["reference with a finding"]["figures"]["clinical"]
+    assert abnormal["normal template"]["micro-F1-13"]["value"] == 0.0
+    assert abnormal["brightness"]["micro-recall-13"]["value"] == pytest.approx(3 / 4)
+
+
+def test_differences_from_the_floors(evaluated: tuple[Path, dict[str, Any]]) -> None:
+    results = evaluated[1]
+    difference = results["model_minus_floor"]["raw"]["most frequent"]["ROUGE-L"]
+    rows = results["figures"]["raw"]
+    expected = rows["brightness"]["ROUGE-L"]["value"] - rows["most frequent"]["ROUGE-L"]["value"]
+    assert difference["value"] == pytest.approx(expected)
+    assert 0 < difference["p"] <= 1
+
+
+def test_table_shows_both_protocols_and_the_missing_figure(evaluated: tuple[Path, dict[str, Any]]) -> None:
+    table = render(evaluated[1])
+    lines = table.splitlines()
+    assert "r2gen protocol" in table and "raw protocol" in table
+    row = next(line for line in lines if line.startswith("brightness ") and " - " in line)
+    bleu = evaluated[1]["figures"]["r2gen"]["brightness"]["BLEU-4"]["value"]
+    assert f"{bleu:.3f}" in row
+    assert "METEOR: not computed: no Java" in table
+    assert "Black images change 3 of the 3 reports" in table
+
+
+@pytest.mark.usefixtures("quick")
+def test_train_features_are_computed_once(data: Path, tmp_path: Path) -> None:
+    model = BrightnessModel()
+    first = run.evaluate(model, data, "val", tmp_path, limit=2)
+    assert model.asked == 2 + 12
+    second = run.evaluate(model, data, "val", tmp_path, limit=2)
+    assert model.asked == 2 + 12 + 2
+    assert first["figures"] == second["figures"]
+    assert first["studies"] == 2
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_folder_with_the_test_split_alone_still_gives_figures(data: Path, tmp_path: Path) -> None:
+    annotation = json.loads((data / "annotation.json").read_text())
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "annotation.json").write_text(json.dumps({"test": annotation["test"]}))
+    (folder / "images").symlink_to(data / "images")
+    results = run.evaluate(BrightnessModel(), folder, "test", tmp_path / "out")
+    assert set(results["systems"]) == {"brightness", "normal template"}
+    assert "no train split" in results["not_computed"]["floors of the train split"]
+    assert "reference not in train" not in results["subsets"]
+    assert "no train split" in render(results)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_failed_metric_keeps_the_predictions(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(run, "clinical_scores", fail)
+    with pytest.raises(MemoryError):
+        run.evaluate(BrightnessModel(), data, "val", tmp_path)
+    assert len((tmp_path / "predictions.jsonl").read_text().splitlines()) == 6
+    assert not (tmp_path / "results.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("split", "limit", "message"),
+    [("dev", None, "Its splits are: train, val, test"), ("test", 0, "leaves nothing to evaluate")],
+)
+def test_unusable_requests_leave_nothing_behind(
+    data: Path, tmp_path: Path, split: str, limit: int | None, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        run.evaluate(BrightnessModel(), data, split, tmp_path / "out", limit=limit)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_split_without_any_report_is_refused(data: Path, tmp_path: Path) -> None:
+    record = {"id": "x", "report": "", "image_path": ["test0/0.png"]}
+    (tmp_path / "annotation.json").write_text(json.dumps({"val": [record]}))
+    (tmp_path / "images").symlink_to(data / "images")
+    with pytest.raises(InputError, match="report to compare with"):
+        run.evaluate(BrightnessModel(), tmp_path, "val", tmp_path / "out")
