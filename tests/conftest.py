@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+CHECKOUT = Path(__file__).resolve().parents[1]
+SHARED = CHECKOUT.parent / "shared"
 
 
 def _folder(name: str) -> Path:
@@ -26,3 +27,54 @@ def shared_data() -> Path:
 def parity() -> Path:
     """Inputs and outputs of the published code at tiny sizes."""
     return _folder("parity")
+
+
+@pytest.fixture(scope="session")
+def weights() -> Path:
+    """The bundled models."""
+    return CHECKOUT / "weights"
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of weights with one tiny, untrained R2GenCMN that writes a different report for each study."""
+    import torch
+    from transformers import GenerationConfig
+
+    from rrg.data.phantom import make_phantom
+    from rrg.data.tokenizer import ReportTokenizer
+    from rrg.models.r2gen_cmn import R2GenCMN, R2GenCMNConfig
+
+    tokenizer = ReportTokenizer.build([make_phantom(seed, size=32).study.report or "" for seed in range(20)], threshold=1)
+    torch.manual_seed(0)
+    model = R2GenCMN(
+        R2GenCMNConfig(
+            vocab_size=len(tokenizer),
+            backbone="test_efficientnet",
+            image_size=64,
+            hidden_size=32,
+            ffn_size=32,
+            num_heads=4,
+            num_encoder_layers=1,
+            num_decoder_layers=2,
+            memory_slots=20,
+            topk=4,
+        )
+    )
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter) * parameter.std().nan_to_num(0.1).clamp(min=0.1))
+    model.generation_config = GenerationConfig(
+        num_beams=3,
+        length_penalty=0.0,
+        max_length=24,
+        suppress_tokens=[tokenizer.unk_token_id],
+        bos_token_id=0,
+        eos_token_id=0,
+        pad_token_id=0,
+        decoder_start_token_id=0,
+    )
+    folder = tmp_path_factory.mktemp("weights")
+    model.save_pretrained(folder / "r2gen_cmn")
+    tokenizer.save_pretrained(folder / "r2gen_cmn")
+    return folder

@@ -1,0 +1,108 @@
+"""The command line: `python -m rrg --help`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.extras import SubcommandApp
+
+from rrg.errors import InputError
+from rrg.settings import Settings
+
+app = SubcommandApp()
+feedback = SubcommandApp()
+
+
+@app.command
+def report(
+    image: Annotated[tuple[Path, ...], tyro.conf.Positional], model: str = "r2gen_cmn", json: bool = False
+) -> None:
+    """Write a report on one study.
+
+    Args:
+        image: The frontal radiograph and, if there is one, the lateral (DICOM, PNG, JPEG, WebP).
+        model: A name that `models` lists.
+        json: Print the whole record, as the app's HTTP interface gives it.
+    """
+    from rrg.data.studies import study_of_files
+    from rrg.library import ModelLibrary
+
+    if not 1 <= len(image) <= 2:
+        raise InputError(
+            f"{len(image)} images were given. Give one study: its frontal radiograph and, if any, its lateral."
+        )
+    written = ModelLibrary(Settings.from_env().weights).reporter(model).report(study_of_files(*image))
+    print(written.to_json() if json else written.text)
+
+
+@app.command
+def models() -> None:
+    """List the architectures, and which of them have weights."""
+    from rrg.library import ModelLibrary
+
+    for info in ModelLibrary(Settings.from_env().weights).list():
+        state = f"{info.parameters / 1e6:.1f} M parameters" if info.parameters else info.note
+        print(f"{info.name:<12} {info.title}: {state}\n{'':<12} {info.paper}")
+
+
+@app.command
+def evaluate(data: Path, out: Path, model: str = "r2gen_cmn", split: str = "val", limit: int | None = None) -> None:
+    """Score a model's reports beside trivial systems that any model must beat.
+
+    Args:
+        data: Folder with annotation.json and images/ or images.tar.
+        out: Receives predictions.jsonl and results.json.
+        model: A folder of weights, or a name that `models` lists.
+        split: Which studies of annotation.json.
+        limit: Only the first so many studies.
+    """
+    from rrg.evaluate.run import evaluate_model
+
+    print(evaluate_model(data, model, out, split, limit))
+
+
+@app.command
+def phantom(out: Path, count: int = 100, seed: int = 0, size: int = 256) -> None:
+    """Write synthetic studies with reports and boxes: material for first steps and tests.
+
+    Args:
+        out: Receives annotation.json, boxes.json and images/.
+        count: Studies, of which 80 % are train, 10 % val and 10 % test.
+        seed: Decides them all.
+        size: Side of the images in pixels.
+    """
+    from rrg.data.phantom import write_phantoms
+
+    write_phantoms(out, count, seed, size)
+    print(f"{count} synthetic studies in {out}")
+
+
+@feedback.command
+def export(out: Path) -> None:
+    """Write every correction with the report it corrects, one JSON object a line.
+
+    Args:
+        out: The file to write.
+    """
+    from rrg.feedback import FeedbackStore
+    from rrg.feedback.export import export_corrections
+
+    print(f"{export_corrections(FeedbackStore(Settings.from_env().database_url), out)} corrections in {out}")
+
+
+app.command(feedback, name="feedback", help="What readers corrected.")
+
+
+def main() -> None:
+    """Run one command; bad input ends it with its message alone."""
+    try:
+        app.cli(prog="python -m rrg", description="Radiology report generation from chest X-rays. Research use only.")
+    except InputError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

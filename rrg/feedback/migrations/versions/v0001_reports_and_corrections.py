@@ -1,0 +1,71 @@
+"""Reports, corrections, and triggers that refuse to change or remove either."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+KEYS = {"reports": ("report_id",), "corrections": ("number", "correction_id")}
+
+
+def upgrade() -> None:
+    op.create_table(
+        "reports",
+        sa.Column("report_id", sa.String(), primary_key=True),
+        sa.Column("study_id", sa.String(), nullable=False),
+        sa.Column("model", sa.String(), nullable=False),
+        sa.Column("weights_sha256", sa.String(), nullable=False),
+        sa.Column("created_at", sa.String(), nullable=False),
+        sa.Column("report", sa.JSON(), nullable=False),
+    )
+    op.create_index("reports_by_study_and_model", "reports", ["study_id", "model"])
+    op.create_table(
+        "corrections",
+        sa.Column("number", sa.Integer(), primary_key=True),
+        sa.Column("correction_id", sa.String(), nullable=False, unique=True),
+        sa.Column("report_id", sa.String(), sa.ForeignKey("reports.report_id"), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("reader", sa.String(), nullable=False),
+        sa.Column("saved_at", sa.String(), nullable=False),
+        sa.Column("parent_id", sa.String(), sa.ForeignKey("corrections.correction_id"), nullable=True),
+        sa.Column("app_version", sa.String(), nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_corrections_report_id", "corrections", ["report_id"])
+    if op.get_bind().dialect.name == "postgresql":
+        _append_only_postgresql()
+    else:
+        _append_only_sqlite()
+
+
+def _append_only_sqlite() -> None:
+    for table, keys in KEYS.items():
+        for change in ("UPDATE", "DELETE"):
+            op.execute(
+                f"CREATE TRIGGER {table}_no_{change.lower()} BEFORE {change} ON {table} "
+                f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+            )
+        # INSERT OR REPLACE deletes without firing the delete trigger.
+        same_key = " OR ".join(f"{key} = NEW.{key}" for key in keys)
+        op.execute(
+            f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
+            f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same_key}) "
+            f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+        )
+
+
+def _append_only_postgresql() -> None:
+    op.execute(
+        "CREATE FUNCTION rrg_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$"
+    )
+    for table in KEYS:
+        op.execute(
+            f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION rrg_append_only()"
+        )

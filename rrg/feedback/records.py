@@ -1,0 +1,89 @@
+"""The records of feedback and the rules for what may become one."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from uuid import uuid4
+
+from rrg.errors import InputError
+
+MAX_TEXT = 20_000
+"""Characters of a correction. The longest report of IU X-Ray or MIMIC-CXR has a fraction of this."""
+MAX_READER = 200
+ANONYMOUS = "anonymous"
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A reader's text in place of a generated report. It points to the report and changes nothing of it."""
+
+    correction_id: str
+    report_id: str
+    text: str
+    """Exactly as the reader left it."""
+    reader: str
+    """Who says so: a name or a code, `anonymous` when none was given."""
+    saved_at: str
+    """UTC, ISO 8601, microseconds."""
+    parent_id: str | None
+    """The same reader's correction of the same report that this one supersedes. Readers never supersede each other."""
+    app_version: str
+
+    @classmethod
+    def new(cls, report_id: str, text: str, reader: str, parent_id: str | None) -> Correction:
+        return cls(
+            correction_id=uuid4().hex,
+            report_id=report_id,
+            text=text,
+            reader=reader,
+            saved_at=datetime.now(UTC).isoformat(timespec="microseconds"),
+            parent_id=parent_id,
+            app_version=_app_version(),
+        )
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How much the store holds."""
+
+    reports: int
+    corrections: int
+    readers: int
+
+
+def checked_text(text: str) -> str:
+    """Return the text of a correction unchanged, or raise InputError."""
+    if not text.strip():
+        raise InputError("The correction is empty. Write the report as it should read, then save.")
+    if len(text) > MAX_TEXT:
+        raise InputError(
+            f"The correction has {len(text):,} characters, more than the {MAX_TEXT:,} that can be saved. Shorten it."
+        )
+    if not _storable(text):
+        raise InputError("The correction contains characters that no database can keep. Type or paste it again.")
+    return text
+
+
+def checked_reader(reader: str) -> str:
+    """Return the reader's name without surrounding blanks, `anonymous` for none, or raise InputError."""
+    name = reader.strip()
+    if len(name) > MAX_READER:
+        raise InputError(f"The reader's name has more than {MAX_READER} characters. Shorten it.")
+    if not _storable(name) or any(unicodedata.category(character) == "Cc" for character in name):
+        raise InputError("The reader's name contains line breaks or control characters. Write it on one line.")
+    return name or ANONYMOUS
+
+
+def _storable(text: str) -> bool:
+    # PostgreSQL refuses NUL; UTF-8 refuses lone surrogates, which JSON requests can carry.
+    return "\0" not in text and not any(unicodedata.category(character) == "Cs" for character in text)
+
+
+def _app_version() -> str:
+    try:
+        return version("rrg")
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,11 @@
+const line = element.querySelector(".line");
+function show() {
+  const { text, tone, detail } = props.value ?? { text: "", tone: "quiet", detail: "" };
+  line.dataset.tone = tone;
+  line.setAttribute("role", tone === "bad" ? "alert" : "status");
+  line.querySelector(".text").textContent = text;
+  line.querySelector(".detail").textContent = detail;
+  line.hidden = !text;
+}
+watch("value", show);
+show();

@@ -1,0 +1,95 @@
+const find = (selector) => element.querySelector(selector);
+const lines = find(".lines");
+const point = (detail) => window.dispatchEvent(new CustomEvent("rrg:point", { detail }));
+
+function part(className, text, kind, index, label) {
+  const node = document.createElement("span");
+  node.className = className;
+  node.textContent = text;
+  node.setAttribute("role", "button");
+  node.setAttribute("aria-pressed", "false");
+  if (label) node.setAttribute("aria-label", label);
+  node.tabIndex = -1;
+  node.dataset.kind = kind;
+  node.dataset.index = index;
+  return node;
+}
+
+function show() {
+  const report = props.value || null; // Gradio turns None into an empty text
+  find(".empty").hidden = Boolean(report);
+  lines.replaceChildren();
+  find(".facts").textContent = report?.facts ?? "";
+  find(".reference").hidden = !report?.reference;
+  find(".reference-text").textContent = report?.reference ?? "";
+  report?.lines.forEach((words, sentence) => {
+    const line = document.createElement("div");
+    line.className = "line";
+    line.append(part("number", sentence + 1, "sentence", sentence, `Sentence ${sentence + 1}`));
+    const body = document.createElement("div");
+    words.forEach((word, i) => {
+      // The report's own spacing: a full stop follows its word without a blank.
+      if (i) body.append(report.text.slice(words[i - 1].end, word.start));
+      const node = part("word", report.text.slice(word.start, word.end), "word", word.index);
+      node.title = `${Math.round(word.probability * 100)} % sure of this word`;
+      node.dataset.start = word.start;
+      node.dataset.end = word.end;
+      body.append(node);
+    });
+    line.append(body);
+    lines.append(line);
+  });
+  const first = lines.querySelector("[data-kind]");
+  if (first) first.tabIndex = 0;
+}
+
+const target = (event) => event.target.closest("[data-kind]");
+const detail = (node) => ({ kind: node.dataset.kind, index: Number(node.dataset.index) });
+
+lines.addEventListener("pointerover", (event) => { const node = target(event); if (node) point(detail(node)); });
+lines.addEventListener("pointerleave", () => point(null));
+lines.addEventListener("focusin", (event) => {
+  const node = target(event);
+  if (!node) return;
+  lines.querySelectorAll('[tabindex="0"]').forEach((other) => { other.tabIndex = -1; });
+  node.tabIndex = 0;
+  point(detail(node));
+});
+lines.addEventListener("focusout", () => point(null));
+lines.addEventListener("click", (event) => {
+  const node = target(event);
+  if (node) window.dispatchEvent(new CustomEvent("rrg:pin", { detail: detail(node) }));
+});
+lines.addEventListener("keydown", (event) => {
+  const node = target(event);
+  if (!node) return;
+  const all = [...lines.querySelectorAll("[data-kind]")], at = all.indexOf(node);
+  const numbers = all.filter((other) => other.dataset.kind === "sentence");
+  const line = numbers.indexOf(node.closest(".line").querySelector(".number"));
+  const goal = {
+    ArrowRight: all[at + 1], ArrowLeft: all[at - 1],
+    ArrowDown: numbers[line + 1], ArrowUp: node.dataset.kind === "word" ? numbers[line] : numbers[line - 1],
+    Home: all[0], End: all[all.length - 1],
+  };
+  if (event.key in goal) {
+    event.preventDefault();
+    goal[event.key]?.focus();
+  } else if (event.key === "Enter" || event.key === " ") {
+    event.preventDefault();
+    node.click();
+  }
+});
+
+window.addEventListener("rrg:shown", (event) => {
+  const { kind, index, spans, kept } = event.detail;
+  lines.querySelectorAll("[data-kind]").forEach((node) => {
+    const own = node.dataset.kind === kind && Number(node.dataset.index) === index;
+    const said = (spans ?? []).some(([start, end]) => Number(node.dataset.start) < end && Number(node.dataset.end) > start);
+    node.classList.toggle("shown", own);
+    node.classList.toggle("said", said);
+    node.setAttribute("aria-pressed", own && kept);
+    if (node.dataset.kind === "sentence") node.closest(".line").classList.toggle("shown", own);
+  });
+});
+watch("value", show);
+show();

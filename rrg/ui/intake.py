@@ -1,0 +1,71 @@
+"""From files to a study, and the short memory in which opened studies wait for their report."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import OrderedDict
+from pathlib import Path
+from threading import Lock
+
+from rrg.data.images import Radiograph, read_radiograph
+from rrg.data.studies import Study
+from rrg.errors import InputError
+
+
+def open_files(frontal: Path | str | None, lateral: Path | str | None) -> Study:
+    """The study of one or two image files. Its id is made of the pixels alone: neither name nor header goes in.
+
+    Raises InputError when there is no file or one is not a usable radiograph; the message says which of the two.
+    """
+    radiographs: list[Radiograph] = []
+    if frontal:
+        radiographs.append(_read("frontal", frontal))
+    if lateral:
+        radiographs.append(_read("lateral", lateral))
+    if not radiographs:
+        raise InputError("There is no image. Give a frontal view, a lateral view, or both.")
+    digest = hashlib.sha256("".join(radiograph.sha256 for radiograph in radiographs).encode()).hexdigest()
+    return Study(id=f"upload-{digest[:32]}", images=tuple(radiographs))
+
+
+def _read(view: str, path: Path | str) -> Radiograph:
+    try:
+        return read_radiograph(Path(path), view="frontal" if view == "frontal" else "lateral")
+    except InputError as error:
+        raise InputError(f"The {view} image cannot be used. {error}") from error
+
+
+UPLOAD_AGE = 600
+"""Seconds after which an uploaded file is deleted."""
+
+
+def delete_left_uploads(folder: Path) -> None:
+    """Delete old uploads that a killed process could not delete itself."""
+    for path in folder.rglob("*"):
+        if path.is_file() and time.time() - path.stat().st_mtime > UPLOAD_AGE:
+            path.unlink(missing_ok=True)
+
+
+class StudyShelf:
+    """Studies opened lately, by id, in memory only. The oldest go first when their pixels exceed `max_bytes`."""
+
+    def __init__(self, max_bytes: int = 192 * 2**20) -> None:
+        self._max_bytes = max_bytes
+        self._studies: OrderedDict[str, Study] = OrderedDict()
+        self._lock = Lock()
+
+    def put(self, study: Study) -> None:
+        with self._lock:
+            self._studies.pop(study.id, None)
+            self._studies[study.id] = study
+            while len(self._studies) > 1 and sum(map(_bytes, self._studies.values())) > self._max_bytes:
+                self._studies.popitem(last=False)
+
+    def get(self, study_id: str) -> Study | None:
+        with self._lock:
+            return self._studies.get(study_id)
+
+
+def _bytes(study: Study) -> int:
+    return sum(image.pixels.nbytes for image in study.images if isinstance(image, Radiograph))

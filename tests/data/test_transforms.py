@@ -1,0 +1,64 @@
+"""Images to tensors and maps back to images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from rrg.data.images import Provenance, Radiograph
+from rrg.data.transforms import ViewTransform, map_to_image, training_augmentation
+
+
+def radiograph(pixels: np.ndarray) -> Radiograph:
+    return Radiograph(pixels.astype(np.float32), "frontal", None, Provenance("PNG", 8))
+
+
+def test_pixels_are_normalised_channel_by_channel() -> None:
+    transform = ViewTransform(8, mean=(0.1, 0.2, 0.3), std=(0.5, 1.0, 2.0))
+    image = transform(radiograph(np.full((20, 10), 0.6)))
+    assert image.shape == (3, 8, 8)
+    assert image[:, 0, 0].tolist() == pytest.approx([1.0, 0.4, 0.15])
+
+
+@pytest.mark.parametrize("shape", [(300, 200), (97, 256), (64, 64)])
+def test_a_cell_of_the_map_lies_over_its_rectangle_of_the_radiograph(shape: tuple[int, int]) -> None:
+    """A bright rectangle goes through the transform; the map cell it lands in leads back to the same rectangle."""
+    height, width, grid = *shape, 7
+    for row, column in [(0, 0), (3, 5), (6, 6)]:
+        rows = slice(round(row * height / grid), round((row + 1) * height / grid))
+        columns = slice(round(column * width / grid), round((column + 1) * width / grid))
+        pixels = np.zeros(shape)
+        pixels[rows, columns] = 1
+        image = ViewTransform(224, (0.0,) * 3, (1.0,) * 3)(radiograph(pixels))[0]
+        cells = image.unfold(0, 32, 32).unfold(1, 32, 32).mean(dim=(2, 3))  # [7, 7] as a backbone of stride 32 sees it
+        assert np.unravel_index(int(cells.argmax()), (grid, grid)) == (row, column)
+        back = map_to_image(cells.numpy(), shape)
+        assert back.shape == shape
+        peak = np.unravel_index(back.argmax(), shape)
+        assert rows.start <= peak[0] < rows.stop
+        assert columns.start <= peak[1] < columns.stop
+
+
+def test_a_constant_map_stays_constant() -> None:
+    assert map_to_image(np.full((7, 7), 0.25), (51, 33)) == pytest.approx(0.25)
+
+
+def test_augmentation_stays_in_range_and_never_mirrors() -> None:
+    torch.manual_seed(0)
+    image = torch.zeros(1, 64, 64)
+    image[:, 24:40, 4:16] = 1  # a mark on the image's left
+    augment = training_augmentation()
+    for _ in range(50):
+        out = augment(image)
+        assert 0 <= out.min() and out.max() <= 1
+        assert out[:, :, :32].mean() > out[:, :, 32:].mean()
+
+
+def test_the_legacy_flip_mirrors_about_half() -> None:
+    torch.manual_seed(0)
+    image = torch.zeros(1, 32, 32)
+    image[:, :, :8] = 1
+    augment = training_augmentation(degrees=0, translate=0, scale=0, light=0, flip=True)
+    mirrored = sum(bool(augment(image)[0, 0, -1] > 0.5) for _ in range(100))
+    assert 25 < mirrored < 75

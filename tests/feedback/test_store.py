@@ -1,0 +1,125 @@
+"""The store: what goes in comes out, order and repeats, refusals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rrg.errors import InputError
+from rrg.feedback import Counts, FeedbackStore
+from rrg.report import Report
+
+
+def test_report_comes_back_whole(store: FeedbackStore, report: Report) -> None:
+    store.save_report(report)
+    assert store.get_report(report.report_id) == report
+    assert store.get_report("unknown") is None
+
+
+def test_report_saved_twice_is_one(store: FeedbackStore, report: Report) -> None:
+    store.save_report(report)
+    store.save_report(report)
+    assert store.counts() == Counts(reports=1, corrections=0, readers=0)
+
+
+def test_report_never_changes(store: FeedbackStore, report: Report) -> None:
+    store.save_report(report)
+    with pytest.raises(InputError, match="already belongs to a different report"):
+        store.save_report(replace(report, text="Something else."))
+    assert store.get_report(report.report_id) == report
+
+
+def test_correction_says_who_what_when(store: FeedbackStore, report: Report) -> None:
+    store.save_report(report)
+    before = datetime.now(UTC)
+    correction = store.save_correction(report.report_id, "  Small left effusion.\n", " Dr. Müller ")
+    saved_at = datetime.fromisoformat(correction.saved_at)
+    assert saved_at.utcoffset() == timedelta(0)
+    assert before <= saved_at <= datetime.now(UTC)
+    assert correction.text == "  Small left effusion.\n"
+    assert correction.reader == "Dr. Müller"
+    assert store.corrections(report.report_id) == [correction]
+    assert store.get_report(report.report_id) == report
+
+
+def test_no_name_is_anonymous(store: FeedbackStore, report: Report) -> None:
+    store.save_report(report)
+    assert store.save_correction(report.report_id, "Normal.", " ").reader == "anonymous"
+
+
+def test_repeat_is_the_same_record(store: FeedbackStore, report: Report) -> None:
+    store.save_report(report)
+    first = store.save_correction(report.report_id, "Normal.", "A")
+    assert store.save_correction(report.report_id, "Normal.", "A ") == first
+    assert store.corrections(report.report_id) == [first]
+
+
+def test_return_to_an_earlier_text_is_a_new_record(store: FeedbackStore, report: Report) -> None:
+    store.save_report(report)
+    texts = ["Normal.", "Effusion.", "Normal."]
+    for text in texts:
+        store.save_correction(report.report_id, text, "A")
+    assert [correction.text for correction in store.corrections(report.report_id)] == texts
+
+
+def test_a_reader_supersedes_only_their_own(store: FeedbackStore, report: Report) -> None:
+    store.save_report(report)
+    a1 = store.save_correction(report.report_id, "One.", "A")
+    b1 = store.save_correction(report.report_id, "One.", "B")
+    a2 = store.save_correction(report.report_id, "Two.", "A")
+    assert [a1.parent_id, b1.parent_id, a2.parent_id] == [None, None, a1.correction_id]
+    assert store.corrections(report.report_id) == [a1, b1, a2]
+    assert store.counts() == Counts(reports=1, corrections=3, readers=2)
+
+
+def test_latest_correction_is_of_the_study_and_the_model(store: FeedbackStore, report: Report) -> None:
+    again = replace(report, report_id="report-2")
+    other_model = replace(report, report_id="report-3", model="camanet")
+    other_study = replace(report, report_id="report-4", study_id="study-2")
+    for each in (report, again, other_model, other_study):
+        store.save_report(each)
+    assert store.latest_correction("study-1", "r2gen_cmn") is None
+    store.save_correction("report-2", "Earlier.", "A")
+    latest = store.save_correction("report-1", "Later.", "A")
+    store.save_correction("report-3", "Other model.", "A")
+    store.save_correction("report-4", "Other study.", "A")
+    assert store.latest_correction("study-1", "r2gen_cmn") == latest
+
+
+@pytest.mark.parametrize("text", ["", " \n\t", "x" * 20_001, "nul \0 in it", "half a surrogate \ud83d"])
+def test_text_that_cannot_be_kept_is_refused(store: FeedbackStore, report: Report, text: str) -> None:
+    store.save_report(report)
+    with pytest.raises(InputError, match=r"^The correction .*\. \w+ .*\.$"):
+        store.save_correction(report.report_id, text, "A")
+    assert store.counts().corrections == 0
+
+
+@pytest.mark.parametrize("reader", ["x" * 201, "two\nlines", "nul\0"])
+def test_reader_that_is_no_name_is_refused(store: FeedbackStore, report: Report, reader: str) -> None:
+    store.save_report(report)
+    with pytest.raises(InputError, match="reader's name"):
+        store.save_correction(report.report_id, "Normal.", reader)
+    assert store.counts().corrections == 0
+
+
+def test_longest_text_is_kept(store: FeedbackStore, report: Report) -> None:
+    store.save_report(report)
+    assert store.save_correction(report.report_id, "é" * 20_000, "A") == store.corrections(report.report_id)[0]
+
+
+def test_correction_of_an_unknown_report_is_refused(store: FeedbackStore) -> None:
+    with pytest.raises(InputError, match="'unknown' is not known"):
+        store.save_correction("unknown", "Normal.", "A")
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=200))
+def test_any_text_comes_back_to_the_letter(store: FeedbackStore, report: Report, text: str) -> None:
+    store.save_report(report)
+    saved = store.save_correction(report.report_id, f"x{text}", "A")
+    assert store.corrections(report.report_id)[-1] == saved
+    assert saved.text == f"x{text}"

@@ -1,0 +1,41 @@
+"""The visual side: pooling over the views that are there, and the real backbone's weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from rrg.layers.image_encoder import ImageEncoder
+
+
+def test_a_missing_view_has_no_part_in_the_pooled_features() -> None:
+    encoder = ImageEncoder("test_efficientnet", {}, 14).eval()
+    features = torch.randn(2, 2, encoder.num_features, 2, 3)
+    mask = torch.tensor([[True, True], [False, True]])
+    pooled = encoder.pool(features, mask)
+    torch.testing.assert_close(pooled[0], features[0].mean(dim=(0, 2, 3)))
+    torch.testing.assert_close(pooled[1], features[1, 1].mean(dim=(1, 2)))
+
+
+def test_findings_logits_are_the_mean_of_the_class_activation_map() -> None:
+    encoder = ImageEncoder("test_efficientnet", {}, 14).eval()
+    features, mask = torch.randn(1, 2, encoder.num_features, 2, 3), torch.ones(1, 2, dtype=torch.bool)
+    maps = torch.einsum("fc,vchw->fvhw", encoder.findings.weight, features[0])
+    torch.testing.assert_close(encoder.classify(features, mask)[0], maps.mean(dim=(1, 2, 3)) + encoder.findings.bias)
+
+
+def test_each_view_goes_through_the_same_backbone() -> None:
+    encoder = ImageEncoder("test_efficientnet", {}, 14).eval()
+    images = torch.randn(2, 2, 3, 64, 64)
+    features = encoder(images)
+    assert features.shape[:3] == (2, 2, encoder.num_features)
+    torch.testing.assert_close(encoder(images.flip(1)).flip(1), features, atol=1e-5, rtol=1e-4)
+
+
+def test_imagenet_weights_fit_the_bundled_backbone(shared_data: Path) -> None:
+    weights = load_file(shared_data / "backbone" / "mobilenetv2_100_imagenet.safetensors")
+    encoder = ImageEncoder("mobilenetv2_100", {"pad_type": "same"}, 14)
+    encoder.backbone.load_state_dict(weights)
+    assert encoder.eval()(torch.zeros(1, 1, 3, 224, 224)).shape == (1, 1, 1280, 7, 7)

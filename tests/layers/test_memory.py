@@ -1,0 +1,60 @@
+"""The top-k memory read against plain attention and a loop over its definition."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from rrg.layers.memory import TopKMemoryRead
+
+
+@pytest.fixture
+def read() -> TopKMemoryRead:
+    torch.manual_seed(0)
+    return TopKMemoryRead(hidden_size=16, num_heads=4, topk=5, dropout=0.0).eval()
+
+
+def test_each_head_of_each_token_reads_its_own_best_slots(read: TopKMemoryRead) -> None:
+    x, memory = torch.randn(2, 3, 16), torch.randn(12, 16)
+    response = read(x, read.project(memory))
+    for b in range(2):
+        for n in range(3):
+            heads = []
+            for h in range(4):
+                rows = slice(4 * h, 4 * h + 4)
+                query, keys, values = read.query(x[b, n])[rows], read.key(memory)[:, rows], read.value(memory)[:, rows]
+                scores = keys @ query / math.sqrt(4)
+                best = scores.argsort(descending=True)[:5]
+                assert response.indices[b, h, n].tolist() == best.tolist()
+                heads.append(scores[best].softmax(0) @ values[best])
+            torch.testing.assert_close(response.hidden[b, n], read.output(torch.cat(heads)), atol=1e-5, rtol=1e-5)
+
+
+def test_reading_all_slots_is_dense_attention(read: TopKMemoryRead) -> None:
+    x, memory = torch.randn(2, 3, 16), torch.randn(12, 16)
+    read.topk = 12
+    projected = read.project(memory)
+    dense = torch.nn.functional.scaled_dot_product_attention(
+        read.split_heads(read.query(x)), projected.keys.expand(2, -1, -1, -1), projected.values.expand(2, -1, -1, -1)
+    )
+    expected = read.output(dense.transpose(1, 2).flatten(2))
+    torch.testing.assert_close(read(x, projected).hidden, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_the_order_of_the_slots_does_not_matter(read: TopKMemoryRead) -> None:
+    x, memory = torch.randn(2, 3, 16), torch.randn(12, 16)
+    shuffled = memory[torch.randperm(12)]
+    torch.testing.assert_close(read(x, read.project(memory)).hidden, read(x, read.project(shuffled)).hidden)
+
+
+def test_padded_slots_have_no_part_even_where_fewer_than_k_are_real(read: TopKMemoryRead) -> None:
+    x, memory = torch.randn(2, 3, 16), torch.randn(2, 8, 16)
+    mask = torch.arange(8) < torch.tensor([[8], [3]])
+    response = read(x, read.project(memory, mask))
+    changed = torch.where(mask[..., None], memory, torch.randn_like(memory))
+    torch.testing.assert_close(response.hidden, read(x, read.project(changed, mask)).hidden)
+    torch.testing.assert_close(response.weights.sum(-1), torch.ones(2, 4, 3))
+    real = read(x[1:], read.project(memory[1:, :3]))
+    torch.testing.assert_close(response.hidden[1:], real.hidden)

@@ -1,0 +1,96 @@
+"""The command line as a person uses it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from rrg.__main__ import main
+from rrg.data.phantom import make_phantom
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> list[str]:
+    paths = []
+    for i, radiograph in enumerate(make_phantom(0, size=96).study.radiographs()):
+        path = tmp_path / f"{i}.png"
+        Image.fromarray((radiograph.pixels * 255).round().astype("uint8")).save(path)
+        paths.append(str(path))
+    return paths
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_weights: Path):
+    monkeypatch.setenv("RRG_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("RRG_WEIGHTS", str(tiny_weights))
+
+    def run(*arguments: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["rrg", *arguments])
+        main()
+
+    return run
+
+
+def test_report_prints_the_text_or_the_whole_record(run, images: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    run("report", *images)
+    text = capsys.readouterr().out.strip()
+    run("report", *images, "--model", "r2gen_cmn", "--json")
+    record = json.loads(capsys.readouterr().out)
+    assert record["text"] == text
+    assert record.keys() >= {"report_id", "text", "sentences", "findings", "model", "weights_sha256", "seconds"}
+
+
+def test_models_lists_name_state_and_paper(run, capsys: pytest.CaptureFixture[str]) -> None:
+    run("models")
+    out = capsys.readouterr().out
+    assert "r2gen_cmn" in out
+    assert "M parameters" in out
+    assert "ACL-IJCNLP 2021" in out
+
+
+def test_phantom_and_evaluate_work_together(run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, out = tmp_path / "phantoms", tmp_path / "out"
+    run("phantom", "--out", str(data), "--count", "40", "--size", "64")
+    run("evaluate", "--data", str(data), "--model", "r2gen_cmn", "--split", "val", "--out", str(out))
+    lines = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
+    annotation = json.loads((data / "annotation.json").read_text())
+    assert [line["id"] for line in lines] == [record["id"] for record in annotation["val"]]
+    assert all(line.keys() == {"id", "text"} for line in lines)
+    results = json.loads((out / "results.json").read_text())
+    assert results["figures"].keys() >= {"r2gen", "raw"}
+    assert "BLEU-4" in capsys.readouterr().out
+
+
+def test_an_empty_database_exports_no_line(run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "corrections.jsonl"
+    run("feedback", "export", "--out", str(out))
+    assert out.read_text() == ""
+    assert "0 corrections" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("report", "absent.png"), "frontal image cannot be used"),
+        (("report", "a.png", "b.png", "c.png"), "3 images"),
+        (("report", "{image}", "--model", "gpt"), "no model 'gpt'"),
+        (("evaluate", "--data", "absent", "--out", "out"), "annotation.json"),
+    ],
+)
+def test_bad_input_ends_with_its_message_alone(run, images: list[str], arguments: tuple[str, ...], message: str) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        run(*(argument.format(image=images[0]) for argument in arguments))
+    assert message in str(exit_info.value.code)
+
+
+def test_help_is_quick_to_have_and_names_every_command() -> None:
+    code = "import sys; sys.argv = ['rrg', '--help']\ntry:\n import rrg.__main__ as m; m.main()\nfinally:\n assert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for command in ("report", "models", "evaluate", "phantom", "feedback"):
+        assert command in done.stdout

@@ -1,0 +1,57 @@
+"""The models at hand."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from rrg.errors import InputError
+from rrg.library import ModelLibrary
+from rrg.models import ARCHITECTURES
+from rrg.weights import count_parameters
+
+
+def test_architectures_without_weights_are_listed_with_the_command_that_trains_them(tmp_path: Path) -> None:
+    infos = ModelLibrary(tmp_path).list()
+    assert [info.name for info in infos] == list(ARCHITECTURES)
+    assert not any(info.available for info in infos)
+    assert "train/train.py r2gen_cmn" in infos[0].note
+    with pytest.raises(InputError, match="train/train.py r2gen_cmn"):
+        ModelLibrary(tmp_path).reporter("r2gen_cmn")
+
+
+def test_an_unknown_model_is_answered_with_the_known_ones(tiny_weights: Path) -> None:
+    with pytest.raises(InputError, match=r"no model 'gpt'.*r2gen_cmn"):
+        ModelLibrary(tiny_weights).reporter("gpt")
+
+
+def test_a_model_of_ones_own_is_listed_after_the_architectures(tiny_weights: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_weights / "r2gen_cmn", tmp_path / "from_feedback")
+    info = ModelLibrary(tmp_path).list()[-1]
+    assert (info.name, info.title, info.available) == ("from_feedback", "R2GenCMN", True)
+    assert ModelLibrary(tmp_path).reporter("from_feedback").weights_sha256 == info.weights_sha256
+
+
+def test_many_threads_share_one_loaded_model(tiny_weights: Path) -> None:
+    library = ModelLibrary(tiny_weights)
+    with ThreadPoolExecutor(8) as pool:
+        reporters = list(pool.map(lambda _: library.reporter("r2gen_cmn"), range(8)))
+    assert len({id(reporter) for reporter in reporters}) == 1
+
+
+def test_counting_reads_the_parameters_and_statistics_of_the_model(tiny_weights: Path) -> None:
+    model = ModelLibrary(tiny_weights).reporter("r2gen_cmn").model
+    assert count_parameters(tiny_weights / "r2gen_cmn") == sum(t.numel() for t in model.state_dict().values())
+
+
+def test_listing_loads_no_model_code(tiny_weights: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from rrg.library import ModelLibrary; "
+        f"assert ModelLibrary(Path({str(tiny_weights)!r})).list()[0].available; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

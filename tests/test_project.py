@@ -1,0 +1,190 @@
+"""What the repository promises about itself: dependencies, sizes, layout, and every command and name README gives."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from importlib import import_module
+from importlib.metadata import packages_distributions, version
+from itertools import takewhile
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+REQUIREMENTS = {
+    canonicalize_name(requirement.name): requirement
+    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    if (text := line.split("#")[0].strip())
+    for requirement in [Requirement(text)]
+}
+PLUGINS = {"pylibjpeg", "pylibjpeg-openjpeg", "accelerate", "torchvision"}
+"""Used by another library, which finds them when they are installed."""
+
+
+@pytest.fixture(scope="module")
+def tracked() -> list[Path]:
+    """The files of the repository: those of git and new ones that it does not ignore."""
+    command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        listing = subprocess.run(command, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs git and a checkout to know which files belong to the repository")
+    return [path for name in set(listing.decode().split("\0")) if name and (path := ROOT / name).is_file()]
+
+
+def _shell_commands() -> list[str]:
+    blocks = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    lines = [line.split(" #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line]
+
+
+def _imported_packages() -> set[str]:
+    files = [ROOT / "app.py", *ROOT.glob("rrg/**/*.py"), *ROOT.glob("train/**/*.py")]
+    scripts = {file.stem for file in ROOT.glob("train/*.py")}
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
+    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
+    return {module.split(".")[0] for module in modules} - sys.stdlib_module_names - {"rrg"} - scripts
+
+
+# Dependencies
+
+
+@pytest.mark.parametrize("name", sorted(REQUIREMENTS))
+def test_installed_dependency_is_within_its_bounds(name: str) -> None:
+    bounds = REQUIREMENTS[name].specifier
+    assert {">=", "<"} <= {bound.operator for bound in bounds}, "a dependency has a lower and an upper bound"
+    assert version(name) in bounds
+
+
+def test_dependencies_are_what_the_code_imports() -> None:
+    distributions = packages_distributions()
+    imported = {
+        module: {canonicalize_name(d) for d in distributions.get(module, [])} for module in _imported_packages()
+    }
+    undeclared = {module for module, names in imported.items() if not names & REQUIREMENTS.keys()}
+    extras = {"psycopg", "pylibjpeg-libjpeg"}
+    assert undeclared - extras == set()
+    unused = REQUIREMENTS.keys() - set().union(*imported.values()) - PLUGINS
+    assert unused == set()
+
+
+# Sizes and contents
+
+
+def test_weights_can_be_stored_without_large_file_storage() -> None:
+    sizes = {str(file.relative_to(ROOT)): file.stat().st_size for file in ROOT.glob("weights/**/*") if file.is_file()}
+    assert {name: size for name, size in sizes.items() if size > 10_000_000} == {}
+    assert sum(sizes.values()) < 80_000_000
+
+
+def test_each_model_has_weights_configuration_and_card() -> None:
+    folders = [folder for folder in (ROOT / "weights").iterdir() if folder.is_dir()]
+    assert folders
+    for folder in folders:
+        names = {file.name for file in folder.iterdir()}
+        assert {"config.json", "tokenizer.json", "README.md"} <= names, folder.name
+        assert any(name.endswith(".safetensors") for name in names), folder.name
+        assert "research use only" in (folder / "README.md").read_text(encoding="utf-8").lower()
+
+
+def test_no_radiograph_is_in_the_repository(tracked: list[Path]) -> None:
+    """Documentation shows the app on synthetic images; everything else is made by the tests."""
+    images = {".dcm", ".dicom", ".webp", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".tar", ".gz", ".zip"}
+    found = [file.relative_to(ROOT).as_posix() for file in tracked if file.suffix.lower() in images]
+    assert [name for name in found if not re.fullmatch(r"docs/\w+\.png", name)] == []
+
+
+def test_no_file_names_the_machine_it_was_written_on(tracked: list[Path]) -> None:
+    machine = re.compile(r"(?<![\w.~$}/-])/(?:home|Users|root|work|mnt|media)/\w")
+    kinds = {".py", ".md", ".toml", ".txt", ".js", ".css", ".html", ".json", ".sh", ""}
+    texts = {
+        file.relative_to(ROOT).as_posix(): file.read_text(encoding="utf-8")
+        for file in tracked
+        if file.suffix in kinds and file.stat().st_size < 1_000_000
+    }
+    found = {name: match.group() for name, text in texts.items() if (match := machine.search(text))}
+    assert found == {}
+
+
+@pytest.mark.parametrize("folder", ["rrg", "train", "scripts"])
+def test_source_files_stay_short(folder: str) -> None:
+    lengths = {
+        str(file.relative_to(ROOT)): len(file.read_text(encoding="utf-8").splitlines())
+        for file in (ROOT / folder).rglob("*.py")
+    }
+    assert lengths
+    assert {name: length for name, length in lengths.items() if length > 420} == {}
+
+
+# README
+
+
+def test_front_matter_fits_a_space_and_the_project() -> None:
+    space = yaml.safe_load(README.split("---")[1])
+    assert space["sdk"] == "gradio"
+    assert space["sdk_version"] in REQUIREMENTS["gradio"].specifier
+    assert space["python_version"] in SpecifierSet(PYPROJECT["project"]["requires-python"])
+    assert (ROOT / space["app_file"]).is_file()
+    assert space["license"].upper() == PYPROJECT["project"]["license"]
+    assert len(space["short_description"]) <= 60
+
+
+def test_links_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]:
+        links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
+        assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_layout_names_every_folder() -> None:
+    tree = README.split("## What is where")[1].split("```")[1]
+    named = [line.split()[0] for line in tree.strip().splitlines()]
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    folders = {f"rrg/{init.parent.name}/" for init in ROOT.glob("rrg/*/*.py")}
+    assert folders <= set(named)
+
+
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    pages = README + (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:^|`)make ([a-z]+)", pages, re.MULTILINE))
+    assert named and named <= targets
+
+
+@pytest.mark.parametrize("command", [line for line in _shell_commands() if line.startswith("python ")])
+def test_python_command_knows_its_options(command: str) -> None:
+    words = shlex.split(command)[1:]
+    options = [word for word in words if word.startswith("--") and word != "--help"]
+    script = ["-m", "rrg", *takewhile(str.isalpha, words[2:])] if words[0] == "-m" else words[:1]
+    help_call = [sys.executable, *script, "--help"]
+    answer = subprocess.run(help_call, capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert answer.returncode == 0, answer.stderr
+    assert [option for option in options if option not in answer.stdout] == []
+
+
+def test_python_examples_import_what_exists() -> None:
+    examples = [ast.parse(example) for example in re.findall(r"```python\n(.*?)```", README, re.DOTALL)]
+    imports = [node for tree in examples for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    assert imports
+    for node in imports:
+        module = import_module(node.module or "")
+        assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
+
+
+def test_settings_are_those_that_are_read() -> None:
+    table = README.split("## Settings")[1].split("##")[0]
+    named = {name for row in table.splitlines() if row.startswith("| `") for name in re.findall(r"`([A-Z_]+)`", row)}
+    source = (ROOT / "rrg" / "settings.py").read_text(encoding="utf-8")
+    read = set(re.findall(r'"((?:RRG_)?[A-Z]+(?:_[A-Z]+)*)"', source))
+    assert named == read

@@ -1,0 +1,195 @@
+"""A model library that needs no weights, and the app running on it in a thread."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
+
+from rrg.data.findings import FINDINGS, label_report
+from rrg.data.studies import Study
+from rrg.errors import InputError
+from rrg.explain import Explanation, Heatmap
+from rrg.feedback import FeedbackStore
+from rrg.library import ModelInfo
+from rrg.report import Report, ReportFinding, Sentence, Word
+from rrg.settings import Settings, sqlite_url
+from rrg.ui import create_app, launch_options
+
+WEIGHTS = "a" * 64
+
+
+class FakeReporter:
+    """Says something that depends on the pixels and the model name, by rule; maps are brightest in one known cell."""
+
+    weights_sha256 = WEIGHTS
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.text = text
+
+    def report(self, study: Study) -> Report:
+        radiographs = study.radiographs()
+        pixels = "".join(radiograph.sha256 for radiograph in radiographs)
+        brightness = float(np.mean([radiograph.pixels.mean() for radiograph in radiographs]))
+        views = {1: "one view", 2: "two views"}[len(radiographs)]
+        text = self.text.replace("VIEWS", views).replace("BRIGHTNESS", f"{brightness * 1000:.0f}")
+        sentences = [Sentence(m.group(), m.start(), m.end()) for m in re.finditer(r"[^.\s][^.]*\.", text)]
+        words = [
+            Word(m.group(), m.start(), m.end(), sentence, 0.9)
+            for sentence, s in enumerate(sentences)
+            for m in re.finditer(r"[^\s.]+|\.", text)
+            if s.start <= m.start() < s.end
+        ]
+        findings = tuple(
+            ReportFinding(finding.name, str(finding.status), finding.spans, (index + 1) / 15)
+            for index, finding in enumerate(label_report(text))
+        )
+        return Report(
+            report_id=hashlib.sha256((self.name + study.id + pixels).encode()).hexdigest()[:24],
+            study_id=study.id,
+            text=text,
+            words=tuple(words),
+            sentences=tuple(sentences),
+            findings=findings,
+            model=self.name,
+            weights_sha256=WEIGHTS,
+            decoding={"num_beams": 3},
+            seconds=0.25,
+            created_at="2026-01-01T00:00:00+00:00",
+        )
+
+    def explain(self, study: Study, report: Report) -> Explanation:
+        views = len(study.radiographs())
+
+        def heatmap(target: str, method: str, span: tuple[int, int] | None, cell: int) -> Heatmap:
+            values = np.full((views, 4, 4), 0.01, dtype=np.float32)
+            values[:, cell // 4 % 4, cell % 4] = 0.4
+            return Heatmap(target, method, "layer 3", "mean over heads", span, values)
+
+        return Explanation(
+            words=tuple(
+                heatmap(w.text, "cross-attention", (w.start, w.end), index) for index, w in enumerate(report.words)
+            ),
+            sentences=tuple(
+                heatmap(f"sentence {index + 1}", "cross-attention", (s.start, s.end), index)
+                for index, s in enumerate(report.sentences)
+            ),
+            findings=tuple(heatmap(name, "Grad-CAM", None, index) for index, name in enumerate(FINDINGS[:13])),
+        )
+
+
+class FakeLibrary:
+    """Two models that run and one without weights."""
+
+    TEXTS = {
+        "plain": "The heart is normal in size. There is a small left pleural effusion. Seen in VIEWS, BRIGHTNESS.",
+        "terse": "No acute cardiopulmonary abnormality in VIEWS, BRIGHTNESS.",
+    }
+
+    def __init__(self, texts: dict[str, str] | None = None) -> None:
+        self.texts = texts or self.TEXTS
+
+    def list(self) -> list[ModelInfo]:
+        known = [
+            ModelInfo(name, name.title(), "Test et al., 2026", True, WEIGHTS, 1_200_000, "") for name in self.texts
+        ]
+        return [*known, ModelInfo("missing", "Missing", "Test et al., 2025", False, None, None, "Train it first.")]
+
+    def reporter(self, name: str) -> FakeReporter:
+        if name == "missing":
+            raise InputError("The model missing has no weights. Train it: python train/train.py missing.")
+        if name not in self.texts:
+            raise InputError(f"There is no model {name!r}. Known models: plain, terse, missing.")
+        return FakeReporter(name, self.texts[name])
+
+
+@dataclass
+class RunningApp:
+    url: str
+    settings: Settings
+    store: FeedbackStore
+    blocks: gr.Blocks
+
+
+@contextmanager
+def running(
+    home: Path, library: object | None = None, data: Path | None = None, texts: dict[str, str] | None = None
+) -> Iterator[RunningApp]:
+    """The app on a free port, with a store of its own in `home`."""
+    home.mkdir(parents=True, exist_ok=True)
+    settings = Settings(home, "127.0.0.1", 0, sqlite_url(home / "rrg.sqlite3"), home / "weights", data)
+    store = FeedbackStore(settings.database_url)
+    blocks = create_app(settings, library or FakeLibrary(texts), store)  # pyright: ignore[reportArgumentType]
+    options = launch_options(settings) | {"server_port": None}
+    try:
+        _, url, _ = blocks.launch(**options, prevent_thread_lock=True, quiet=True)
+        yield RunningApp(url, settings, store, blocks)
+    finally:
+        blocks.close(verbose=False)
+        store.close()
+
+
+@pytest.fixture
+def run_app() -> Callable[..., AbstractContextManager[RunningApp]]:
+    """Starts an app of one's own: `with run_app(home, ...) as app`."""
+    return running
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    """One app for the tests of a module."""
+    with running(tmp_path_factory.mktemp("home")) as started:
+        yield started
+
+
+@pytest.fixture
+def radiograph_file(tmp_path: Path) -> Callable[..., Path]:
+    """Write a 16-bit PNG whose look depends on `seed`; its name would identify a patient."""
+
+    def write(seed: int = 0, name: str = "SMITH_JOHN_1950.png") -> Path:
+        rows, columns = np.mgrid[0:256, 0:256] / 255
+        noise = np.random.default_rng(seed).normal(0, 0.05, (256, 256))
+        pixels = np.clip(np.hypot(rows - 0.5, columns - 0.4) + noise, 0, 1)
+        path = tmp_path / str(seed) / name
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray((pixels * 65535).astype(np.uint16)).save(path, format="PNG")
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A real browser: the system's, else the one that Playwright installed."""
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+    system = next((path for path in map(shutil.which, names) if path), None)
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=system, args=["--no-sandbox"])
+        except PlaywrightError as error:
+            pytest.skip(f"needs a Chromium (`playwright install chromium`): {str(error).splitlines()[0]}")
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """A new tab with empty storage. Questions of the browser ("leave this page?") are answered with yes."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 900})
+    tab = context.new_page()
+    tab.set_default_timeout(60_000)
+    tab.on("dialog", lambda dialog: dialog.accept())
+    yield tab
+    context.close()

@@ -1,0 +1,171 @@
+"""The HTTP endpoints, spoken to as a script would: through gradio_client."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from rrg.report import Report
+
+
+@pytest.fixture(scope="module")
+def client(app: Any) -> Client:
+    return Client(app.url, verbose=False)
+
+
+def test_only_the_documented_endpoints_are_public(client: Client) -> None:
+    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {"/report", "/models", "/save_correction"}
+
+
+def test_a_report_is_answered_and_kept(app: Any, client: Client, radiograph_file: Callable[..., Path]) -> None:
+    answer = client.predict(handle_file(radiograph_file(1)), None, "plain", api_name="/report")
+    assert app.store.get_report(answer["report_id"]) == Report.from_dict(answer)
+    assert "one view" in answer["text"]
+    assert answer["model"] == "plain"
+    assert len(answer["findings"]) == 14
+
+
+def test_two_views_reach_the_model(client: Client, radiograph_file: Callable[..., Path]) -> None:
+    files = (handle_file(radiograph_file(seed)) for seed in (1, 2))
+    assert "two views" in client.predict(*files, "plain", api_name="/report")["text"]
+
+
+def test_a_study_is_known_by_its_pixels_and_not_by_its_name(
+    client: Client, radiograph_file: Callable[..., Path]
+) -> None:
+    names = ("SMITH_JOHN_1950.png", "anything")
+    answers = [
+        client.predict(handle_file(radiograph_file(3, name)), None, "plain", api_name="/report") for name in names
+    ]
+    assert answers[0]["study_id"] == answers[1]["study_id"]
+    assert "SMITH" not in json.dumps(answers)
+
+
+def test_models_are_listed_with_those_that_cannot_run(client: Client) -> None:
+    assert {info["name"]: info["available"] for info in client.predict(api_name="/models")} == {
+        "plain": True,
+        "terse": True,
+        "missing": False,
+    }
+
+
+def test_a_correction_is_kept_beside_the_report(
+    app: Any, client: Client, radiograph_file: Callable[..., Path]
+) -> None:
+    report = client.predict(handle_file(radiograph_file(4)), None, "terse", api_name="/report")
+    answer = client.predict(report["report_id"], "Cardiomegaly.", "Dr A", api_name="/save_correction")
+    (kept,) = app.store.corrections(report["report_id"])
+    assert (kept.text, kept.reader) == ("Cardiomegaly.", "Dr A")
+    assert answer == {"correction_id": kept.correction_id, "saved_at": kept.saved_at}
+    assert app.store.get_report(report["report_id"]).text == report["text"]
+
+
+def _text_file(path: Path) -> None:
+    path.write_text("this is not an image")
+
+
+def _tiny(path: Path) -> None:
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(path)
+
+
+def _truncated(path: Path) -> None:
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (256, 256), dtype=np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+@pytest.mark.parametrize("spoil", [_text_file, _tiny, _truncated])
+def test_a_bad_image_is_refused_in_words_and_leaves_nothing(
+    app: Any, client: Client, tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    bad = tmp_path / "SMITH.png"
+    spoil(bad)
+    before = app.store.counts()
+    with pytest.raises(AppError, match="The frontal image cannot be used") as refusal:
+        client.predict(handle_file(bad), None, "plain", api_name="/report")
+    assert "SMITH" not in str(refusal.value)
+    assert app.store.counts() == before
+
+
+@pytest.mark.parametrize(("model", "said"), [("nonsense", "plain, terse"), ("missing", "train")])
+def test_a_model_that_cannot_run_is_refused(
+    app: Any, client: Client, radiograph_file: Callable[..., Path], model: str, said: str
+) -> None:
+    before = app.store.counts()
+    with pytest.raises(AppError, match=said):
+        client.predict(handle_file(radiograph_file(5)), None, model, api_name="/report")
+    assert app.store.counts() == before
+
+
+def test_a_request_without_image_is_refused(client: Client) -> None:
+    with pytest.raises(AppError, match="There is no image"):
+        client.predict(None, None, "plain", api_name="/report")
+
+
+@pytest.mark.parametrize(
+    ("text", "known", "said"), [("  ", True, "empty"), ("x", False, "not known"), (["x"], True, "text must be")]
+)
+def test_a_correction_that_cannot_be_kept_is_refused(
+    app: Any, client: Client, radiograph_file: Callable[..., Path], text: Any, known: bool, said: str
+) -> None:
+    report = client.predict(handle_file(radiograph_file(6)), None, "plain", api_name="/report")
+    before = app.store.counts()
+    with pytest.raises(AppError, match=said):
+        client.predict(report["report_id"] if known else "unknown", text, "Dr A", api_name="/save_correction")
+    assert app.store.counts() == before
+
+
+def test_a_file_of_the_server_cannot_be_named(app: Any, tmp_path: Path, radiograph_file: Callable[..., Path]) -> None:
+    """Only what came through the upload may be read, else any image on the server's disk could."""
+    named = {"path": str(radiograph_file(7)), "meta": {"_type": "gradio.FileData"}}
+    before = app.store.counts()
+    started = httpx.post(f"{app.url}gradio_api/call/report", json={"data": [named, None, "plain"]}).json()
+    events = httpx.get(f"{app.url}gradio_api/call/report/{started['event_id']}", timeout=60).text
+    assert "event: error" in events
+    assert "event: complete" not in events
+    assert app.store.counts() == before
+
+
+def test_an_unexpected_error_tells_a_client_nothing(
+    run_app: Callable[..., Any], tmp_path: Path, radiograph_file: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = "-".join(["SMITH", "JOHN"])  # a traceback shows source lines
+
+    class Broken:
+        def list(self) -> list[object]:
+            return []
+
+        def reporter(self, name: str) -> object:
+            raise RuntimeError(f"cannot read {secret}")
+
+    with run_app(tmp_path / "home", Broken()) as app, pytest.raises(AppError) as refusal:
+        Client(app.url, verbose=False).predict(
+            handle_file(radiograph_file(8)), None, "plain", api_name="/report"
+        )
+    assert "Something went wrong" in str(refusal.value)
+    assert secret not in str(refusal.value) + caplog.text
+    assert "RuntimeError" in caplog.text
+
+
+def test_clients_at_once_get_each_their_own_report(app: Any, radiograph_file: Callable[..., Path]) -> None:
+    def ask(seed: int) -> tuple[str, str]:
+        model = "plain" if seed % 2 else "terse"
+        own = Client(app.url, verbose=False)
+        answer = own.predict(handle_file(radiograph_file(seed)), None, model, api_name="/report")
+        return answer["study_id"], answer["text"]
+
+    seeds = range(20, 26)
+    files = [radiograph_file(seed) for seed in seeds]
+    with ThreadPoolExecutor(len(files)) as pool:
+        together = list(pool.map(ask, seeds))
+    assert together == [ask(seed) for seed in seeds]
+    assert len(set(together)) == len(files)
