@@ -45,7 +45,9 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from rrg.data.tokenizer import ReportTokenizer
     from rrg.models.r2gen_cmn import R2GenCMN, R2GenCMNConfig
 
-    tokenizer = ReportTokenizer.build([make_phantom(seed, size=32).study.report or "" for seed in range(20)], threshold=1)
+    tokenizer = ReportTokenizer.build(
+        [make_phantom(seed, size=64).study.report or "" for seed in range(20)], threshold=1
+    )
     torch.manual_seed(0)
     model = R2GenCMN(
         R2GenCMNConfig(

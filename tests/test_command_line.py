@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def images(tmp_path: Path) -> list[str]:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_weights: Path):
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_weights: Path) -> Callable[..., None]:
     monkeypatch.setenv("RRG_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("RRG_WEIGHTS", str(tiny_weights))
 
@@ -82,14 +83,20 @@ def test_an_empty_database_exports_no_line(run, tmp_path: Path, capsys: pytest.C
         (("evaluate", "--data", "absent", "--out", "out"), "annotation.json"),
     ],
 )
-def test_bad_input_ends_with_its_message_alone(run, images: list[str], arguments: tuple[str, ...], message: str) -> None:
+def test_bad_input_ends_with_its_message_alone(
+    run, images: list[str], arguments: tuple[str, ...], message: str
+) -> None:
     with pytest.raises(SystemExit) as exit_info:
         run(*(argument.format(image=images[0]) for argument in arguments))
     assert message in str(exit_info.value.code)
 
 
 def test_help_is_quick_to_have_and_names_every_command() -> None:
-    code = "import sys; sys.argv = ['rrg', '--help']\ntry:\n import rrg.__main__ as m; m.main()\nfinally:\n assert 'torch' not in sys.modules"
+    code = (
+        "import sys; sys.argv = ['rrg', '--help']\n"
+        "try:\n import rrg.__main__ as m; m.main()\n"
+        "finally:\n assert 'torch' not in sys.modules"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for command in ("report", "models", "evaluate", "phantom", "feedback"):

@@ -43,6 +43,7 @@ def test_every_word_sentence_and_finding_has_a_map_over_every_view(reporter: Rep
         assert heatmap.values.min() >= 0
 
 
+@torch.inference_mode()
 def test_a_word_map_is_the_attention_of_the_step_that_wrote_the_word(reporter: Reporter, study: Study) -> None:
     """Decoding step by step, the attention at the last position belongs to the word chosen there."""
     report = reporter.report(study)

@@ -21,7 +21,7 @@ def test_architectures_without_weights_are_listed_with_the_command_that_trains_t
     assert [info.name for info in infos] == list(ARCHITECTURES)
     assert not any(info.available for info in infos)
     assert "train/train.py r2gen_cmn" in infos[0].note
-    with pytest.raises(InputError, match="train/train.py r2gen_cmn"):
+    with pytest.raises(InputError, match=r"train/train\.py r2gen_cmn"):
         ModelLibrary(tmp_path).reporter("r2gen_cmn")
 
 

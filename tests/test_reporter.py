@@ -50,14 +50,19 @@ def test_a_batch_writes_what_single_studies_get(reporter: Reporter, studies: lis
     for report, study in zip(together, studies, strict=True):
         alone = reporter.report(study)
         assert alone.text == report.text
-        np.testing.assert_allclose([w.probability for w in alone.words], [w.probability for w in report.words], atol=1e-4)
+        np.testing.assert_allclose(
+            [w.probability for w in alone.words], [w.probability for w in report.words], atol=1e-4
+        )
         np.testing.assert_allclose(
             [f.probability for f in alone.findings], [f.probability for f in report.findings], atol=1e-4
         )
         assert alone.report_id != report.report_id
 
 
-def test_word_probabilities_are_those_of_the_model_given_the_words_before(reporter: Reporter, studies: list[Study]) -> None:
+@torch.inference_mode()
+def test_word_probabilities_are_those_of_the_model_given_the_words_before(
+    reporter: Reporter, studies: list[Study]
+) -> None:
     study = studies[0]
     report = reporter.report(study)
     features, mask = reporter._images(study)
@@ -106,5 +111,5 @@ def test_folders_without_a_known_model_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no config\.json"):
         Reporter.from_pretrained(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(InputError, match="'bert'.*r2gen_cmn"):
+    with pytest.raises(InputError, match=r"'bert'.*r2gen_cmn"):
         Reporter.from_pretrained(tmp_path)

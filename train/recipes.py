@@ -78,7 +78,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         ),
         "small": Recipe(
             config={**SMALL, "memory_slots": 512, "topk": 32, "label_smoothing": 0.1},
-            epochs=30,
+            epochs=14,
             batch_size=16,
             optimizer="adamw",
             lr_encoder=0.0,
@@ -90,8 +90,8 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             warmup_steps=200,
             max_grad_norm=1.0,
             feature_variants=4,
-            evaluate_from=4,
-            patience=8,
+            evaluate_from=5,
+            patience=6,
         ),
     },
 }

@@ -1,10 +1,10 @@
 """Train an architecture.
 
-    python train/train.py r2gen_cmn --data DIR --encoder runs/encoder/image_encoder.safetensors --out runs/r2gen_cmn
+    python train/train.py r2gen_cmn --data DIR --encoder runs/encoder/image_encoder.safetensors --out weights/r2gen_cmn
     accelerate launch train/train.py r2gen_cmn --size published_mimic ...      # several GPUs
 
 Each epoch reports are generated for the val split and scored; the best checkpoint is written to --out as a folder
-that the app, the command line and `rrg.Reporter` read. Started again with the same --out, an interrupted run goes on.
+that the app, the command line and `rrg.Reporter` read. Started again with the same --work, an interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class Run:
     data: Path
     """Folder with annotation.json and images/ or images.tar."""
     out: Path
-    """Receives the weights; checkpoints/ in it lets a run resume."""
+    """Receives the weights and nothing else."""
+    work: Path = Path("runs")
+    """Keeps, in a folder for each architecture and size, checkpoints, features and the curve."""
     size: str = "small"
     """Recipe: small, or a published one."""
     encoder: Path | None = None
@@ -91,6 +93,8 @@ def main(run: Run) -> None:
     recipe = replace(recipe, epochs=run.epochs or recipe.epochs, seed=recipe.seed if run.seed is None else run.seed)
     set_seed(recipe.seed)
 
+    work = run.work / f"{run.architecture}-{run.size}"
+
     train_studies = [study for study in read_annotation(run.data, "train") if study.report][: run.limit]
     val_studies = [study for study in read_annotation(run.data, "val") if study.report][: run.limit]
     tokenizer = ReportTokenizer.build([s.report for s in train_studies if s.report], recipe.threshold, recipe.cleaner)
@@ -110,11 +114,11 @@ def main(run: Run) -> None:
         model.image_encoder.requires_grad_(False)
     if recipe.feature_variants:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        kept = run.out / "features"
+        kept = work / "features"
         train_set = cached_features(model.image_encoder, train_set, recipe.feature_variants, kept, device)
         val_set = cached_features(model.image_encoder, val_set, 1, kept, device)
 
-    checkpoints = run.out / "checkpoints"
+    checkpoints = work / "checkpoints"
     trainer = ReportTrainer(
         recipe,
         model=model,
@@ -155,7 +159,7 @@ def main(run: Run) -> None:
     if trainer.is_world_process_zero():
         save(model, tokenizer, run.out)
         described = {"run": asdict(run), "recipe": asdict(recipe), "history": trainer.state.log_history}
-        (run.out / "curve.json").write_text(json.dumps(described, indent=1, default=str))
+        (work / "curve.json").write_text(json.dumps(described, indent=1, default=str))
 
 
 if __name__ == "__main__":

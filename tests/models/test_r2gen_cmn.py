@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rrg.errors import InputError
+from rrg.models.base import ReportOutput
 from rrg.models.r2gen_cmn import R2GenCMN, R2GenCMNConfig
 
 STEPS = 20
@@ -50,7 +51,7 @@ def case(request: pytest.FixtureRequest, parity: Path) -> dict[str, Tensor]:
     return load_file(parity / f"r2gencmn_tiny_io_{request.param}.safetensors")
 
 
-def teacher_forced(model: R2GenCMN, case: dict[str, Tensor], dtype: torch.dtype):
+def teacher_forced(model: R2GenCMN, case: dict[str, Tensor], dtype: torch.dtype) -> ReportOutput:
     padded = case["input.reports_masks"][:, 1:] == 0
     return model.to(dtype)(
         features=case["input.feature_maps"].to(dtype),
@@ -59,7 +60,9 @@ def teacher_forced(model: R2GenCMN, case: dict[str, Tensor], dtype: torch.dtype)
     )
 
 
-@pytest.mark.parametrize(("dtype", "key", "tolerance"), [(torch.float32, "expected", 1e-4), (torch.float64, "expected64", 1e-8)])
+@pytest.mark.parametrize(
+    ("dtype", "key", "tolerance"), [(torch.float32, "expected", 1e-4), (torch.float64, "expected64", 1e-8)]
+)
 def test_log_probabilities_loss_and_attention_are_those_of_the_published_code(
     published: R2GenCMN, case: dict[str, Tensor], dtype: torch.dtype, key: str, tolerance: float
 ) -> None:
@@ -67,7 +70,9 @@ def test_log_probabilities_loss_and_attention_are_those_of_the_published_code(
     close = {"atol": tolerance, "rtol": 0}
     torch.testing.assert_close(outputs.logits.log_softmax(-1), case[f"{key}.logprobs"], **close)
     torch.testing.assert_close(outputs.loss[None], case[f"{key}.loss_ce"], **close)
-    torch.testing.assert_close(outputs.encoder_last_hidden_state, case[f"{key}.encoder_output"], atol=tolerance * 10, rtol=0)
+    torch.testing.assert_close(
+        outputs.encoder_last_hidden_state, case[f"{key}.encoder_output"], atol=tolerance * 10, rtol=0
+    )
     attention = outputs.cross_attentions[-1].mean(1)
     torch.testing.assert_close(attention, case[f"{key}.cross_attention_last_layer_mean_heads"], **close)
 

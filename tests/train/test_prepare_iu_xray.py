@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import tyro
+from prepare_iu_xray import PrepareIuXray, main, split_at_random
 
 from rrg.data.studies import Study, read_annotation
 from rrg.errors import InputError
-from train.prepare_iu_xray import PrepareIuXray, main, split_at_random
 
 SCRIPT = Path(__file__).parents[2] / "train" / "prepare_iu_xray.py"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import tyro
+from prepare_mimic_cxr import PrepareMimicCxr, main
 
 from rrg.data.studies import read_annotation
-from train.prepare_mimic_cxr import PrepareMimicCxr, main
 
 ROWS = [
     # dicom, subject, study, view, split, findings, image there

@@ -142,6 +142,11 @@ def running(
 
 
 @pytest.fixture
+def fake_library() -> FakeLibrary:
+    return FakeLibrary()
+
+
+@pytest.fixture
 def run_app() -> Callable[..., AbstractContextManager[RunningApp]]:
     """Starts an app of one's own: `with run_app(home, ...) as app`."""
     return running

@@ -59,9 +59,7 @@ def test_models_are_listed_with_those_that_cannot_run(client: Client) -> None:
     }
 
 
-def test_a_correction_is_kept_beside_the_report(
-    app: Any, client: Client, radiograph_file: Callable[..., Path]
-) -> None:
+def test_a_correction_is_kept_beside_the_report(app: Any, client: Client, radiograph_file: Callable[..., Path]) -> None:
     report = client.predict(handle_file(radiograph_file(4)), None, "terse", api_name="/report")
     answer = client.predict(report["report_id"], "Cardiomegaly.", "Dr A", api_name="/save_correction")
     (kept,) = app.store.corrections(report["report_id"])
@@ -148,9 +146,7 @@ def test_an_unexpected_error_tells_a_client_nothing(
             raise RuntimeError(f"cannot read {secret}")
 
     with run_app(tmp_path / "home", Broken()) as app, pytest.raises(AppError) as refusal:
-        Client(app.url, verbose=False).predict(
-            handle_file(radiograph_file(8)), None, "plain", api_name="/report"
-        )
+        Client(app.url, verbose=False).predict(handle_file(radiograph_file(8)), None, "plain", api_name="/report")
     assert "Something went wrong" in str(refusal.value)
     assert secret not in str(refusal.value) + caplog.text
     assert "RuntimeError" in caplog.text

@@ -50,9 +50,7 @@ def test_an_example_is_downloaded_once(published: tuple[PublicExample, str, Path
     assert downloaded.view == "frontal"
 
 
-def test_other_bytes_than_the_published_are_refused(
-    published: tuple[PublicExample, str, Path], tmp_path: Path
-) -> None:
+def test_other_bytes_than_the_published_are_refused(published: tuple[PublicExample, str, Path], tmp_path: Path) -> None:
     example, source, _ = published
     with pytest.raises(InputError, match="sha256"):
         open_example(replace(example, sha256="0" * 64), tmp_path / "cache", source)

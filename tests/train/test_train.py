@@ -1,0 +1,174 @@
+"""Training from phantoms to a folder that a Reporter reads, small enough for a test."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pretrain_encoder
+import pytest
+import recipes
+import torch
+from safetensors.torch import load_file
+
+import train
+from rrg.data.phantom import write_phantoms
+from rrg.data.studies import read_annotation
+from rrg.errors import InputError
+from rrg.models.r2gen_cmn import R2GenCMN
+from rrg.reporter import Reporter
+
+pytestmark = pytest.mark.slow
+
+SIZES = {
+    "backbone": "test_efficientnet",
+    "image_size": 64,
+    "hidden_size": 32,
+    "ffn_size": 32,
+    "num_heads": 4,
+    "num_encoder_layers": 1,
+    "num_decoder_layers": 1,
+    "memory_slots": 20,
+    "topk": 4,
+}
+
+
+@pytest.fixture(scope="module")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("phantoms")
+    write_phantoms(folder, count=40, seed=0, size=64)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def encoder(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("encoder")
+    pretrain_encoder.main(
+        pretrain_encoder.EncoderRecipe(
+            data=phantoms,
+            out=out,
+            backbone="test_efficientnet",
+            backbone_options={},
+            sizes=(32, 64),
+            batch_size=8,
+            splits=("train",),
+            workers=0,
+        )
+    )
+    return out / "image_encoder.safetensors"
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> recipes.Recipe:
+    recipe = recipes.Recipe(
+        config=SIZES,
+        threshold=1,
+        epochs=2,
+        batch_size=8,
+        lr_encoder=0.0,
+        lr_rest=1e-3,
+        feature_variants=2,
+        max_length=40,
+    )
+    monkeypatch.setitem(recipes.RECIPES["r2gen_cmn"], "tiny", recipe)
+    return recipe
+
+
+def run(phantoms: Path, encoder: Path, tmp_path: Path, **options: object) -> train.Run:
+    return train.Run(
+        "r2gen_cmn",
+        data=phantoms,
+        out=tmp_path / "out",
+        work=tmp_path / "work",
+        size="tiny",
+        encoder=encoder,
+        **options,
+    )
+
+
+def history(tmp_path: Path) -> list[dict[str, float]]:
+    return json.loads((tmp_path / "work" / "r2gen_cmn-tiny" / "curve.json").read_text())["history"]
+
+
+def test_a_trained_folder_is_read_by_the_reporter_and_keeps_the_encoder(
+    phantoms: Path, encoder: Path, tmp_path: Path, tiny: recipes.Recipe
+) -> None:
+    train.main(run(phantoms, encoder, tmp_path))
+    reporter = Reporter.from_pretrained(tmp_path / "out", device="cpu")
+    study = read_annotation(phantoms, "val")[0]
+    assert reporter.report(study).words
+    kept = load_file(encoder)
+    for name, tensor in reporter.model.image_encoder.state_dict().items():
+        torch.testing.assert_close(tensor.half().float(), kept[name].float(), rtol=1e-3, atol=1e-4)
+    logged = history(tmp_path)
+    assert any("eval_score" in entry for entry in logged)
+    assert {path.suffix for path in (tmp_path / "out").iterdir()} <= {".json", ".safetensors", ".jinja"}
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(
+    phantoms: Path, encoder: Path, tmp_path: Path, tiny: recipes.Recipe
+) -> None:
+    train.main(run(phantoms, encoder, tmp_path, epochs=1))
+    steps = max(entry["step"] for entry in history(tmp_path))
+    train.main(run(phantoms, encoder, tmp_path, epochs=3))
+    evaluated = [entry["epoch"] for entry in history(tmp_path) if "eval_score" in entry]
+    assert evaluated == [1, 2, 3], "the first epoch comes from the first run's checkpoint"
+    assert max(entry["step"] for entry in history(tmp_path)) == 3 * steps
+
+
+def test_an_encoder_that_is_trained_along_moves(
+    phantoms: Path, encoder: Path, tmp_path: Path, tiny: recipes.Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moving = replace(
+        tiny, lr_encoder=1e-3, feature_variants=0, epochs=1, config={**SIZES, "loss_weights": {"findings": 1.0}}
+    )
+    monkeypatch.setitem(recipes.RECIPES["r2gen_cmn"], "tiny", moving)
+    train.main(run(phantoms, encoder, tmp_path))
+    name = "image_encoder.findings.weight"
+    trained = R2GenCMN.from_pretrained(tmp_path / "out", dtype=torch.float32).state_dict()[name]
+    before = load_file(encoder)["findings.weight"].float()
+    assert (trained - before).abs().max() > 1e-4
+
+
+def test_both_learning_rates_reach_their_parameters(tmp_path: Path) -> None:
+    from torch import nn
+    from trainer import ReportTrainer
+    from transformers import Seq2SeqTrainingArguments
+
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.image_encoder, self.head = nn.Linear(2, 2), nn.Linear(2, 2)
+
+    recipe = recipes.Recipe(config={}, lr_encoder=0.1, lr_rest=0.2, epochs=4, step_epochs=2, step_gamma=0.5)
+    model = Two()
+    trainer = ReportTrainer(
+        recipe, model=model, args=Seq2SeqTrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to="none")
+    )
+    optimizer = trainer.create_optimizer()
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    assert rates[id(model.image_encoder.weight)] == 0.1
+    assert rates[id(model.head.weight)] == 0.2
+    scheduler = trainer.create_scheduler(40, optimizer)
+    for _ in range(20):
+        optimizer.step()
+        scheduler.step()
+    assert sorted(group["lr"] for group in optimizer.param_groups) == pytest.approx([0.05, 0.1])
+
+
+def test_an_unknown_recipe_is_answered_with_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="published_iu"):
+        train.main(train.Run("r2gen_cmn", data=tmp_path, out=tmp_path, size="huge"))
+
+
+def test_published_recipes_name_the_published_sizes() -> None:
+    sizes = recipes.RECIPES["r2gen_cmn"]["published_iu"]
+    with torch.device("meta"):
+        model = R2GenCMN(R2GenCMN.config_class(vocab_size=761, **sizes.config))
+    heads = sum(
+        p.numel()
+        for n, p in model.named_parameters()
+        if n.startswith(("image_encoder.findings", "image_encoder.views"))
+    )
+    assert sum(p.numel() for p in model.parameters()) - heads == 59_053_369  # unique parameters of the published model

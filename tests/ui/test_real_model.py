@@ -1,0 +1,39 @@
+"""The page with the weights that the repository carries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from rrg.library import ModelLibrary
+from rrg.settings import CHECKOUT
+
+pytestmark = [pytest.mark.ui, pytest.mark.slow]
+MODEL = "r2gen_cmn"
+
+
+def test_a_synthetic_study_is_reported_and_explained(run_app: Callable[..., Any], page: Page, tmp_path: Path) -> None:
+    weights = CHECKOUT / "weights"
+    if not (weights / MODEL / "config.json").is_file():
+        pytest.skip(f"needs the weights of {MODEL} (train/train.py {MODEL})")
+    with run_app(tmp_path, ModelLibrary(weights)) as app:
+        page.goto(app.url)
+        page.get_by_role("tab", name="Examples").click()
+        page.get_by_text("Synthetic 1").click()
+        expect(page.locator("#viewer canvas[data-ready]")).to_have_count(2)
+        page.get_by_role("button", name="Write report").click()
+        expect(page.locator("#status .line")).to_contain_text("Written in", timeout=120_000)
+        expect(page.locator("#findings tbody tr")).to_have_count(14)
+        plain = page.locator("#viewer canvas").first.evaluate("canvas => canvas.toDataURL()")
+        page.locator("#report .word").nth(2).hover()
+        expect(page.locator("#viewer .legend-method")).to_contain_text("cross-attention")
+        assert page.locator("#viewer canvas").first.evaluate("canvas => canvas.toDataURL()") != plain
+        (report_id,) = parse_qs(urlsplit(page.url).query)["report"]
+        report = app.store.get_report(report_id)
+        assert page.locator("#correction textarea").input_value() == report.text
+        assert report.model == MODEL

@@ -1,0 +1,82 @@
+"""`python app.py` as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from gradio_client import Client
+
+from rrg.feedback import FeedbackStore
+from rrg.settings import sqlite_url
+from rrg.ui.intake import open_files
+
+pytestmark = pytest.mark.slow
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _start(home: Path, *arguments: str) -> tuple[subprocess.Popen[str], str]:
+    port = _free_port()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RRG_", "DATABASE_", "GRADIO_"))}
+    process = subprocess.Popen(
+        [sys.executable, "app.py", *arguments],
+        cwd=CHECKOUT,
+        env=kept | {"RRG_HOME": str(home), "PORT": str(port), "HOST": "127.0.0.1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    url = f"http://127.0.0.1:{port}/"
+    for _ in range(600):
+        if process.poll() is not None:
+            break
+        try:
+            if httpx.get(url, trust_env=False).status_code == 200:
+                break
+        except httpx.TransportError:
+            time.sleep(0.2)
+    return process, url
+
+
+def test_a_saved_correction_outlives_a_killed_server(
+    tmp_path: Path, fake_library: Any, radiograph_file: Callable[..., Path]
+) -> None:
+    report = fake_library.reporter("plain").report(open_files(radiograph_file(0), None))
+    left = tmp_path / "uploads" / "hash" / "SMITH.dcm"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"pixels")
+    os.utime(left, (0, 0))
+    with FeedbackStore(sqlite_url(tmp_path / "rrg.sqlite3")) as store:
+        store.save_report(report)
+        process, url = _start(tmp_path)
+        try:
+            client = Client(url, verbose=False)
+            saved = client.predict(report.report_id, "Cardiomegaly.", "Dr A", api_name="/save_correction")
+        finally:
+            process.kill()
+            process.wait()
+        (kept,) = store.corrections(report.report_id)
+    assert kept.correction_id == saved["correction_id"]
+    assert not left.exists()
+
+
+def test_a_data_folder_that_is_none_ends_the_start_with_the_reason(tmp_path: Path) -> None:
+    process, _ = _start(tmp_path / "home", "--data", str(tmp_path / "nowhere"))
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "annotation.json" in said
+    assert "Traceback" not in said
