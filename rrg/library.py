@@ -68,6 +68,9 @@ class ModelLibrary:
             raise InputError(f"There is no model {name!r}. Choose one of: {', '.join(infos)}.")
         if not infos[name].available:
             raise InputError(f"The model {name!r} cannot be used. {infos[name].note}")
-        from rrg.reporter import Reporter  # heavy: torch and transformers take seconds to import
+        from transformers.utils import logging  # heavy, like the next one: they take seconds to import
 
+        from rrg.reporter import Reporter
+
+        logging.disable_progress_bar()  # it would draw over the command line for a second
         return Reporter.from_pretrained(self.weights / name)

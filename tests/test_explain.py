@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from rrg.class_activation import finding_maps
 from rrg.data.findings import FINDINGS
 from rrg.data.phantom import make_phantom
 from rrg.data.studies import Study
-from rrg.explain import finding_maps
 from rrg.layers.image_encoder import ImageEncoder
 from rrg.reporter import Reporter
 

@@ -76,6 +76,10 @@ class StudyDataset(Dataset[dict[str, Any]]):
                 item["labels"] = torch.tensor(self.tokenizer.encode_report(report, self.max_length)[1:])
         return item
 
+    def text_items(self) -> list[dict[str, Tensor]]:
+        """The text items of all studies; no image is read."""
+        return [self.text_item(i) for i in range(len(self))]
+
     def __getitem__(self, index: int) -> dict[str, Any]:
         return {**self.image_item(index), **self.text_item(index)}
 

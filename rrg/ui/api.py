@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
+from gradio.events import api
 
 from rrg.errors import InputError
 from rrg.ui.desk import Desk
@@ -17,7 +18,9 @@ from rrg.ui.desk import Desk
 MODEL_QUEUE = "model"
 """Everything that runs a model shares this queue, one at a time: two at once would only slow each other down."""
 
-UNEXPECTED = "Something went wrong on the server. Nothing was saved. Its log says where; try again or tell its operator."
+UNEXPECTED = (
+    "Something went wrong on the server. Nothing was saved. Its log says where; try again or tell its operator."
+)
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +31,8 @@ def add_endpoints(desk: Desk) -> None:
     def report(frontal: str | None, lateral: str | None, model: str) -> dict[str, Any]:
         """Write a report about one or two radiographs and keep it, so that it can be corrected.
 
-        Returns report_id, study_id, text, words, sentences, findings, model, weights_sha256, decoding, seconds, created_at.
+        Returns report_id, study_id, text, words, sentences, findings, model, weights_sha256, decoding, seconds and
+        created_at.
         """
         return desk.write_report(desk.open_upload(frontal, lateral), model).to_dict()
 
@@ -56,8 +60,8 @@ def add_endpoints(desk: Desk) -> None:
             concurrency_id=MODEL_QUEUE,
             concurrency_limit=1,
         )
-    gr.api(spoken(models), api_name="models")
-    gr.api(spoken(save_correction), api_name="save_correction")
+    api(spoken(models), api_name="models")
+    api(spoken(save_correction), api_name="save_correction")
 
 
 def spoken(endpoint: Callable[..., Any]) -> Callable[..., Any]:

@@ -28,7 +28,7 @@ def create_app(settings: Settings, library: ModelLibrary, store: FeedbackStore) 
     with gr.Blocks(
         title="Chest X-ray reports", analytics_enabled=False, delete_cache=(UPLOAD_CHECK, UPLOAD_AGE), fill_width=True
     ) as app:
-        Workspace(desk)
+        Workspace(desk, app)
         add_endpoints(desk)
     return app.queue(max_size=64, default_concurrency_limit=4)
 

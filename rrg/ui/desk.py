@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rrg.data.studies import Study, read_annotation
+from rrg.data.studies import Study, read_annotation, study_of_files
 from rrg.errors import InputError
 from rrg.feedback import Correction, FeedbackStore
 from rrg.report import Report
 from rrg.settings import Settings
 from rrg.ui.examples import EXAMPLES, cached_example, open_example
-from rrg.ui.intake import StudyShelf, open_files
+from rrg.ui.intake import StudyShelf
 
 if TYPE_CHECKING:
     from rrg.explain import Explanation
@@ -30,7 +30,7 @@ class Desk:
         self._shelf = StudyShelf()
 
     def open_upload(self, frontal: Path | str | None, lateral: Path | str | None) -> Study:
-        study = open_files(frontal, lateral)
+        study = study_of_files(frontal, lateral)
         self._shelf.put(study)
         return study
 
@@ -46,9 +46,7 @@ class Desk:
 
     def find(self, study_id: str) -> Study | None:
         """A study by its id, unless it was an upload whose pixels are gone from memory."""
-        return (
-            self._shelf.get(study_id) or self.listed.get(study_id) or cached_example(study_id, self._examples)
-        )
+        return self._shelf.get(study_id) or self.listed.get(study_id) or cached_example(study_id, self._examples)
 
     def write_report(self, study: Study, model: str) -> Report:
         """Have `model` report on the study, and keep the report. Raises InputError for a model that cannot run."""

@@ -45,9 +45,10 @@ class PublicExample:
 
 @dataclass(frozen=True)
 class SyntheticExample:
-    """A phantom drawn from a seed."""
+    """A phantom drawn from a seed, two views."""
 
     seed: int
+    findings: str
 
     @property
     def id(self) -> str:
@@ -55,7 +56,7 @@ class SyntheticExample:
 
     @property
     def label(self) -> str:
-        return f"Synthetic {self.seed} · two views"
+        return f"Synthetic · {self.findings}"
 
 
 PUBLIC = (
@@ -96,7 +97,11 @@ PUBLIC = (
         projection="AP",
     ),
 )
-SYNTHETIC = tuple(SyntheticExample(seed) for seed in (1, 2, 3))
+SYNTHETIC = (
+    SyntheticExample(seed=11, findings="pleural effusion"),
+    SyntheticExample(seed=2, findings="cardiomegaly, consolidation"),
+    SyntheticExample(seed=4, findings="lung lesion, support devices"),
+)
 EXAMPLES = {example.id: example for example in (*PUBLIC, *SYNTHETIC)}
 
 
@@ -136,7 +141,8 @@ def _download(example: PublicExample, cache: Path, source: str) -> None:
             known_hash=f"sha256:{example.sha256}",
             fname=file.name,
             path=cache,
-            downloader=pooch.HTTPDownloader(timeout=TIMEOUT, progressbar=False),
+            # pooch declares its own downloaders in a way that its `downloader` parameter does not accept.
+            downloader=pooch.HTTPDownloader(timeout=TIMEOUT, progressbar=False),  # pyright: ignore[reportArgumentType]
         )
     except (RequestException, OSError) as error:
         raise InputError(

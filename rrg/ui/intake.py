@@ -1,40 +1,14 @@
-"""From files to a study, and the short memory in which opened studies wait for their report."""
+"""What is uploaded: how long its file lives, and the short memory in which opened studies wait for their report."""
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import OrderedDict
 from pathlib import Path
 from threading import Lock
 
-from rrg.data.images import Radiograph, read_radiograph
+from rrg.data.images import Radiograph
 from rrg.data.studies import Study
-from rrg.errors import InputError
-
-
-def open_files(frontal: Path | str | None, lateral: Path | str | None) -> Study:
-    """The study of one or two image files. Its id is made of the pixels alone: neither name nor header goes in.
-
-    Raises InputError when there is no file or one is not a usable radiograph; the message says which of the two.
-    """
-    radiographs: list[Radiograph] = []
-    if frontal:
-        radiographs.append(_read("frontal", frontal))
-    if lateral:
-        radiographs.append(_read("lateral", lateral))
-    if not radiographs:
-        raise InputError("There is no image. Give a frontal view, a lateral view, or both.")
-    digest = hashlib.sha256("".join(radiograph.sha256 for radiograph in radiographs).encode()).hexdigest()
-    return Study(id=f"upload-{digest[:32]}", images=tuple(radiographs))
-
-
-def _read(view: str, path: Path | str) -> Radiograph:
-    try:
-        return read_radiograph(Path(path), view="frontal" if view == "frontal" else "lateral")
-    except InputError as error:
-        raise InputError(f"The {view} image cannot be used. {error}") from error
-
 
 UPLOAD_AGE = 600
 """Seconds after which an uploaded file is deleted."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import gradio as gr
+from gradio.themes import Base
+from gradio.themes.utils import colors, sizes
 
 CSS = Path(__file__).with_name("page.css")
 
@@ -12,13 +13,13 @@ _SYSTEM = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue",
 _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
 
-def theme() -> gr.Theme:
+def theme() -> Base:
     """Built from fonts the reader's machine has: the page fetches nothing from elsewhere."""
-    base = gr.themes.Base(
-        primary_hue=gr.themes.colors.sky,
-        secondary_hue=gr.themes.colors.sky,
-        neutral_hue=gr.themes.colors.slate,
-        radius_size=gr.themes.sizes.radius_md,
+    base = Base(
+        primary_hue=colors.sky,
+        secondary_hue=colors.sky,
+        neutral_hue=colors.slate,
+        radius_size=sizes.radius_md,
         font=_SYSTEM,
         font_mono=_MONO,
     )
@@ -58,5 +59,7 @@ def theme() -> gr.Theme:
         button_secondary_border_color_dark="#394452",
         button_border_width="1px",
         button_large_text_weight="600",
+        checkbox_background_color_selected="#14608f",
+        checkbox_border_color_selected="#14608f",
         layout_gap="16px",
     )

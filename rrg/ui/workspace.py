@@ -46,8 +46,9 @@ Do not upload images that identify a patient.</p></header>
 class Workspace:
     """Builds the page in the Blocks being built. Handlers are generators of updates, so each step shows when done."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, blocks: gr.Blocks) -> None:
         self.desk = desk
+        self.blocks = blocks
         self.models = {info.name: info for info in desk.library.list()}
         self.study_id = gr.State(None)
         gr.HTML(_MASTHEAD, padding=False)
@@ -125,22 +126,25 @@ class Workspace:
             "api_visibility": "private",
             "trigger_mode": "always_last",
         }
+        model_run: dict[str, Any] = options | {
+            "concurrency_id": MODEL_QUEUE,
+            "concurrency_limit": 1,
+            "trigger_mode": "once",
+        }
+        running = [
+            self.blocks.load(self._told(self.restore), None, **model_run),
+            self.write.click(self._told(self.write_report), [self.study_id, self.model], **model_run),
+        ]
+        # Whoever opens another study waits for no report on the last one, and must not see it arrive.
+        opening: dict[str, Any] = options | {"cancels": running}
         uploads = [self.frontal.upload, self.frontal.clear, self.lateral.upload, self.lateral.clear]
         opened = [
-            gr.on(uploads, self._told(self.open_upload), [self.frontal, self.lateral], **options),
-            self.examples.input(self._told(self.open_example), self.examples, **options),
+            gr.on(uploads, self._told(self.open_upload), [self.frontal, self.lateral], **opening),
+            self.examples.input(self._told(self.open_example), self.examples, **opening),
         ]
         if self.desk.listed:
-            opened.append(self.listed.input(self._told(self.open_listed), self.listed, **options))
-        model_run: dict[str, Any] = {**options, "concurrency_id": MODEL_QUEUE, "concurrency_limit": 1}
-        model_run["trigger_mode"] = "once"
-        opened.append(
-            self.write.click(self._told(self.write_report), [self.study_id, self.model], **model_run)
-        )
-        blocks = gr.context.Context.root_block
-        assert blocks is not None
-        opened.append(blocks.load(self._told(self.restore), None, **model_run))
-        for event in opened:
+            opened.append(self.listed.input(self._told(self.open_listed), self.listed, **opening))
+        for event in (*running, *opened):
             event.then(
                 None,
                 [self.report, self.correction, self.saved],
@@ -149,9 +153,6 @@ class Workspace:
             )
         self.model.change(
             self._model_facts, self.model, self.model_facts, api_visibility="private", show_progress="hidden"
-        )
-        self.correction.input(
-            None, [self.report, self.correction], self.saved, js="(report, text) => window.rrg.keepDraft(report, text)"
         )
         saving = self.save.click(
             self.save_correction,
@@ -163,7 +164,10 @@ class Workspace:
             trigger_mode="once",
         )
         saving.then(
-            None, [self.report, self.saved], None, js="(report, notice) => window.rrg.forgetDraft(report, notice)"
+            None,
+            [self.report, self.correction, self.saved],
+            None,
+            js="(report, text, notice) => window.rrg.forgetDraft(report, text, notice)",
         )
 
     def open_upload(self, frontal: str | None, lateral: str | None) -> Iterator[Updates]:
@@ -204,7 +208,7 @@ class Workspace:
         """Show the report that the address names (`?report=<id>`), with its correction; an unknown one is said so."""
         report_id = request.query_params.get("report")
         if not report_id:
-            yield self._say(_IDLE)
+            yield {self.status: gr.skip()}
             return
         report = self.desk.store.get_report(report_id)
         if report is None:
@@ -212,8 +216,12 @@ class Workspace:
         study = self.desk.find(report.study_id)
         model = gr.update(value=report.model) if report.model in self.models else gr.skip()
         if study is None:
-            yield {self.model: model} | self._reported(report, None) | self._say(
-                Notice("The uploaded image was deleted. Upload it again to see it with its maps.", "warning")
+            yield (
+                {self.model: model}
+                | self._reported(report, None)
+                | self._say(
+                    Notice("The uploaded image was deleted. Upload it again to see it with its maps.", "warning")
+                )
             )
             return
         yield (

@@ -14,7 +14,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
 from rrg.data.findings import FINDINGS, label_report
@@ -194,7 +194,9 @@ def page(chromium: Browser) -> Iterator[Page]:
     """A new tab with empty storage. Questions of the browser ("leave this page?") are answered with yes."""
     context = chromium.new_context(viewport={"width": 1440, "height": 900})
     tab = context.new_page()
+    # Long enough for a machine that is busy with other work: a wait ends as soon as its condition holds.
     tab.set_default_timeout(60_000)
+    expect.set_options(timeout=60_000)
     tab.on("dialog", lambda dialog: dialog.accept())
     yield tab
     context.close()

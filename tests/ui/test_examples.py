@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rrg.data.phantom import make_phantom
 from rrg.errors import InputError
-from rrg.ui.examples import PUBLIC, SOURCE, SYNTHETIC, PublicExample, cached_example, open_example
+from rrg.ui.examples import PUBLIC, SOURCE, SYNTHETIC, PublicExample, SyntheticExample, cached_example, open_example
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -73,7 +74,11 @@ def test_synthetic_examples_need_nothing(tmp_path: Path) -> None:
     again = cached_example(SYNTHETIC[0].id, tmp_path)
     assert again is not None
     assert again.radiographs()[0].sha256 == study.radiographs()[0].sha256
-    assert "Synthetic" in SYNTHETIC[0].label
+
+
+@pytest.mark.parametrize("example", SYNTHETIC)
+def test_a_synthetic_example_says_what_it_is_and_shows(example: SyntheticExample) -> None:
+    assert example.label == "Synthetic · " + ", ".join(sorted(make_phantom(example.seed, 64).findings)).lower()
 
 
 def test_the_pinned_examples_are_those_of_the_manifest(shared_data: Path) -> None:

@@ -11,25 +11,25 @@ import numpy as np
 import pytest
 
 from rrg.data.images import Provenance, Radiograph
-from rrg.data.studies import Study
+from rrg.data.studies import Study, study_of_files
 from rrg.errors import InputError
-from rrg.ui.intake import StudyShelf, delete_left_uploads, open_files
+from rrg.ui.intake import StudyShelf, delete_left_uploads
 
 
 def test_the_slot_says_the_view(radiograph_file: Callable[..., Path]) -> None:
-    study = open_files(radiograph_file(0), radiograph_file(1))
+    study = study_of_files(radiograph_file(0), radiograph_file(1))
     assert [radiograph.view for radiograph in study.radiographs()] == ["frontal", "lateral"]
-    assert [radiograph.view for radiograph in open_files(None, radiograph_file(0)).radiographs()] == ["lateral"]
+    assert [radiograph.view for radiograph in study_of_files(None, radiograph_file(0)).radiographs()] == ["lateral"]
 
 
 def test_pixels_keep_their_16_bits(radiograph_file: Callable[..., Path]) -> None:
-    (radiograph,) = open_files(radiograph_file(0), None).radiographs()
+    (radiograph,) = study_of_files(radiograph_file(0), None).radiographs()
     assert len(np.unique(radiograph.pixels)) > 256
 
 
 def test_other_pixels_are_another_study(radiograph_file: Callable[..., Path]) -> None:
     first, second = radiograph_file(0), radiograph_file(1)
-    ids = {open_files(*files).id for files in [(first, None), (second, None), (first, second), (second, first)]}
+    ids = {study_of_files(*files).id for files in [(first, None), (second, None), (first, second), (second, first)]}
     assert len(ids) == 4
 
 
@@ -37,7 +37,7 @@ def test_the_message_says_which_image_is_bad(radiograph_file: Callable[..., Path
     bad = tmp_path / "bad.png"
     bad.write_text("no image")
     with pytest.raises(InputError, match="The lateral image"):
-        open_files(radiograph_file(0), bad)
+        study_of_files(radiograph_file(0), bad)
 
 
 def _study(name: str, side: int = 64) -> Study:

@@ -184,6 +184,13 @@ def test_findings_show_text_classifier_and_where_they_disagree(opened: Page) -> 
     expect(row.filter(has_text="Fracture").locator(".flag")).to_have_text("image only")
 
 
+@pytest.mark.parametrize("width", [1440, 800])
+def test_the_image_is_in_sight_of_the_last_finding(opened: Page, width: int) -> None:
+    opened.set_viewport_size({"width": width, "height": 900})
+    opened.locator("#findings tbody tr").last.hover()
+    expect(opened.locator("#viewer canvas")).to_be_in_viewport(ratio=0.9)
+
+
 def test_a_file_that_is_no_radiograph_is_refused_on_the_page(app: Any, page: Page, tmp_path: Path) -> None:
     bad = tmp_path / "no.png"
     bad.write_text("not an image")

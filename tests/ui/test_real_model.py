@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from rrg.library import ModelLibrary
 from rrg.settings import CHECKOUT
+from rrg.ui.examples import SYNTHETIC
 
 pytestmark = [pytest.mark.ui, pytest.mark.slow]
 MODEL = "r2gen_cmn"
@@ -24,7 +25,7 @@ def test_a_synthetic_study_is_reported_and_explained(run_app: Callable[..., Any]
     with run_app(tmp_path, ModelLibrary(weights)) as app:
         page.goto(app.url)
         page.get_by_role("tab", name="Examples").click()
-        page.get_by_text("Synthetic 1").click()
+        page.get_by_text(SYNTHETIC[0].label).click()
         expect(page.locator("#viewer canvas[data-ready]")).to_have_count(2)
         page.get_by_role("button", name="Write report").click()
         expect(page.locator("#status .line")).to_contain_text("Written in", timeout=120_000)

@@ -15,9 +15,9 @@ import httpx
 import pytest
 from gradio_client import Client
 
+from rrg.data.studies import study_of_files
 from rrg.feedback import FeedbackStore
 from rrg.settings import sqlite_url
-from rrg.ui.intake import open_files
 
 pytestmark = pytest.mark.slow
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -55,7 +55,7 @@ def _start(home: Path, *arguments: str) -> tuple[subprocess.Popen[str], str]:
 def test_a_saved_correction_outlives_a_killed_server(
     tmp_path: Path, fake_library: Any, radiograph_file: Callable[..., Path]
 ) -> None:
-    report = fake_library.reporter("plain").report(open_files(radiograph_file(0), None))
+    report = fake_library.reporter("plain").report(study_of_files(radiograph_file(0), None))
     left = tmp_path / "uploads" / "hash" / "SMITH.dcm"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"pixels")

@@ -4,7 +4,8 @@ Templates stay static because Gradio evaluates what Handlebars leaves as a JavaS
 `{{text}}` would run a report that contains `${...}`. The scripts write every text with `textContent`.
 
 The elements speak through events on `window`: `rrg:point` (the reader looks at a word, sentence or finding, or at
-nothing), `rrg:pin` (keep that map) and `rrg:shown` (what the viewer shows now).
+nothing), `rrg:pin` (keep that map), `rrg:shown` (what the viewer shows now), `rrg:report` (the report on the page) and
+`rrg:say` (a notice to show).
 """
 
 from rrg.ui.components.findings import findings_table, findings_value

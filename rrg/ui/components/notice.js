@@ -7,5 +7,10 @@ function show() {
   line.querySelector(".detail").textContent = detail;
   line.hidden = !text;
 }
+window.addEventListener("rrg:say", (event) => {
+  if (!element.closest(`#${event.detail.place}`)) return;
+  props.value = event.detail.notice;
+  show();
+});
 watch("value", show);
 show();

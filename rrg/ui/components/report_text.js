@@ -39,6 +39,7 @@ function show() {
     line.append(body);
     lines.append(line);
   });
+  window.dispatchEvent(new CustomEvent("rrg:report", { detail: report }));
   const first = lines.querySelector("[data-kind]");
   if (first) first.tabIndex = 0;
 }

@@ -24,7 +24,13 @@ def report_value(report: Report, reference: str | None) -> dict[str, Any]:
         "text": report.text,
         "lines": [
             [
-                {"index": index, "text": word.text, "start": word.start, "end": word.end, "probability": word.probability}
+                {
+                    "index": index,
+                    "text": word.text,
+                    "start": word.start,
+                    "end": word.end,
+                    "probability": word.probability,
+                }
                 for index, word in enumerate(report.words)
                 if word.sentence == sentence
             ]

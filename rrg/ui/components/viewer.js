@@ -96,7 +96,7 @@ function overlay(map, view, width, height) {
       for (let c = 0; c < 3; c++) {
         pixels.data[at++] = COLORS[low][c] + (COLORS[low + 1][c] - COLORS[low][c]) * (place - low);
       }
-      pixels.data[at++] = 255 * Math.min(1, value * 1.6); // weak attention leaves the anatomy visible
+      pixels.data[at++] = 255 * value ** 1.5; // weak attention leaves the anatomy visible
     }
   }
   context.putImageData(pixels, 0, 0);

@@ -1,0 +1,65 @@
+# Every target does its own set-up: .venv is made on first use and brought up to date when the dependencies change.
+#
+#   PYTHON  the Python that makes .venv              (default: a suitable one that is found)
+#   HOST, PORT  where the app listens                (default: 127.0.0.1, 7860)
+#   DATA    folder with annotation.json and images   (app: none; train, evaluate: data/iu_xray)
+#   MODEL   the model to train or to evaluate        (default: r2gen_cmn)
+#   BACKBONE  safetensors file of ImageNet weights for the image encoder (train; default: none)
+#   SPLIT, OUT  which studies `make evaluate` takes, and the folder it writes
+
+MODEL ?= r2gen_cmn
+SPLIT ?= val
+OUT ?= out/$(MODEL)-$(SPLIT)
+STUDIES = $(or $(DATA),data/iu_xray)
+
+BIN := .venv/bin
+WORKERS ?= 2
+# A worker each for the tests, a thread each for torch: more threads than cores slow every worker down.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+# The first Python found that the dependencies have wheels for.
+PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo "$$p" && break; done)
+SETUP = @test -n "$(PYTHON)" || { echo 'rrg needs Python 3.11, 3.12 or 3.13; install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)'; exit 1; }; \
+	"$(PYTHON)" scripts/setup.py
+
+.DEFAULT_GOAL := help
+.PHONY: help app test check lint fix train evaluate
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+app: .venv/app.stamp ## open the app at http://127.0.0.1:7860 (HOST, PORT, DATA)
+	@$(BIN)/python app.py $(if $(DATA),--data "$(DATA)")
+
+test: .venv/dev.stamp lint ## everything: lint, types, import rules, all tests with a real browser
+	@$(BIN)/python scripts/setup.py browser
+	@$(PYTEST)
+
+check: .venv/dev.stamp lint ## the quick gate before a commit: lint, types, import rules, fast tests
+	@$(PYTEST) -m "not slow and not ui"
+
+lint: .venv/dev.stamp
+	@$(BIN)/ruff format --check --quiet . || { echo 'Formatting differs: run "make fix".'; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports --no-cache
+
+fix: .venv/dev.stamp ## format, and mend what the linter can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+train: .venv/app.stamp ## train encoder and model from DATA (default data/iu_xray)
+	$(BIN)/python train/pretrain_encoder.py --data "$(STUDIES)" --out runs/encoder $(if $(BACKBONE),--backbone-weights "$(BACKBONE)")
+	$(BIN)/python train/train.py $(MODEL) --data "$(STUDIES)" --encoder runs/encoder/image_encoder.safetensors --out runs/$(MODEL)
+
+evaluate: .venv/app.stamp ## measure a model on a split of DATA (MODEL, SPLIT, OUT)
+	$(BIN)/python -m rrg evaluate --data "$(STUDIES)" --split $(SPLIT) --model weights/$(MODEL) --out "$(OUT)"
+
+.venv/app.stamp: requirements.txt pyproject.toml
+	$(SETUP) app
+	@touch $@
+
+.venv/dev.stamp: requirements.txt pyproject.toml
+	$(SETUP) dev
+	@touch $@ .venv/app.stamp

@@ -1,0 +1,44 @@
+"""Start the app: `python app.py [--data DIR]`. Also the entry of the Hugging Face Space."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import tyro
+
+from rrg.errors import InputError
+from rrg.memory import spare_memory
+from rrg.settings import Settings
+
+
+def main(data: Path | None = None) -> None:
+    """Serve the app.
+
+    Args:
+        data: Folder with annotation.json and images/ or images.tar, whose studies the app offers. Default: RRG_DATA.
+    """
+    settings = Settings.from_env()
+    if data is not None:
+        settings = replace(settings, data=data)
+    if os.environ.get("SPACE_ID"):  # a Space's port is reached from outside of its container
+        settings = replace(settings, host="0.0.0.0")
+    uploads = settings.home / "uploads"
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # read when Gradio is imported: hence the imports below it
+    spare_memory()
+    from rrg.feedback import FeedbackStore
+    from rrg.library import ModelLibrary
+    from rrg.ui import create_app, delete_left_uploads, launch_options
+
+    delete_left_uploads(uploads)
+    app = create_app(settings, ModelLibrary(settings.weights), FeedbackStore(settings.database_url))
+    app.launch(**launch_options(settings))
+
+
+if __name__ == "__main__":
+    try:
+        tyro.cli(main)
+    except InputError as error:
+        sys.exit(str(error))

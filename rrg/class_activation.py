@@ -1,0 +1,48 @@
+"""Grad-CAM of the findings classifier, by the grad-cam package, unscaled."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch import Tensor, nn
+
+from rrg.layers.image_encoder import ImageEncoder
+
+
+class _RawGradCAM(GradCAM):
+    """The library's Grad-CAM without its min-max scaling and resizing: [images, h, w] of the one target layer."""
+
+    def compute_cam_per_layer(self, input_tensor: Tensor, targets: list[Any], eigen_smooth: bool) -> list[np.ndarray]:
+        kept = self.activations_and_grads
+        activations, gradients = (side[0].cpu().detach().numpy() for side in (kept.activations, kept.gradients))
+        cam = self.get_cam_image(input_tensor, self.target_layers[0], targets, activations, gradients, eigen_smooth)
+        return [np.maximum(cam, 0)]
+
+    def aggregate_multi_layers(self, cam_per_target_layer: Sequence[np.ndarray]) -> np.ndarray:
+        return cam_per_target_layer[0]
+
+
+def finding_maps(encoder: ImageEncoder, features: Tensor, findings: Sequence[int]) -> np.ndarray:
+    """Grad-CAM (Selvaraju et al., ICCV 2017) of the findings classifier at the last feature maps.
+
+    features [V,C,h,w] of one study's valid views -> [len(findings), V, h, w]. The views stand on top of each other as
+    one tall image: their common mean is what the classifier pools, and one backward pass serves every finding.
+    """
+    views, _, height, width = features.shape
+    tall = features.transpose(0, 1).flatten(1, 2)[None]  # [1, C, V*h, w]
+    head = nn.Sequential(
+        OrderedDict(
+            features=nn.Identity(), pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), findings=encoder.findings
+        )
+    )
+    images = tall.detach().repeat(len(findings), 1, 1, 1).requires_grad_()
+    with torch.enable_grad(), _RawGradCAM(model=head, target_layers=[head.features]) as cam:
+        targets: list[Any] = [ClassifierOutputTarget(i) for i in findings]
+        maps = cam(input_tensor=images, targets=targets)
+    return maps.reshape(len(findings), views, height, width).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Files become studies: images, reports, findings, synthetic radiographs."""
