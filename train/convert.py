@@ -7,6 +7,7 @@ import re
 import torch
 from torch import Tensor
 
+from rrg.data.findings import FINDINGS
 from rrg.errors import InputError
 
 _PROJECTIONS = dict(enumerate(("query", "key", "value", "output")))
@@ -46,11 +47,68 @@ R2GEN_CMN_KEYS: tuple[tuple[str, str], ...] = (
 )
 """Author's key (regular expression) -> our key; an empty one is a constant that we compute."""
 
+XPRONET_KEYS: tuple[tuple[str, str], ...] = (
+    *(row for row in R2GEN_CMN_KEYS if row[1] != "memory"),
+    (r"encoder_decoder\.protypes", "prototypes"),
+    (r"encoder_decoder\.dim_reduction\.(?P<tail>.+)", "reduce.{tail}"),
+    (r"encoder_decoder\.fuse_feature\.(?P<tail>.+)", "visual_fusion.{tail}"),
+    (r"encoder_decoder\.model\.fuse_feature\.(?P<tail>.+)", "text_fusion.{tail}"),
+)
+"""XProNet is R2GenCMN with prototypes in place of the memory matrix, and fusion layers."""
+
+CAMANET_KEYS: tuple[tuple[str, str], ...] = (
+    (r"visual_extractor\.head\.(?P<tail>.+)", "image_encoder.findings.{tail}"),
+    (r"visual_extractor\.model\.(?P<tail>.+)", "image_encoder.backbone.features.{tail}"),
+    (r"fore_back_learn\.(?:fore_)?norm\.(?P<n>gamma|beta)", "foreground_norm.{n:norm}"),
+    (r"fore_back_learn\.back_norm\.(?:gamma|beta)", ""),
+    (r"encoder_decoder\.att_embed\.0\.(?P<tail>weight|bias)", "project.0.{tail}"),
+    (r"encoder_decoder\.model\.tgt_embed\.0\.lut\.weight", "words.table.weight"),
+    (r"encoder_decoder\.model\.tgt_embed\.1\.pe", ""),
+    (r"encoder_decoder\.logit\.(?P<tail>.+)", "head.{tail}"),
+    (
+        r"encoder_decoder\.model\.rm\.attn\.linears\.(?P<linear>\d)\.(?P<tail>.+)",
+        "text_decoder.memory.attention.{linear:projection}.{tail}",
+    ),
+    (r"encoder_decoder\.model\.rm\.mlp\.(?P<tail>.+)", "text_decoder.memory.mlp.{tail}"),
+    (r"encoder_decoder\.model\.rm\.(?P<gates>[WU])\.(?P<tail>.+)", "text_decoder.memory.{gates:gates}.{tail}"),
+    (
+        r"encoder_decoder\.model\.encoder\.layers\.(?P<i>\d+)\.self_attn\.linears\.(?P<linear>\d)\.(?P<tail>.+)",
+        "visual_encoder.layers.{i}.attention.{linear:projection}.{tail}",
+    ),
+    (
+        r"encoder_decoder\.model\.decoder\.layers\.(?P<i>\d+)\.self_attn\.linears\.(?P<linear>\d)\.(?P<tail>.+)",
+        "text_decoder.layers.{i}.self_attention.{linear:projection}.{tail}",
+    ),
+    (
+        r"encoder_decoder\.model\.decoder\.layers\.(?P<i>\d+)\.src_attn\.linears\.(?P<linear>\d)\.(?P<tail>.+)",
+        "text_decoder.layers.{i}.cross_attention.{linear:projection}.{tail}",
+    ),
+    (
+        r"encoder_decoder\.model\.(?P<stack>encoder|decoder)\.layers\.(?P<i>\d+)\.feed_forward\.w_(?P<w>[12])\.(?P<tail>.+)",
+        "{stack:stack}.layers.{i}.feed_forward.{w:ffn}.{tail}",
+    ),
+    (
+        r"encoder_decoder\.model\.decoder\.layers\.(?P<i>\d+)\.sublayer\.(?P<k>\d)\.norm\.mlp_(?P<c>gamma|beta)\.(?P<tail>.+)",
+        "text_decoder.layers.{i}.norms.{k}.{c:condition}.{tail}",
+    ),
+    (
+        r"encoder_decoder\.model\.(?P<stack>encoder|decoder)\.layers\.(?P<i>\d+)\.sublayer\.(?P<k>\d)\.norm\.(?P<n>gamma|beta)",
+        "{stack:stack}.layers.{i}.norms.{k}.{n:norm}",
+    ),
+    (r"encoder_decoder\.model\.(?P<stack>encoder|decoder)\.norm\.(?P<n>gamma|beta)", "{stack:stack}.norm.{n:norm}"),
+)
+"""The norm of CAMANet's background belongs to an option that no published script switches on."""
+
+CAMANET_IU_CLASSES = tuple(sorted(FINDINGS))
+"""Order of the labels that CAMANet was trained with on IU X-Ray; its author says that of MIMIC-CXR is another."""
+
 _TRANSLATIONS = {
     "projection": {str(i): name for i, name in _PROJECTIONS.items()},
     "stack": {"encoder": "visual_encoder", "decoder": "text_decoder"},
     "ffn": {"1": "0", "2": "3"},
-    "norm": {"a": "weight", "b": "bias"},
+    "norm": {"a": "weight", "b": "bias", "gamma": "weight", "beta": "bias"},
+    "condition": {"gamma": "gain", "beta": "shift"},
+    "gates": {"W": "word_gates", "U": "memory_gates"},
     "resnet": _RESNET,
 }
 
@@ -91,3 +149,14 @@ def translate_keys(state: dict[str, Tensor], table: tuple[tuple[str, str], ...])
             f"{', '.join(unknown[:5])}. Choose the architecture it was trained with."
         )
     return ours
+
+
+def reorder_findings(state: dict[str, Tensor], order: tuple[str, ...]) -> dict[str, Tensor]:
+    """Our state dict with the rows of the findings classifier, which `order` names, in the order of FINDINGS.
+
+    Raises InputError when the names are not those of the 14 classes.
+    """
+    if sorted(order) != sorted(FINDINGS):
+        raise InputError(f"The classes have to be these, in the order of the labels: {', '.join(sorted(FINDINGS))}.")
+    rows = [order.index(name) for name in FINDINGS]
+    return {k: v[rows] if k.startswith("image_encoder.findings.") else v for k, v in state.items()}

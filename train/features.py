@@ -31,7 +31,10 @@ class FeatureDataset(Dataset[dict[str, Any]]):
 
     def __init__(self, studies: StudyDataset, maps: Sequence[np.ndarray], view_masks: np.ndarray):
         self.studies, self.maps, self.view_masks = studies, maps, view_masks
-        self.texts = [self.studies.text_item(i) for i in range(len(studies))]
+        self.texts = studies.text_items()
+
+    def text_items(self) -> list[dict[str, Any]]:
+        return self.texts
 
     def __len__(self) -> int:
         return len(self.studies)

@@ -17,6 +17,7 @@ from typing import Annotated
 import torch
 import tyro
 from features import cached_features
+from prototypes import with_prototypes
 from recipes import RECIPES, Recipe
 from safetensors.torch import load_file
 from trainer import ReportTrainer, ValScore
@@ -48,6 +49,8 @@ class Run:
     """Recipe: small, or a published one."""
     encoder: Path | None = None
     """Image encoder of train/pretrain_encoder.py; without it the backbone starts from random weights."""
+    prototypes: Path | None = None
+    """XProNet: initial prototypes of train/prototypes.py; without them they start from random numbers."""
     epochs: int | None = None
     """In place of the recipe's."""
     limit: int | None = None
@@ -55,19 +58,37 @@ class Run:
     seed: int | None = None
 
 
-def build_model(recipe: Recipe, architecture: str, tokenizer: ReportTokenizer, encoder: Path | None) -> ReportModel:
-    """A model of the recipe's sizes; with `encoder`, its image encoder is the one in that file."""
+def build_model(
+    recipe: Recipe,
+    architecture: str,
+    tokenizer: ReportTokenizer,
+    encoder: Path | None,
+    prototypes: Path | None = None,
+) -> ReportModel:
+    """A model of the recipe's sizes; with `encoder`, its image encoder is the one in that file.
+
+    With `prototypes`, their number and length are the file's as well.
+    """
     kind = ARCHITECTURES[architecture].load()
-    model = kind(kind.config_class(vocab_size=len(tokenizer), **recipe.config))
+    if prototypes is None:
+        model = kind(kind.config_class(vocab_size=len(tokenizer), **recipe.config))
+    else:
+        model = with_prototypes(kind, {"vocab_size": len(tokenizer), **recipe.config}, prototypes)
     if encoder is not None:
         if not encoder.is_file():
             raise InputError(f"There is no {encoder}. Make it with train/pretrain_encoder.py.")
         model.image_encoder.load_state_dict(
             {k: v.float() if v.is_floating_point() else v for k, v in load_file(encoder).items()}
         )
-    model.generation_config = GenerationConfig(
+    model.generation_config = decoding(recipe, tokenizer)
+    return model
+
+
+def decoding(recipe: Recipe, tokenizer: ReportTokenizer) -> GenerationConfig:
+    """How the trained model writes: beams, their length penalty, and never the sign for a rare word."""
+    return GenerationConfig(
         num_beams=recipe.beams,
-        length_penalty=0.0,  # the R2Gen line sums log-probabilities; the library's default divides by the length
+        length_penalty=recipe.length_penalty,
         max_length=recipe.max_length,
         suppress_tokens=[tokenizer.convert_tokens_to_ids(UNKNOWN)],
         bos_token_id=0,
@@ -75,11 +96,12 @@ def build_model(recipe: Recipe, architecture: str, tokenizer: ReportTokenizer, e
         pad_token_id=0,
         decoder_start_token_id=0,
     )
-    return model
 
 
-def save(model: ReportModel, tokenizer: ReportTokenizer, out: Path) -> None:
+def save(model: ReportModel, tokenizer: ReportTokenizer, recipe: Recipe, out: Path) -> None:
     """Half-precision weights in files under 10 MB, configuration, generation settings and vocabulary."""
+    model.generation_config = decoding(recipe, tokenizer)  # evaluation filled it up with the library's defaults
+    model.config.use_cache = True  # training switches it off
     model.half().save_pretrained(out, max_shard_size="9MB")
     tokenizer.save_pretrained(out)
 
@@ -98,7 +120,7 @@ def main(run: Run) -> None:
     train_studies = [study for study in read_annotation(run.data, "train") if study.report][: run.limit]
     val_studies = [study for study in read_annotation(run.data, "val") if study.report][: run.limit]
     tokenizer = ReportTokenizer.build([s.report for s in train_studies if s.report], recipe.threshold, recipe.cleaner)
-    model = build_model(recipe, run.architecture, tokenizer, run.encoder)
+    model = build_model(recipe, run.architecture, tokenizer, run.encoder, run.prototypes)
     config = model.config
     clean = ViewTransform(config.image_size, tuple(config.image_mean), tuple(config.image_std))
     augmentation = training_augmentation(flip=recipe.horizontal_flip) if recipe.augment else None
@@ -157,7 +179,7 @@ def main(run: Run) -> None:
     )
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None)
     if trainer.is_world_process_zero():
-        save(model, tokenizer, run.out)
+        save(model, tokenizer, recipe, run.out)
         described = {"run": asdict(run), "recipe": asdict(recipe), "history": trainer.state.log_history}
         (work / "curve.json").write_text(json.dumps(described, indent=1, default=str))
 

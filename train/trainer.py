@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from recipes import Recipe
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.utils.data import Sampler, WeightedRandomSampler
 from transformers import EvalPrediction, Seq2SeqTrainer
 
 from rrg.data.tokenizer import ReportTokenizer
+from rrg.evaluate.clinical import clinical_scores
 from rrg.evaluate.language import language_scores
 
 
@@ -49,6 +51,18 @@ class ReportTrainer(Seq2SeqTrainer):
             self.lr_scheduler = LambdaLR(optimizer or self.optimizer, lambda step: gamma ** (step // period))
         return self.lr_scheduler
 
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int] | None:
+        if self.recipe.abnormal_weight == 1:
+            return super()._get_train_sampler(train_dataset)
+        dataset: Any = train_dataset or self.train_dataset
+        normal = torch.tensor(
+            [float(text["findings"][-1]) for text in dataset.text_items()]
+        )  # "No Finding" is the last
+        weights = torch.where(normal > 0, 1.0, self.recipe.abnormal_weight)
+        return WeightedRandomSampler(
+            weights.tolist(), len(weights), generator=torch.Generator().manual_seed(self.args.seed)
+        )
+
     def compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         return_outputs = kwargs.get("return_outputs", bool(args and args[0]))
         outputs = model(**inputs)
@@ -68,8 +82,8 @@ class ReportTrainer(Seq2SeqTrainer):
 class ValScore:
     """Scores generated reports against the references, both as the R2Gen protocol sees them.
 
-    `score`, which chooses the checkpoint, is the mean of BLEU-4, ROUGE-L and a tenth of CIDEr: one of them alone can be
-    had by a constant report.
+    `score`, which chooses the checkpoint, is the mean of BLEU-4, ROUGE-L and the micro-F1 over 13 findings. A constant
+    report can have the first two; its F1 is 0.
     """
 
     def __init__(self, tokenizer: ReportTokenizer):
@@ -83,5 +97,6 @@ class ValScore:
         references = self.texts(np.asarray(prediction.label_ids))
         system, targets = ({str(i): text for i, text in enumerate(side)} for side in (generated, references))
         scores = language_scores({"model": system}, targets, meteor=False)["model"].values
-        score = (scores["BLEU-4"] + scores["ROUGE-L"] + scores["CIDEr"] / 10) / 3
+        scores["findings F1"] = clinical_scores(generated, references).values["micro-F1-13"]
+        score = (scores["BLEU-4"] + scores["ROUGE-L"] + scores["findings F1"]) / 3
         return {"score": score, **scores, "distinct": float(len(set(generated)))}

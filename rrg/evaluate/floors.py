@@ -49,7 +49,7 @@ def most_frequent(train: Sequence[str], studies: Sequence[str]) -> Floor:
 def random_report(train: Sequence[str], studies: Sequence[str], seed: int = RANDOM_SEED) -> Floor:
     """A train report drawn for every study, with replacement."""
     picks = np.random.default_rng(seed).integers(len(train), size=len(studies)).tolist()
-    texts: dict[str, str] = {study: train[pick] for study, pick in zip(studies, picks, strict=True)}
+    texts: dict[str, str] = {study: train[int(pick)] for study, pick in zip(studies, picks, strict=True)}
     return Floor("random", f"a train report drawn at random for every study (seed {seed})", texts)
 
 
@@ -61,7 +61,7 @@ def nearest_neighbour(
         x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (train_features, features)
     )
     nearest = (unit @ unit_train.T).argmax(axis=1).tolist()
-    texts: dict[str, str] = {study: train[index] for study, index in zip(studies, nearest, strict=True)}
+    texts: dict[str, str] = {study: train[int(index)] for study, index in zip(studies, nearest, strict=True)}
     return Floor(
         "nearest neighbour", "the report of the train study with the most similar image features (cosine)", texts
     )

@@ -37,5 +37,25 @@ ARCHITECTURES: dict[str, Architecture] = {
             "R2GenCMN",
             "Chen et al., Cross-modal Memory Networks for Radiology Report Generation, ACL-IJCNLP 2021",
         ),
+        Architecture(
+            "camanet",
+            "CAMANet",
+            "CAMANet",
+            "Wang et al., CAMANet: Class Activation Map Guided Attention Network for Radiology Report Generation, "
+            "IEEE J-BHI 2024",
+        ),
+        Architecture(
+            "lgfm_net",
+            "LGFMNet",
+            "LGFM-Net",
+            "LGFM-Net: Local-Global Feature Mixing Network (own interpretation: the "
+            "published repository lacks the method, and no text of a paper was found)",
+        ),
+        Architecture(
+            "xpronet",
+            "XProNet",
+            "XProNet",
+            "Wang et al., Cross-modal Prototype Driven Network for Radiology Report Generation, ECCV 2022",
+        ),
     )
 }

@@ -74,6 +74,8 @@ class ReportEncoderOutput(ModelOutput):
     """A memory that is the same for all studies, projected once."""
     grid: tuple[int, int, int] | None = None
     """(V, h, w): the place of token n in its image."""
+    maps: dict[str, Tensor] | None = None
+    """Maps of the architecture's own by name, each [B, V, h, w]."""
 
 
 @dataclass
@@ -109,6 +111,15 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         """Feature maps [B,V,C,h,w] of the backbone, view_mask [B,V] -> visual tokens."""
         raise NotImplementedError
 
+    def encode_features_with_reference(
+        self, features: Tensor, view_mask: Tensor, findings: Tensor
+    ) -> ReportEncoderOutput:
+        """`encode_features` where the reference findings [B,14] are known: training, and comparison with the paper.
+
+        For architectures in which findings choose what is read. `encode_features`, which writes reports, predicts them.
+        """
+        return self.encode_features(features, view_mask)
+
     def decode(
         self,
         decoder_input_ids: Tensor,
@@ -132,9 +143,16 @@ class ReportModel(PreTrainedModel, GenerationMixin):
     # What all share ---------------------------------------------------------------------------------------------------
 
     def encode(
-        self, pixel_values: Tensor | None = None, view_mask: Tensor | None = None, features: Tensor | None = None
+        self,
+        pixel_values: Tensor | None = None,
+        view_mask: Tensor | None = None,
+        features: Tensor | None = None,
+        findings: Tensor | None = None,
     ) -> ReportEncoderOutput:
-        """Images [B,V,3,S,S], or the backbone's feature maps [B,V,C,h,w] kept from an earlier pass -> visual tokens."""
+        """Images [B,V,3,S,S], or the backbone's feature maps [B,V,C,h,w] kept from an earlier pass -> visual tokens.
+
+        `findings` [B,14] of the reference are for training alone; nothing that writes a report passes them.
+        """
         if features is None:
             if pixel_values is None:
                 raise ValueError("encode needs pixel_values [B,V,3,S,S] or features [B,V,C,h,w]")
@@ -142,7 +160,10 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         features = features.to(self.dtype)
         if view_mask is None:
             view_mask = torch.ones(features.shape[:2], dtype=torch.bool, device=features.device)
-        outputs = self.encode_features(features, view_mask)
+        if findings is None:
+            outputs = self.encode_features(features, view_mask)
+        else:
+            outputs = self.encode_features_with_reference(features, view_mask, findings)
         outputs.finding_logits = self.image_encoder.classify(features, view_mask)
         outputs.grid = (features.shape[1], features.shape[3], features.shape[4])
         return outputs
@@ -163,10 +184,10 @@ class ReportModel(PreTrainedModel, GenerationMixin):
     ) -> ReportOutput:
         """Teacher forcing with `labels` [B,T] (the words after BOS, -100 for padding), or one step of generation.
 
-        `findings` [B,14] in [0,1] is used by losses alone, never to write a report.
+        `findings` [B,14] in [0,1] is used by losses and, while the model trains, by `encode`; never to write a report.
         """
         if encoder_outputs is None:
-            encoder_outputs = self.encode(pixel_values, view_mask, features)
+            encoder_outputs = self.encode(pixel_values, view_mask, features, findings if self.training else None)
         if decoder_input_ids is None:
             if labels is None:
                 raise ValueError("forward needs labels (to train) or decoder_input_ids (to decode)")
@@ -233,7 +254,7 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         if encoder_outputs is None:
             encoder_outputs = self.encode(pixel_values, view_mask, features)
         # A copy: beam search repeats the tensors of what it is given in place.
-        outputs = ReportEncoderOutput(**encoder_outputs)
+        outputs = type(encoder_outputs)(**encoder_outputs)
         generate = cast(Any, super()).generate
         return generate(encoder_outputs=outputs, attention_mask=outputs.attention_mask, **kwargs)
 

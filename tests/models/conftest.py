@@ -26,6 +26,9 @@ COMMON = {
 }
 TINY: dict[str, dict[str, Any]] = {
     "r2gen_cmn": {"memory_slots": 40, "topk": 6},
+    "camanet": {"topk": 0.4},
+    "lgfm_net": {"groups": 4, "global_ffn_size": 48, "memory_slots": 40, "topk": 6},
+    "xpronet": {"prototypes_per_class": 3, "prototype_size": 32, "topk": 5},
 }
 """Sizes of its own that an architecture needs: one line for a new one."""
 

@@ -157,6 +157,27 @@ def test_both_learning_rates_reach_their_parameters(tmp_path: Path) -> None:
     assert sorted(group["lr"] for group in optimizer.param_groups) == pytest.approx([0.05, 0.1])
 
 
+def test_studies_with_a_finding_are_drawn_more_often(tmp_path: Path) -> None:
+    from torch import nn
+    from trainer import ReportTrainer
+    from transformers import Seq2SeqTrainingArguments
+
+    class Texts(list):
+        def text_items(self) -> list[dict[str, torch.Tensor]]:
+            return [{"findings": torch.eye(14)[13 if i < 300 else 1]} for i in range(400)]  # 300 normal, 100 enlarged
+
+    data = Texts(range(400))
+    trainer = ReportTrainer(
+        recipes.Recipe(config={}, abnormal_weight=3.0),
+        model=nn.Linear(1, 1),
+        args=Seq2SeqTrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to="none"),
+        train_dataset=data,
+    )
+    drawn = [i for _ in range(5) for i in trainer._get_train_sampler(data)]
+    assert len(drawn) == 5 * 400
+    assert sum(i >= 300 for i in drawn) / len(drawn) == pytest.approx(0.5, abs=0.05)
+
+
 def test_an_unknown_recipe_is_answered_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="published_iu"):
         train.main(train.Run("r2gen_cmn", data=tmp_path, out=tmp_path, size="huge"))

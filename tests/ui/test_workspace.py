@@ -41,7 +41,7 @@ def test_a_failure_to_save_is_never_shown_as_saved(
     shown = _shown(workspace.desk, radiograph_file)
 
     def full(*_: object) -> None:
-        raise OSError("disk full at /home/SMITH")
+        raise OSError("disk full at /srv/SMITH")
 
     monkeypatch.setattr(workspace.desk.store, "save_correction", full)
     said = workspace.save_correction(shown, "The heart is enlarged.", "Dr A")

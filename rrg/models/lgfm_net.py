@@ -1,0 +1,400 @@
+"""LGFM-Net: Local-Global Feature Mixing Network for Radiology Report Generation; own interpretation.
+
+Own interpretation, because there is nothing to follow: the README of the repository (github.com/Eleanorhxd/LGFM-Net)
+names the parts in three sentences, its code is R2Gen's without them, and no text of a paper could be found. A Local
+Feature Encoder (LFE) of "content-adaptive dynamic convolution" amplifies "spatially relevant pathological cues"; a
+Global Context Encoder (GCE) has "top-K token selection" and "relative positional encoding"; R2GenCMN is the base. That
+is all that is known. Every size below is ours, and no result of this file may be read as one of theirs.
+
+    backbone -> stem X -+-> LFE -> L -+
+                        +-> GCE -> G -+-> mixing gate -> M -> memory and transformer of R2GenCMN -> report
+
+Symbol   Code                    Source     Meaning
+X        stem(features)          ours       backbone features at the model's width [B*V, D, h, w]
+W(p)     local_encoder.kernels   README     kernel made from the content: one for each position and channel group
+                                            (involution, Li et al., CVPR 2021), or one for each view, mixed from a few
+                                            (CondConv, Yang et al., NeurIPS 2019; tau of Chen et al., CVPR 2020)
+L        local_encoder(X)        README     local tokens: X + convolution of X with W
+S        scores                  README     attention scores q k / sqrt(D/H) + b
+b        position                README     one number a head and offset (rows, columns) within a view, one across views
+K        counts                  README     keys that each query keeps, or tokens that all queries keep; half of all
+G        global_encoder(X)       README     global tokens
+g        gate                    "Mixing"   M = g * L + (1 - g) * G, channel by channel
+-        memory, read            R2GenCMN   memory matrix, read by visual and textual tokens (section 2.2 of its paper)
+
+Departures from what the parts' own papers do: GroupNorm over one view in place of BatchNorm over the batch, so that
+neither a missing view nor a neighbour in the batch moves the statistics of a study. K counts the tokens of the views
+that are there, so that a study with one view keeps the same share of it as one with two. The temperature tau falls by
+training passes, which the model counts itself and saves with the weights, rather than by epochs.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import EncoderDecoderCache
+from transformers import initialization as init
+
+from rrg.errors import InputError
+from rrg.layers.memory import TopKMemoryRead
+from rrg.layers.transformer import Decoder, DecoderOutput, Encoder, FeedForward, TextEmbedding, causal_mask, sinusoid
+from rrg.models.base import ReportConfig, ReportEncoderOutput, ReportModel
+
+
+class LGFMNetConfig(ReportConfig):
+    """The defaults are our proposal at the sizes of R2GenCMN."""
+
+    model_type = "lgfm_net"
+
+    grid_size: int = 7
+    """Largest height and width of the feature grid that the relative positions cover."""
+    lfe_type: Literal["involution", "condconv"] = "involution"
+    kernel_size: int = 3
+    groups: int = 16
+    """Groups of channels that share a kernel (involution), and groups of every GroupNorm."""
+    reduction: int = 4
+    """The kernels are made from hidden_size / reduction channels."""
+    mixture_kernels: int = 4
+    """Kernels that condconv mixes."""
+    first_temperature: float = 30.0
+    """tau of condconv at the start; 1 from the end of the annealing."""
+    annealing_passes: int = 1300
+    """Training passes in which tau falls in a straight line; 10 epochs of IU X-ray in batches of 16."""
+    spatial_gate: bool = False
+    """Weigh each position of the local features by a 7x7 convolution over their mean and maximum (CBAM, ECCV 2018)."""
+    num_global_layers: int = 2
+    global_ffn_size: int = 2048
+    token_filter: Literal["query", "token"] = "query"
+    """Each query of each head keeps its K best keys, or all keep the K most salient tokens."""
+    keep: float = 0.5
+    """K as a share of the tokens, rounded up."""
+    memory_slots: int = 2048
+    topk: int = 32
+
+
+# Local Feature Encoder ------------------------------------------------------------------------------------------------
+
+
+def convolve(x: Tensor, kernels: Tensor) -> Tensor:
+    """Depthwise convolution of x [B,D,h,w], zero outside, with the kernels [B,G,k*k,h*w or 1] of each position.
+
+    y[d, p] = sum over the offsets u of kernels[group of d, u, p] * x[d, p + u]; u runs row by row.
+    """
+    side = math.isqrt(kernels.shape[2])
+    patches = F.unfold(x, side, padding=side // 2)  # [B,D*k*k,h*w]
+    patches = patches.unflatten(1, (kernels.shape[1], -1, side**2))  # [B,G,D/G,k*k,h*w]
+    return (patches * kernels[:, :, None]).sum(3).flatten(1, 2).unflatten(-1, x.shape[-2:])
+
+
+class Involution(nn.Module):
+    """A kernel for each position and channel group, made from the features at that position."""
+
+    def __init__(self, config: LGFMNetConfig):
+        super().__init__()
+        self.groups = config.groups
+        inner = config.hidden_size // config.reduction
+        self.generate = nn.Sequential(
+            nn.Conv2d(config.hidden_size, inner, 1, bias=False),
+            nn.GroupNorm(config.groups, inner),
+            nn.ReLU(),
+            nn.Conv2d(inner, config.groups * config.kernel_size**2, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [B,D,h,w] -> kernels [B,G,k*k,h*w]."""
+        return self.generate(x).flatten(2).unflatten(1, (self.groups, -1))
+
+
+class KernelMixture(nn.Module):
+    """One depthwise kernel for each view: a mixture of a few learned ones, weighted by the view's mean features."""
+
+    passes: Tensor
+
+    def __init__(self, config: LGFMNetConfig):
+        super().__init__()
+        self.first_temperature = config.first_temperature
+        self.annealing_passes = config.annealing_passes
+        size, inner = config.hidden_size, config.hidden_size // config.reduction
+        self.kernels = nn.Parameter(torch.empty(config.mixture_kernels, size, config.kernel_size**2))
+        self.weigh = nn.Sequential(nn.Linear(size, inner), nn.ReLU(), nn.Linear(inner, config.mixture_kernels))
+        self.register_buffer("passes", torch.zeros((), dtype=torch.long))
+
+    def temperature(self) -> Tensor:
+        """From the first temperature to 1 in a straight line over the training passes. High: all kernels learn."""
+        left = (1 - self.passes / max(1, self.annealing_passes)).clamp(min=0)
+        return 1 + (self.first_temperature - 1) * left
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [B,D,h,w] -> kernels [B,D,k*k,1]."""
+        scores = self.weigh(x.mean(dim=(-2, -1)))  # [B,M]
+        weights = (scores / self.temperature().to(scores.dtype)).softmax(-1)
+        if self.training:
+            self.passes += 1
+        return torch.einsum("bm,mdu->bdu", weights, self.kernels)[..., None]
+
+
+class LocalFeatures(NamedTuple):
+    """What the local encoder saw in each view: tokens [B,h*w,D] and maps [B,h,w]."""
+
+    tokens: Tensor
+    energy: Tensor
+    """Sum of the absolute kernel, mean of the groups. The same everywhere for a mixture."""
+    gate: Tensor | None
+
+
+class LocalEncoder(nn.Module):
+    """LFE: dynamic convolution, gate, 1x1 convolution, residual, norm; each view by itself."""
+
+    def __init__(self, config: LGFMNetConfig):
+        super().__init__()
+        size = config.hidden_size
+        self.kernels = (Involution if config.lfe_type == "involution" else KernelMixture)(config)
+        self.transform = nn.Sequential(nn.GroupNorm(config.groups, size), nn.ReLU(), nn.Conv2d(size, size, 1))
+        self.gate = nn.Conv2d(2, 1, 7, padding=3) if config.spatial_gate else None
+        self.norm = nn.LayerNorm(size)
+
+    def forward(self, x: Tensor) -> LocalFeatures:
+        """x [B,D,h,w]"""
+        kernels = self.kernels(x)
+        local = self.transform(convolve(x, kernels))
+        gate = None
+        if self.gate is not None:
+            gate = self.gate(torch.cat((local.mean(1, keepdim=True), local.amax(1, keepdim=True)), dim=1)).sigmoid()
+            local = local * gate
+        tokens = self.norm((x + local).flatten(2).transpose(1, 2))  # [B,h*w,D]
+        energy = kernels.abs().sum(2).mean(1).expand(-1, tokens.shape[1]).unflatten(-1, x.shape[-2:])
+        return LocalFeatures(tokens, energy, None if gate is None else gate[:, 0])
+
+
+# Global Context Encoder -----------------------------------------------------------------------------------------------
+
+
+def keep_largest(scores: Tensor, counts: Tensor) -> Tensor:
+    """True at the counts[b] largest of scores [B,...,N] along the last axis, exactly so many even among equals."""
+    order = scores.argsort(dim=-1, descending=True)
+    ranks = torch.arange(scores.shape[-1], device=scores.device)
+    kept = ranks < counts.view(-1, *[1] * (scores.ndim - 1))  # [B,...,N] by rank
+    return torch.zeros_like(scores, dtype=torch.bool).scatter(-1, order, kept.expand_as(order))
+
+
+class RelativePositionBias(nn.Module):
+    """A number for each head and offset on the grid of a view, and one for each head between tokens of two views.
+
+    Rows and columns of a frontal and a lateral view mean different things, so offsets across views mean nothing.
+    """
+
+    def __init__(self, num_heads: int, grid_size: int):
+        super().__init__()
+        self.grid_size = grid_size
+        self.within = nn.Parameter(torch.empty(num_heads, 2 * grid_size - 1, 2 * grid_size - 1))
+        self.across = nn.Parameter(torch.empty(num_heads))
+
+    def forward(self, views: int, height: int, width: int) -> Tensor:
+        """Bias [H,N,N] of query (axis 1) and key (axis 2)."""
+        places = torch.arange(max(height, width), device=self.within.device)
+        offsets = places[:, None] - places + self.grid_size - 1  # query less key, from 0
+        rows, columns = offsets[:height, :height], offsets[:width, :width]
+        within = self.within[:, rows[:, None, :, None], columns[None, :, None, :]]  # [H,h,w,h,w]
+        within = within.flatten(3).flatten(1, 2)[:, None, :, None]  # [H,1,h*w,1,h*w]
+        same = torch.eye(views, dtype=torch.bool, device=within.device)[:, None, :, None]  # [V,1,V,1]
+        return torch.where(same, within, self.across[:, None, None, None, None]).flatten(3).flatten(1, 2)
+
+
+class FilteredAttention(nn.Module):
+    """Multi-head self-attention with a relative position bias, over the K best keys of each query or of all."""
+
+    def __init__(self, hidden_size: int, num_heads: int, dropout: float, grid_size: int, token_filter: str):
+        super().__init__()
+        self.num_heads = num_heads
+        self.dropout = nn.Dropout(dropout)
+        self.query = nn.Linear(hidden_size, hidden_size)
+        self.key = nn.Linear(hidden_size, hidden_size)
+        self.value = nn.Linear(hidden_size, hidden_size)
+        self.output = nn.Linear(hidden_size, hidden_size)
+        self.position = RelativePositionBias(num_heads, grid_size)
+        self.salience = nn.Linear(hidden_size, 1) if token_filter == "token" else None
+
+    def split_heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.num_heads, -1)).transpose(-3, -2)  # [B,N,D] -> [B,H,N,D/H]
+
+    def forward(
+        self, x: Tensor, grid: tuple[int, int, int], token_mask: Tensor, counts: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """x [B,N,D], token_mask [B,N], counts [B] (K) -> [B,N,D] and what was kept, bool [B,H or 1,N or 1,N]."""
+        query, key, value = (self.split_heads(part(x)) for part in (self.query, self.key, self.value))
+        scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1]) + self.position(*grid)  # [B,H,N,N]
+        scores = scores.masked_fill(~token_mask[:, None, None, :], -torch.inf)
+        if self.salience is None:
+            kept = keep_largest(scores, counts)
+        else:
+            salience = self.salience(x)[..., 0]  # [B,N]
+            kept = keep_largest(salience.masked_fill(~token_mask, -torch.inf), counts)[:, None, None, :]
+            # The choice has no gradient. Straight through: a factor that is 1, with the gradient of a sigmoid gate.
+            soft = salience.sigmoid()
+            value = value * (1 + (soft - soft.detach()))[:, None, :, None]
+        weights = self.dropout(scores.masked_fill(~kept, -torch.inf).softmax(-1))
+        return self.output((weights @ value).transpose(1, 2).flatten(2)), kept
+
+
+class GlobalLayer(nn.Module):
+    """Filtered attention and feed-forward, each pre-norm with a residual."""
+
+    def __init__(self, config: LGFMNetConfig):
+        super().__init__()
+        size = config.hidden_size
+        self.attention = FilteredAttention(
+            size, config.num_heads, config.dropout, config.grid_size, config.token_filter
+        )
+        self.feed_forward = FeedForward(size, config.global_ffn_size, config.dropout, nn.GELU)
+        self.norms = nn.ModuleList(nn.LayerNorm(size) for _ in range(2))
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self, x: Tensor, grid: tuple[int, int, int], token_mask: Tensor, counts: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        attended, kept = self.attention(self.norms[0](x), grid, token_mask, counts)
+        x = x + self.dropout(attended)
+        return x + self.dropout(self.feed_forward(self.norms[1](x))), kept
+
+
+class GlobalEncoder(nn.Module):
+    """GCE: a stack of layers over the tokens of all views."""
+
+    def __init__(self, config: LGFMNetConfig):
+        super().__init__()
+        self.keep = config.keep
+        self.views = nn.Embedding(config.num_views, config.hidden_size)
+        self.layers = nn.ModuleList(GlobalLayer(config) for _ in range(config.num_global_layers))
+        self.norm = nn.LayerNorm(config.hidden_size)
+
+    def counts(self, view_mask: Tensor, cells: int) -> Tensor:
+        """K [B]: the kept share of the tokens that are there."""
+        by_views = [math.ceil(self.keep * cells * n) for n in range(view_mask.shape[1] + 1)]
+        return torch.tensor(by_views, device=view_mask.device)[view_mask.sum(1)]
+
+    def forward(self, x: Tensor, view_mask: Tensor, grid: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
+        """x [B,N,D] -> tokens [B,N,D] and the share of the queries, heads and layers that kept each token [B,N]."""
+        views, cells = grid[0], grid[1] * grid[2]
+        token_mask = view_mask.repeat_interleave(cells, dim=1)  # [B,N]
+        x = x + self.views.weight[:views].repeat_interleave(cells, dim=0)
+        counts = self.counts(view_mask, cells)
+        asked = token_mask / token_mask.sum(1, keepdim=True)  # [B,N], the queries of a missing view do not count
+        shares = []
+        for layer in self.layers:
+            x, kept = layer(x, grid, token_mask, counts)
+            shares.append(torch.einsum("bq,bqn->bn", asked, kept.float().mean(1).expand(-1, x.shape[1], -1)))
+        return self.norm(x), torch.stack(shares).mean(0)
+
+
+# The model ------------------------------------------------------------------------------------------------------------
+
+
+class LGFMNet(ReportModel):
+    """Local-global feature mixing network."""
+
+    config: LGFMNetConfig
+    config_class = LGFMNetConfig
+
+    def __init__(self, config: LGFMNetConfig):
+        possible = {
+            "lfe_type": config.lfe_type in ("involution", "condconv"),
+            "token_filter": config.token_filter in ("query", "token"),
+            "kernel_size": config.kernel_size % 2 == 1,
+            "keep": 0 < config.keep <= 1,
+        }
+        if wrong := [name for name, fits in possible.items() if not fits]:
+            raise InputError(
+                "LGFM-Net needs lfe_type involution or condconv, token_filter query or token, an odd kernel_size and "
+                f"keep in (0, 1]. Correct {', '.join(wrong)} in its configuration."
+            )
+        super().__init__(config)
+        size = config.hidden_size
+        sizes = (size, config.num_heads, config.ffn_size, config.dropout)
+        self.stem = nn.Sequential(
+            nn.Conv2d(self.image_encoder.num_features, size, 1, bias=False),
+            nn.GroupNorm(config.groups, size),
+            nn.ReLU(),
+            nn.Dropout(config.feature_dropout),
+        )
+        self.local_encoder = LocalEncoder(config)
+        self.global_encoder = GlobalEncoder(config)
+        self.gate = nn.Linear(2 * size, size)
+        self.memory = nn.Parameter(torch.empty(config.memory_slots, size))
+        self.read = TopKMemoryRead(size, config.num_heads, config.topk, config.dropout)
+        self.position_dropout = nn.Dropout(config.dropout)
+        self.visual_encoder = Encoder(config.num_encoder_layers, *sizes)
+        self.words = TextEmbedding(config.vocab_size, size, config.dropout)
+        self.text_decoder = Decoder(config.num_decoder_layers, *sizes)
+        self.head = nn.Linear(size, config.vocab_size)
+        self.post_init()
+
+    def encode_features(self, features: Tensor, view_mask: Tensor) -> ReportEncoderOutput:
+        views, height, width = grid = self.grid_of(features)
+        features = features.masked_fill(~view_mask[:, :, None, None, None], 0)  # whatever lies in an empty slot
+        x = self.stem(features.flatten(0, 1))  # [B*V,D,h,w]
+        lfe = self.local_encoder(x)
+        local_tokens = lfe.tokens.unflatten(0, (-1, views)).flatten(1, 2)  # [B,N,D]
+        tokens = x.flatten(2).transpose(1, 2).unflatten(0, (-1, views)).flatten(1, 2)  # [B,N,D]
+        global_tokens, kept = self.global_encoder(tokens, view_mask, grid)
+        gate = self.gate(torch.cat((local_tokens, global_tokens), dim=-1)).sigmoid()
+        tokens = gate * local_tokens + (1 - gate) * global_tokens
+        memory = self.read.project(self.memory)
+        tokens = tokens + self.read(tokens, memory).hidden
+        positions = torch.arange(tokens.shape[1], device=tokens.device)
+        tokens = self.position_dropout(tokens + sinusoid(positions, tokens.shape[2], tokens.dtype))
+        token_mask = view_mask.repeat_interleave(height * width, dim=1)  # [B,N]
+
+        maps = {"kernel energy": lfe.energy, "kept tokens": kept, "mixing gate": gate.mean(-1)}
+        if lfe.gate is not None:
+            maps["spatial gate"] = lfe.gate
+        maps = {k: v.detach().float().reshape(-1, *grid) * view_mask[:, :, None, None] for k, v in maps.items()}
+        return ReportEncoderOutput(self.visual_encoder(tokens, token_mask), token_mask, memory=memory, maps=maps)
+
+    def grid_of(self, features: Tensor) -> tuple[int, int, int]:
+        """(V, h, w) of features [B,V,C,h,w]; InputError where the learned positions do not reach."""
+        views, height, width = features.shape[1], features.shape[3], features.shape[4]
+        if views > self.config.num_views or max(height, width) > self.config.grid_size:
+            known = f"{self.config.num_views} views of {self.config.grid_size} x {self.config.grid_size}"
+            raise InputError(
+                f"This LGFM-Net knows the positions of {known} cells; it was given {views} of {height} x {width}. "
+                "Use smaller images, or train it with a larger grid_size or num_views."
+            )
+        return views, height, width
+
+    def decode(
+        self,
+        decoder_input_ids: Tensor,
+        encoder_outputs: ReportEncoderOutput,
+        cache: EncoderDecoderCache | None,
+        output_attentions: bool,
+    ) -> tuple[Tensor, DecoderOutput]:
+        past_length = cache.get_seq_length() if cache is not None else 0
+        words = self.words(decoder_input_ids, past_length)  # [B,T,D]
+        words = words + self.read(words, encoder_outputs.memory).hidden
+        decoded = self.text_decoder(
+            words,
+            encoder_outputs.last_hidden_state,
+            causal_mask(decoder_input_ids, past_length),
+            encoder_outputs.attention_mask,
+            cache,
+            output_attentions,
+        )
+        return self.head(decoded.hidden), decoded
+
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, LGFMNet):
+            init.normal_(module.memory, std=1 / self.config.hidden_size)
+        elif isinstance(module, nn.GroupNorm):
+            init.ones_(module.weight)
+            init.zeros_(module.bias)
+        elif isinstance(module, RelativePositionBias):
+            init.normal_(module.within, std=0.02)
+            init.normal_(module.across, std=0.02)
+        elif isinstance(module, KernelMixture):
+            init.normal_(module.kernels, std=1 / self.config.kernel_size)
+            init.zeros_(module.passes)

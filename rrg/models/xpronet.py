@@ -1,0 +1,279 @@
+"""XProNet: Cross-modal Prototype Driven Network for Radiology Report Generation (Wang et al., ECCV 2022).
+
+R2GenCMN with a memory that has a meaning: each finding owns a set of prototypes, made from images and reports by
+`train/prototypes.py` and learned on. A study's patches and words read only the prototypes of its own findings, and a
+contrastive loss pulls together what studies with the same findings read.
+
+Symbol  Code                     Module                      Meaning
+PM      prototypes               cross-modal prototype       [classes * P, E]: P rows for each class, in class order
+                                 matrix
+Y_b     chosen                   cross-modal prototype       classes of study b [B, classes], at least one
+                                 network: querying
+Q_b     prototype_mask           querying                    prototypes that study b may read [B, classes * P]
+k       topk                     querying                    prototypes that each head of each token reads (15)
+R       read(...).hidden         responding                  what the prototypes answer to each token
+X'      visual_fusion,           feature interaction         linear layer over a token and its response, one for each
+        text_fusion                                          modality
+alpha   similarity_base          improved multi-label        base of the similarity that two studies with common
+                                 contrastive loss            classes should have (1.5)
+m       contrast_margin          improved multi-label        similarity up to which studies without a common class
+                                 contrastive loss            cost nothing (0.4)
+
+Departures from the published code. Its labels are those of the reference report even in the test; here they choose
+prototypes in training alone, and a report is written with the findings that the classifier of the image encoder
+predicts. The prototypes are projected once for all studies and masked for each, not copied for each. Responses are
+averaged over words and valid patches; the published average over padding as well, which lets the length of one report
+change the loss of another, is `legacy_padded_average`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import EncoderDecoderCache
+from transformers import initialization as init
+
+from rrg.errors import InputError
+from rrg.layers.memory import MemoryResponse, ProjectedMemory, TopKMemoryRead
+from rrg.layers.transformer import Decoder, DecoderOutput, Encoder, TextEmbedding, causal_mask, sinusoid
+from rrg.models.base import ReportConfig, ReportEncoderOutput, ReportModel
+
+CHEXPERT_CLASSES = (
+    "Enlarged Cardiomediastinum",
+    "Cardiomegaly",
+    "Lung Opacity",
+    "Lung Lesion",
+    "Edema",
+    "Consolidation",
+    "Pneumonia",
+    "Atelectasis",
+    "Pneumothorax",
+    "Pleural Effusion",
+    "Pleural Other",
+    "Fracture",
+    "Support Devices",
+    "No Finding",
+)
+
+
+class XProNetConfig(ReportConfig):
+    """The defaults are the published configuration for IU X-Ray."""
+
+    model_type = "xpronet"
+
+    classes: tuple = CHEXPERT_CLASSES
+    """Owners of the prototypes, in the order of the image encoder's findings."""
+    prototypes_per_class: int = 20
+    prototype_size: int = 2816
+    """Length of a prototype: 2,048 image and 768 text features in the paper."""
+    topk: int = 15
+    finding_threshold: float = 0.5
+    """Probability from which a predicted finding opens its prototypes; where none reaches it, the likeliest does."""
+    similarity_base: float = 1.5
+    contrast_margin: float = 0.4
+    legacy_padded_average: bool = False
+    """The text response averaged over padding too, as in the published code. It changes the loss alone."""
+    loss_weights: dict = field(default_factory=lambda: {"image_contrast": 1.0, "text_contrast": 0.1})
+
+
+@dataclass
+class XProNetEncoderOutput(ReportEncoderOutput):
+    """The study with its choice of prototypes."""
+
+    prototype_mask: Tensor | None = None
+    """[B, classes * P] bool, True for the prototypes that this study's tokens may read."""
+    visual_response: Tensor | None = None
+    """[B, D] mean response over the valid patches."""
+
+
+@dataclass(frozen=True)
+class XProNetDecoderOutput(DecoderOutput):
+    """The decoded words with what the prototypes answered to each of them."""
+
+    text_response: Tensor
+    """[B, T, D]"""
+
+
+class XProNet(ReportModel):
+    """Cross-modal prototype driven network."""
+
+    config: XProNetConfig
+    config_class = XProNetConfig
+
+    def __init__(self, config: XProNetConfig):
+        super().__init__(config)
+        size = config.hidden_size
+        sizes = (size, config.num_heads, config.ffn_size, config.dropout)
+        self.project = nn.Sequential(
+            nn.Linear(self.image_encoder.num_features, size), nn.ReLU(), nn.Dropout(config.feature_dropout)
+        )
+        rows = len(config.classes) * config.prototypes_per_class
+        self.prototypes = nn.Parameter(torch.empty(rows, config.prototype_size))
+        self.reduce = nn.Linear(config.prototype_size, size)
+        self.read = TopKMemoryRead(size, config.num_heads, config.topk, config.dropout)
+        self.visual_fusion = nn.Linear(2 * size, size)
+        self.text_fusion = nn.Linear(2 * size, size)
+        self.position_dropout = nn.Dropout(config.dropout)
+        self.visual_encoder = Encoder(config.num_encoder_layers, *sizes)
+        self.words = TextEmbedding(config.vocab_size, size, config.dropout)
+        self.text_decoder = Decoder(config.num_decoder_layers, *sizes)
+        self.head = nn.Linear(size, config.vocab_size)
+        self.post_init()
+
+    # Findings choose prototypes ---------------------------------------------------------------------------------------
+
+    def predicted_classes(self, features: Tensor, view_mask: Tensor) -> Tensor:
+        """What the image encoder sees in the study: [B, classes] bool with at least one True a row."""
+        with torch.no_grad():
+            beliefs = self.image_encoder.classify(features, view_mask).float().sigmoid()
+        return at_least_one(beliefs >= self.config.finding_threshold, beliefs.argmax(-1))
+
+    def reference_classes(self, findings: Tensor) -> Tensor:
+        """What the reference says: [B, classes] bool; a study without any class belongs to the last, "No Finding"."""
+        last = torch.full(findings.shape[:1], findings.shape[1] - 1, device=findings.device)
+        return at_least_one(findings > 0.5, last)
+
+    def load_prototypes(self, prototypes: Tensor, classes: Sequence[str]) -> None:
+        """Start from prototypes [classes, P, E] of the named classes, whatever their order.
+
+        Raises InputError when the classes or the sizes are not those of the configuration.
+        """
+        if sorted(classes) != sorted(self.config.classes):
+            differing = sorted(set(classes) ^ set(self.config.classes))
+            raise InputError(
+                f"The prototypes are of other classes than the model: {', '.join(differing)}. Make them anew."
+            )
+        expected = (len(classes), self.config.prototypes_per_class, self.config.prototype_size)
+        if prototypes.shape != expected:
+            raise InputError(
+                f"The prototypes are {tuple(prototypes.shape)}, the model's {expected} (classes, prototypes of each, "
+                "length). Set prototypes_per_class and prototype_size of the configuration to those of the file."
+            )
+        order = [list(classes).index(name) for name in self.config.classes]
+        with torch.no_grad():
+            self.prototypes.copy_(prototypes[order].flatten(0, 1))
+
+    # Contract ---------------------------------------------------------------------------------------------------------
+
+    def encode_features(self, features: Tensor, view_mask: Tensor) -> XProNetEncoderOutput:
+        return self.encode_chosen(features, view_mask, self.predicted_classes(features, view_mask))
+
+    def encode_features_with_reference(
+        self, features: Tensor, view_mask: Tensor, findings: Tensor
+    ) -> XProNetEncoderOutput:
+        return self.encode_chosen(features, view_mask, self.reference_classes(findings))
+
+    def encode_chosen(self, features: Tensor, view_mask: Tensor, chosen: Tensor) -> XProNetEncoderOutput:
+        """features [B,V,C,h,w] and view_mask [B,V] of studies that read the prototypes of `chosen` [B, classes]."""
+        tokens = features.flatten(3).transpose(2, 3).flatten(1, 2)  # [B,V,C,h,w] -> [B,N,C]
+        token_mask = view_mask.repeat_interleave(tokens.shape[1] // view_mask.shape[1], dim=1)  # [B,N]
+        tokens = self.project(tokens)  # [B,N,D]
+        memory = self.read.project(self.reduce(self.prototypes))  # [1,H,classes*P,D/H]
+        prototype_mask = chosen.repeat_interleave(self.config.prototypes_per_class, dim=1)  # [B,classes*P]
+        response = self.read(tokens, replace(memory, mask=prototype_mask))
+        tokens = self.visual_fusion(torch.cat((tokens, response.hidden), dim=-1))  # [B,N,2D] -> [B,N,D]
+        positions = torch.arange(tokens.shape[1], device=tokens.device)
+        tokens = self.position_dropout(tokens + sinusoid(positions, tokens.shape[2], tokens.dtype))
+        return XProNetEncoderOutput(
+            self.visual_encoder(tokens, token_mask),
+            token_mask,
+            memory=memory,
+            maps=self.prototype_mass(response, token_mask, (features.shape[1], features.shape[3], features.shape[4])),
+            prototype_mask=prototype_mask,
+            visual_response=masked_mean(response.hidden, token_mask),
+        )
+
+    def prototype_mass(
+        self, response: MemoryResponse, token_mask: Tensor, grid: tuple[int, int, int]
+    ) -> dict[str, Tensor]:
+        """Share of each patch's reading that went to each class, mean over heads; 0 where there is no view."""
+        owners = response.indices // self.config.prototypes_per_class  # [B,H,N,k]
+        weights = response.weights.detach().float()
+        mass = weights.new_zeros(*owners.shape[:3], len(self.config.classes)).scatter_add(-1, owners, weights)
+        mass = mass.mean(1) * token_mask[..., None]  # [B,H,N,classes] -> [B,N,classes]
+        maps = mass.transpose(1, 2).unflatten(-1, grid)  # [B,classes,V,h,w]
+        return {f"prototypes: {name}": maps[:, i] for i, name in enumerate(self.config.classes)}
+
+    def decode(
+        self,
+        decoder_input_ids: Tensor,
+        encoder_outputs: ReportEncoderOutput,
+        cache: EncoderDecoderCache | None,
+        output_attentions: bool,
+    ) -> tuple[Tensor, XProNetDecoderOutput]:
+        assert isinstance(encoder_outputs, XProNetEncoderOutput)
+        assert isinstance(encoder_outputs.memory, ProjectedMemory)
+        past_length = cache.get_seq_length() if cache is not None else 0
+        words = self.words(decoder_input_ids, past_length)  # [B,T,D]
+        response = self.read(words, replace(encoder_outputs.memory, mask=encoder_outputs.prototype_mask)).hidden
+        decoded = self.text_decoder(
+            self.text_fusion(torch.cat((words, response), dim=-1)),
+            encoder_outputs.last_hidden_state,
+            causal_mask(decoder_input_ids, past_length),
+            encoder_outputs.attention_mask,
+            cache,
+            output_attentions,
+        )
+        return self.head(decoded.hidden), XProNetDecoderOutput(decoded.hidden, decoded.cross_attentions, response)
+
+    def auxiliary_losses(
+        self,
+        encoder_outputs: ReportEncoderOutput,
+        decoder_output: DecoderOutput,
+        labels: Tensor,
+        findings: Tensor | None,
+    ) -> dict[str, Tensor]:
+        """`image_contrast` and `text_contrast` of the batch's responses, where the reference findings are known."""
+        if findings is None:
+            return {}
+        assert isinstance(encoder_outputs, XProNetEncoderOutput)
+        assert isinstance(decoder_output, XProNetDecoderOutput)
+        written = torch.ones_like(labels, dtype=torch.bool) if self.config.legacy_padded_average else labels != -100
+        responses = {
+            "image_contrast": encoder_outputs.visual_response,
+            "text_contrast": masked_mean(decoder_output.text_response, written),
+        }
+        base, margin = self.config.similarity_base, self.config.contrast_margin
+        return {
+            name: contrastive_loss(response, findings > 0.5, base, margin)
+            for name, response in responses.items()
+            if response is not None
+        }
+
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, XProNet):
+            init.normal_(module.prototypes)  # replaced by `load_prototypes`, whose features have this scale
+
+
+def at_least_one(chosen: Tensor, otherwise: Tensor) -> Tensor:
+    """chosen [B, classes] bool, with the class `otherwise` [B] where a row chose none."""
+    fallback = F.one_hot(otherwise, chosen.shape[1]).bool()
+    return chosen | (fallback & ~chosen.any(-1, keepdim=True))
+
+
+def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
+    """x [B,n,D], mask [B,n] -> mean [B,D] over the tokens that the mask leaves."""
+    weight = mask[..., None].to(x.dtype)
+    return (x * weight).sum(1) / weight.sum(1).clamp(min=1)
+
+
+def contrastive_loss(responses: Tensor, classes: Tensor, similarity_base: float, margin: float) -> Tensor:
+    """Improved multi-label contrastive loss, mean over all ordered pairs of the batch.
+
+    responses [B,D], classes [B, classes] bool. Two studies with a common class should be as similar as
+    base ** -(classes in which they differ / classes that they have together, common ones twice); two without one
+    should not be more similar than `margin`.
+    """
+    responses = F.normalize(responses.to(torch.promote_types(responses.dtype, torch.float32)), dim=-1)
+    cosine = responses @ responses.T  # [B,B]
+    owned = classes.to(cosine.dtype)
+    differing = (owned[:, None] - owned[None]).abs().sum(-1)  # [B,B]
+    together = (owned[:, None] + owned[None]).sum(-1)
+    target = similarity_base ** -(differing / together.clamp(min=1))
+    pull, push = F.relu(target - cosine), F.relu(cosine - margin)
+    return torch.where(owned @ owned.T > 0, pull, push).mean()

@@ -1,0 +1,146 @@
+"""Initial prototypes: from studies to a file that an XProNet starts from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import prototypes
+import pytest
+import torch
+from recipes import Recipe
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+import train
+from rrg.data.findings import FINDINGS, label_vector
+from rrg.data.phantom import write_phantoms
+from rrg.data.studies import read_annotation
+from rrg.data.tokenizer import ReportTokenizer
+from rrg.errors import InputError
+from rrg.layers.image_encoder import ImageEncoder
+from rrg.models.xpronet import XProNet
+
+SIZES = {
+    "backbone": "test_efficientnet",
+    "hidden_size": 16,
+    "ffn_size": 16,
+    "num_heads": 2,
+    "num_encoder_layers": 1,
+    "num_decoder_layers": 1,
+    "topk": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("phantoms")
+    write_phantoms(folder, count=40, seed=0, size=64)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained encoder in the format of train/pretrain_encoder.py."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("encoder") / "image_encoder.safetensors"
+    described = {
+        "backbone": "test_efficientnet",
+        "backbone_options": {},
+        "image_size": 32,
+        "image_mean": [0.5] * 3,
+        "image_std": [0.5] * 3,
+    }
+    state = ImageEncoder("test_efficientnet", {}, len(FINDINGS)).state_dict()
+    save_file({name: value.contiguous() for name, value in state.items()}, path, {"recipe": json.dumps(described)})
+    return path
+
+
+@pytest.fixture(scope="module")
+def written(phantoms: Path, encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("out") / "deeper" / "prototypes.safetensors"
+    prototypes.main(prototypes.PrototypeRecipe(phantoms, encoder, out, per_class=6, text_size=8))
+    return out
+
+
+def test_the_file_says_what_it_holds(written: Path, phantoms: Path) -> None:
+    read = prototypes.read_prototypes(written)
+    assert read.classes == FINDINGS
+    assert read.values.dtype == torch.float32
+    assert read.values.isfinite().all()
+    with safe_open(written, framework="pt") as file:
+        metadata = file.metadata()
+    image_size, text_size = json.loads(metadata["sizes"])
+    assert text_size == 8
+    assert read.values.shape == (14, 6, image_size + text_size)
+    counted = sum(label_vector(study.report or "") for study in read_annotation(phantoms, "train"))
+    assert json.loads(metadata["studies"]) == counted.tolist()
+    assert [path.name for path in written.parent.iterdir()] == [written.name], "nothing half-written stays behind"
+
+
+def test_an_xpronet_starts_from_the_file_whatever_its_recipe_says(written: Path) -> None:
+    recipe = Recipe(config={**SIZES, "prototypes_per_class": 20, "prototype_size": 5})
+    model = train.build_model(recipe, "xpronet", ReportTokenizer.build(["no edema ."], 1), None, written)
+    assert isinstance(model, XProNet)
+    values = prototypes.read_prototypes(written).values
+    assert torch.equal(model.prototypes.detach(), values.flatten(0, 1))
+    assert (model.config.prototypes_per_class, model.config.prototype_size) == values.shape[1:]
+
+
+def test_an_architecture_without_prototypes_is_told_so(written: Path) -> None:
+    with pytest.raises(InputError, match="no prototypes"):
+        train.build_model(Recipe(config=SIZES), "r2gen_cmn", ReportTokenizer.build(["a b ."], 1), None, written)
+
+
+def test_centres_lie_where_their_class_lies() -> None:
+    random = np.random.default_rng(0)
+    places = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
+    vectors = np.repeat(places, 30, axis=0) + 0.1 * random.standard_normal((120, 2))
+    labels = np.zeros((120, 2))
+    labels[:60, 0] = labels[60:, 1] = 1  # class 0 owns the first two places, class 1 the others
+    centres = prototypes.cluster(vectors, labels, clusters=2, seed=0)
+    for centre, own in zip(centres, (places[:2], places[2:]), strict=True):
+        found = sorted(centre.tolist())
+        np.testing.assert_allclose(found, sorted(own.tolist()), atol=0.2)
+
+
+def test_a_rare_class_repeats_its_studies_and_an_absent_one_starts_from_all() -> None:
+    vectors = np.random.default_rng(0).standard_normal((50, 4))
+    labels = np.zeros((50, 2))
+    labels[[3, 8], 0] = 1
+    rare, absent = prototypes.cluster(vectors, labels, clusters=5, seed=0)
+    np.testing.assert_allclose(rare, vectors[[3, 8, 3, 8, 3]], atol=0.06)
+    assert len(np.unique(rare, axis=0)) == 5, "no two prototypes are the same, or they stay so"
+    everything = prototypes.cluster(vectors, np.ones((50, 1)), clusters=5, seed=0)[0]
+    np.testing.assert_allclose(absent, everything, atol=0.12)
+
+
+def test_neither_images_nor_words_drown_the_other() -> None:
+    random = np.random.default_rng(0)
+    for scale, offset in ((100.0, 5.0), (0.001, -1.0)):
+        vectors = prototypes.standardise(scale * random.standard_normal((200, 7)) + offset)
+        np.testing.assert_allclose(vectors.mean(0), 0, atol=1e-9)
+        assert vectors.var(0).mean() == pytest.approx(1)
+
+
+def test_reports_that_say_the_same_have_near_features() -> None:
+    reports = ["the heart is normal .", "the heart is normal in size .", "large left effusion .", "left effusion ."] * 3
+    features = prototypes.tfidf_features(reports, size=3, seed=0)
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    assert unit[0] @ unit[1] > unit[0] @ unit[2]
+    assert unit[2] @ unit[3] > unit[1] @ unit[3]
+
+
+def test_files_of_something_else_are_refused(tmp_path: Path, phantoms: Path, encoder: Path) -> None:
+    with pytest.raises(InputError, match="There is no"):
+        prototypes.read_prototypes(tmp_path / "none.safetensors")
+    with pytest.raises(InputError, match="holds no prototypes"):
+        prototypes.read_prototypes(encoder)
+    other = tmp_path / "other.safetensors"
+    save_file({"x": torch.zeros(1)}, other)
+    with pytest.raises(InputError, match="does not say"):
+        prototypes.read_encoder(other)
+    with pytest.raises(InputError, match="even number"):
+        prototypes.main(prototypes.PrototypeRecipe(phantoms, encoder, tmp_path / "out.safetensors", per_class=5))
+    assert not (tmp_path / "out.safetensors").exists()
