@@ -41,8 +41,9 @@ def finding_maps(encoder: ImageEncoder, features: Tensor, findings: Sequence[int
             features=nn.Identity(), pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), findings=encoder.findings
         )
     )
-    images = tall.detach().repeat(len(findings), 1, 1, 1).requires_grad_()
-    with torch.enable_grad(), _RawGradCAM(model=head, target_layers=[head.features]) as cam:
-        targets: list[Any] = [ClassifierOutputTarget(i) for i in findings]
-        maps = cam(input_tensor=images, targets=targets)
+    targets: list[Any] = [ClassifierOutputTarget(i) for i in findings]
+    with torch.inference_mode(False), torch.enable_grad():  # gradients are needed, whatever the caller has switched off
+        images = tall.detach().repeat(len(findings), 1, 1, 1).requires_grad_()
+        with _RawGradCAM(model=head, target_layers=[head.features]) as cam:
+            maps = cam(input_tensor=images, targets=targets)
     return maps.reshape(len(findings), views, height, width).astype(np.float32)

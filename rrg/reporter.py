@@ -27,7 +27,14 @@ from rrg.models.base import ReportEncoderOutput, ReportModel
 from rrg.report import Report, ReportFinding, Sentence, Word
 from rrg.weights import model_type, weights_digest
 
-_REPORTED_SETTINGS = ("num_beams", "length_penalty", "max_length", "early_stopping", "suppress_tokens")
+_REPORTED_SETTINGS = (
+    "num_beams",
+    "length_penalty",
+    "max_length",
+    "early_stopping",
+    "no_repeat_ngram_size",
+    "suppress_tokens",
+)
 
 
 class Reporter:

@@ -86,11 +86,13 @@ def build_model(
 
 def decoding(recipe: Recipe, tokenizer: ReportTokenizer) -> GenerationConfig:
     """How the trained model writes: beams, their length penalty, and never the sign for a rare word."""
+    known = tokenizer.get_vocab()
     return GenerationConfig(
         num_beams=recipe.beams,
         length_penalty=recipe.length_penalty,
         max_length=recipe.max_length,
-        suppress_tokens=[tokenizer.convert_tokens_to_ids(UNKNOWN)],
+        no_repeat_ngram_size=recipe.no_repeat_ngram,
+        suppress_tokens=[known[word] for word in (UNKNOWN, *recipe.unwritten) if word in known],
         bos_token_id=0,
         eos_token_id=0,
         pad_token_id=0,
