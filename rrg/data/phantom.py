@@ -167,16 +167,3 @@ def _write_set(folder: Path, count: int, seed: int, size: int) -> None:
         boxes[study.id] = [asdict(box) for box in phantom.boxes]
     (folder / "annotation.json").write_text(json.dumps(annotation, indent=1), encoding="utf-8")
     (folder / "boxes.json").write_text(json.dumps(boxes, indent=1), encoding="utf-8")
-
-
-def phantom(out: Path, count: int = 100, seed: int = 0, size: int = 256) -> None:
-    """Write synthetic chest radiographs with reports: a data folder for first steps without real data.
-
-    Args:
-        out: New folder for annotation.json, images/ and boxes.json.
-        count: Number of studies, each with a frontal and a lateral image.
-        seed: Another seed gives other studies.
-        size: Width and height of the images in pixels.
-    """
-    write_phantoms(out, count, seed, size)
-    print(f"{count} synthetic studies (not patients) in {out}")

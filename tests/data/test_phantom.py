@@ -16,8 +16,9 @@ import pytest
 from PIL import Image
 
 import rrg.data
+from rrg.__main__ import phantom
 from rrg.data.findings import FINDINGS, Status, label_report
-from rrg.data.phantom import Box, Phantom, draw, make_phantom, phantom, write_phantoms
+from rrg.data.phantom import Box, Phantom, draw, make_phantom, write_phantoms
 from rrg.data.phantom_body import Body, Side, project_frontal
 from rrg.data.phantom_findings import FINDING, Abnormality, Kind, Zone, sample_abnormalities
 from rrg.data.phantom_report import write_report
