@@ -70,7 +70,9 @@ def explain(
 
     with torch.inference_mode():
         encoded = model.encode(view_mask=view_mask, features=features)
-    attention = cross_attention(model, encoded, ids)[:, list(slots)].float().cpu().numpy()  # [T,V,h,w]
+    attention = cross_attention(model, encoded, ids).float()  # [T,n*V,h,w]
+    # An architecture may have looked at further pictures of each view; what it saw there it saw in that view.
+    attention = attention.unflatten(1, (-1, view_mask.shape[1])).sum(1)[:, list(slots)].cpu().numpy()  # [T,V,h,w]
     layers = f"all {model.config.num_decoder_layers} decoder layers"
 
     def attended(target: str, span: tuple[int, int], rows: Sequence[int], reduction: str) -> Heatmap:
@@ -90,7 +92,8 @@ def explain(
         for i, sentence in enumerate(report.sentences)
     )
     places = [i for i, name in enumerate(FINDINGS) if name != "No Finding"]
-    maps = finding_maps(model.image_encoder, features[0, list(slots)].detach().float(), places)
+    classified = model.classified_features(features, view_mask)[0, list(slots)]
+    maps = finding_maps(model.image_encoder, classified.detach().float(), places)
     findings = tuple(
         Heatmap(FINDINGS[i], "Grad-CAM", "last feature maps of the image encoder", "classifier logit", None, values)
         for i, values in zip(places, maps, strict=True)

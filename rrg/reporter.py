@@ -89,14 +89,17 @@ class Reporter:
     def features(self, study: Study) -> np.ndarray:
         """Pooled image features [C] of a study, for its nearest neighbours."""
         with torch.inference_mode():
-            return self.model.image_encoder.pool(*self._images(study))[0].float().cpu().numpy()
+            features, view_mask = self._images(study)
+            classified = self.model.classified_features(features, view_mask)
+            return self.model.image_encoder.pool(classified, view_mask)[0].float().cpu().numpy()
 
     @torch.inference_mode()
     def _images(self, study: Study) -> tuple[Tensor, Tensor]:
-        """Feature maps [1,V,C,h,w] and view mask [1,V]."""
+        """What `extract_features` gives, [1,V,C,h,w] or more views, and view mask [1,V]."""
         tensors = study_tensors(study.radiographs(), self.transform, self.model.config.num_views)
         pixel_values = tensors["pixel_values"][None].to(self.model.device, self.model.dtype)
-        return self.model.image_encoder(pixel_values), tensors["view_mask"][None].to(self.model.device)
+        view_mask = tensors["view_mask"][None].to(self.model.device)
+        return self.model.extract_features(pixel_values, view_mask), view_mask
 
     @torch.inference_mode()
     def _write(self, studies: Sequence[Study], features: Tensor, view_mask: Tensor, started: float) -> list[Report]:

@@ -14,7 +14,7 @@ _PROJECTIONS = dict(enumerate(("query", "key", "value", "output")))
 _RESNET = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
 
 
-R2GEN_CMN_KEYS: tuple[tuple[str, str], ...] = (
+_MEMORY_NETWORK_KEYS: tuple[tuple[str, str], ...] = (
     (r"visual_extractor\.model\.(?P<stage>[014567])\.(?P<tail>.+)", "image_encoder.backbone.{stage:resnet}.{tail}"),
     (r"encoder_decoder\.att_embed\.0\.(?P<tail>weight|bias)", "project.0.{tail}"),
     (r"encoder_decoder\.memory_matrix", "memory"),
@@ -47,8 +47,13 @@ R2GEN_CMN_KEYS: tuple[tuple[str, str], ...] = (
 )
 """Author's key (regular expression) -> our key; an empty one is a constant that we compute."""
 
+R2GEN_CMN_KEYS: tuple[tuple[str, str], ...] = tuple(
+    (theirs, ours if not ours or ours.startswith(("image_encoder.", "project.")) else f"transformer.{ours}")
+    for theirs, ours in _MEMORY_NETWORK_KEYS
+)
+
 XPRONET_KEYS: tuple[tuple[str, str], ...] = (
-    *(row for row in R2GEN_CMN_KEYS if row[1] != "memory"),
+    *(row for row in _MEMORY_NETWORK_KEYS if row[1] != "memory"),
     (r"encoder_decoder\.protypes", "prototypes"),
     (r"encoder_decoder\.dim_reduction\.(?P<tail>.+)", "reduce.{tail}"),
     (r"encoder_decoder\.fuse_feature\.(?P<tail>.+)", "visual_fusion.{tail}"),

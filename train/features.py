@@ -12,13 +12,13 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from rrg.data.batches import StudyDataset, collate
-from rrg.layers.image_encoder import ImageEncoder
+from rrg.models.base import ReportModel
 
 
-def feature_key(encoder: ImageEncoder, *parts: object) -> str:
+def feature_key(model: ReportModel, *parts: object) -> str:
     """Changes when the encoder's weights or anything else that shapes the features does."""
-    digest = hashlib.sha256(repr(parts).encode())
-    for name, tensor in sorted(encoder.state_dict().items()):
+    digest = hashlib.sha256(repr((model.feature_settings(), *parts)).encode())
+    for name, tensor in sorted(model.image_encoder.state_dict().items()):
         digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
 
@@ -50,19 +50,19 @@ class FeatureDataset(Dataset[dict[str, Any]]):
 
 @torch.inference_mode()
 def cached_features(
-    encoder: ImageEncoder, studies: StudyDataset, variants: int, folder: Path, device: torch.device
+    model: ReportModel, studies: StudyDataset, variants: int, folder: Path, device: torch.device
 ) -> FeatureDataset:
-    """Run `encoder` over all studies `variants` times (augmented anew) or reuse what is kept in `folder`."""
+    """Run the model's encoder over all studies `variants` times (augmented anew) or reuse what is kept in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    encoder = encoder.eval().to(device)
+    model = model.eval().to(device)
     ids = [study.id for study in studies.studies]
     maps, masks = [], None
     for variant in range(variants):
-        key = feature_key(encoder, variant, ids, studies.transform.size, studies.transform.augmentation is not None)
+        key = feature_key(model, variant, ids, studies.transform.size, studies.transform.augmentation is not None)
         path = folder / f"{key}.npz"
         if not path.is_file():
             torch.manual_seed(variant)
-            _compute(encoder, studies, path, device)
+            _compute(model, studies, path, device)
         with np.load(path) as kept:
             maps.append(kept["features"])
             masks = kept["view_mask"]
@@ -70,13 +70,14 @@ def cached_features(
     return FeatureDataset(studies, maps, masks)
 
 
-def _compute(encoder: ImageEncoder, studies: StudyDataset, path: Path, device: torch.device) -> None:
+def _compute(model: ReportModel, studies: StudyDataset, path: Path, device: torch.device) -> None:
     features, masks = [], []
     loader = DataLoader(_Images(studies), batch_size=32, collate_fn=collate, num_workers=1)
     for batch in loader:
         with torch.autocast(device.type, torch.bfloat16):
-            maps = encoder(batch["pixel_values"].to(device))
-        maps = maps * batch["view_mask"][:, :, None, None, None].to(maps)
+            maps = model.extract_features(batch["pixel_values"].to(device), batch["view_mask"].to(device))
+        copies = maps.shape[1] // batch["view_mask"].shape[1]
+        maps = maps * batch["view_mask"].repeat(1, copies)[:, :, None, None, None].to(maps)
         features.append(maps.half().cpu().numpy())
         masks.append(batch["view_mask"].numpy())
     temporary = path.with_suffix(".tmp.npz")

@@ -138,9 +138,9 @@ def main(run: Run) -> None:
         model.image_encoder.requires_grad_(False)
     if recipe.feature_variants:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        kept = work / "features"
-        train_set = cached_features(model.image_encoder, train_set, recipe.feature_variants, kept, device)
-        val_set = cached_features(model.image_encoder, val_set, 1, kept, device)
+        kept = run.work / "features"  # of all architectures: those with one frozen encoder share them
+        train_set = cached_features(model, train_set, recipe.feature_variants, kept, device)
+        val_set = cached_features(model, val_set, 1, kept, device)
 
     checkpoints = work / "checkpoints"
     trainer = ReportTrainer(

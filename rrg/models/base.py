@@ -7,7 +7,7 @@ T words. Token n is view n // (h*w), row n % (h*w) // w, column n % w. Id 0 is B
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,12 +16,11 @@ from transformers import EncoderDecoderCache, GenerationMixin, PreTrainedConfig,
 from transformers import initialization as init
 from transformers.utils.generic import ModelOutput
 
+from rrg.data.findings import FINDINGS
 from rrg.layers.image_encoder import ImageEncoder
 from rrg.layers.memory import ProjectedMemory
+from rrg.layers.memory_transformer import MemoryTransformer
 from rrg.layers.transformer import DecoderOutput, UnbiasedLayerNorm
-
-NUM_FINDINGS = 14
-"""Length of `rrg.data.findings.FINDINGS`; the order is theirs."""
 
 
 class ReportConfig(PreTrainedConfig):
@@ -60,6 +59,16 @@ class ReportConfig(PreTrainedConfig):
     decoder_start_token_id: int = 0
 
 
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What the reference says of the studies of a batch: known in training alone, never where a report is written."""
+
+    findings: Tensor | None = None
+    """[B, 14] in [0, 1]"""
+    scene_graph: dict[str, Tensor] | None = None
+    """What the architectures that read scene graphs learn from (`rrg.data.scene_graph`)."""
+
+
 @dataclass
 class ReportEncoderOutput(ModelOutput):
     """The study as the decoder sees it."""
@@ -73,9 +82,10 @@ class ReportEncoderOutput(ModelOutput):
     memory: ProjectedMemory | None = None
     """A memory that is the same for all studies, projected once."""
     grid: tuple[int, int, int] | None = None
-    """(V, h, w): the place of token n in its image."""
+    """(V, h, w): the place of token n in its image. V may be a multiple of the study's views: further pictures of them,
+    in the same order."""
     maps: dict[str, Tensor] | None = None
-    """Maps of the architecture's own by name, each [B, V, h, w]."""
+    """Maps of the architecture's own by name, each [B, V, h, w], of the study's views and on a grid of its own."""
 
 
 @dataclass
@@ -87,7 +97,7 @@ class ReportOutput(ModelOutput):
     """Every term by name, before its weight."""
     logits: Tensor | None = None
     """[B, T, vocabulary]"""
-    past_key_values: EncoderDecoderCache | None = None
+    cache: EncoderDecoderCache | None = None
     cross_attentions: tuple[Tensor, ...] | None = None
     """One [B, H, T, N] a decoder layer, rows sum to 1."""
     encoder_last_hidden_state: Tensor | None = None
@@ -97,26 +107,44 @@ class ReportOutput(ModelOutput):
 class ReportModel(PreTrainedModel, GenerationMixin):
     """Base of all architectures: each writes `encode_features`, `decode` and, if it has any, `auxiliary_losses`."""
 
+    reads_scene_graphs: ClassVar[bool] = False
+    """Whether training needs `scene_graph` in its batches."""
+
     config: ReportConfig
     config_class: type[ReportConfig] = ReportConfig
     main_input_name = "pixel_values"
 
     def __init__(self, config: ReportConfig):
         super().__init__(config)
-        self.image_encoder = ImageEncoder(config.backbone, config.backbone_options, NUM_FINDINGS, config.num_views)
+        self.image_encoder = ImageEncoder(config.backbone, config.backbone_options, len(FINDINGS), config.num_views)
 
     # What an architecture defines -------------------------------------------------------------------------------------
 
+    def extract_features(self, pixel_values: Tensor, view_mask: Tensor) -> Tensor:
+        """Images [B,V,3,S,S], view_mask [B,V] -> what a frozen image encoder sees: feature maps [B,V,C,h,w].
+
+        An architecture that looks at further pictures of each view appends their maps: [B,n*V,C,h,w].
+        """
+        return self.image_encoder(pixel_values)
+
+    def feature_settings(self) -> tuple[object, ...]:
+        """What beside the image encoder's weights decides `extract_features`: features are kept under it."""
+        return ()
+
+    def classified_features(self, features: Tensor, view_mask: Tensor) -> Tensor:
+        """The maps [B,V,C,h,w] that the findings classifier pools, of what `extract_features` gave."""
+        return features[:, : view_mask.shape[1]]
+
     def encode_features(self, features: Tensor, view_mask: Tensor) -> ReportEncoderOutput:
-        """Feature maps [B,V,C,h,w] of the backbone, view_mask [B,V] -> visual tokens."""
+        """Feature maps of `extract_features`, view_mask [B,V] -> visual tokens."""
         raise NotImplementedError
 
     def encode_features_with_reference(
-        self, features: Tensor, view_mask: Tensor, findings: Tensor
+        self, features: Tensor, view_mask: Tensor, reference: Reference
     ) -> ReportEncoderOutput:
-        """`encode_features` where the reference findings [B,14] are known: training, and comparison with the paper.
+        """`encode_features` where the reference is known: training, and comparison with the paper.
 
-        For architectures in which findings choose what is read. `encode_features`, which writes reports, predicts them.
+        For architectures in which it chooses what is read. `encode_features`, which writes reports, predicts it.
         """
         return self.encode_features(features, view_mask)
 
@@ -135,7 +163,7 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         encoder_outputs: ReportEncoderOutput,
         decoder_output: DecoderOutput,
         labels: Tensor,
-        findings: Tensor | None,
+        reference: Reference,
     ) -> dict[str, Tensor]:
         """Losses beside that of the words, by name."""
         return {}
@@ -147,25 +175,31 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         pixel_values: Tensor | None = None,
         view_mask: Tensor | None = None,
         features: Tensor | None = None,
-        findings: Tensor | None = None,
+        reference: Reference | None = None,
     ) -> ReportEncoderOutput:
-        """Images [B,V,3,S,S], or the backbone's feature maps [B,V,C,h,w] kept from an earlier pass -> visual tokens.
+        """Images [B,V,3,S,S], or the feature maps kept from an earlier `extract_features` -> visual tokens.
 
-        `findings` [B,14] of the reference are for training alone; nothing that writes a report passes them.
+        `reference` is for training alone; nothing that writes a report passes it.
         """
+        if view_mask is None:
+            given = pixel_values if features is None else features
+            if given is None:
+                raise ValueError("encode needs pixel_values [B,V,3,S,S] or features [B,V,C,h,w]")
+            view_mask = torch.ones(given.shape[:2], dtype=torch.bool, device=given.device)
         if features is None:
             if pixel_values is None:
                 raise ValueError("encode needs pixel_values [B,V,3,S,S] or features [B,V,C,h,w]")
-            features = cast(Tensor, self.image_encoder(pixel_values))
+            features = self.extract_features(pixel_values, view_mask)
         features = features.to(self.dtype)
-        if view_mask is None:
-            view_mask = torch.ones(features.shape[:2], dtype=torch.bool, device=features.device)
-        if findings is None:
+        if reference is None:
             outputs = self.encode_features(features, view_mask)
         else:
-            outputs = self.encode_features_with_reference(features, view_mask, findings)
-        outputs.finding_logits = self.image_encoder.classify(features, view_mask)
-        outputs.grid = (features.shape[1], features.shape[3], features.shape[4])
+            outputs = self.encode_features_with_reference(features, view_mask, reference)
+        if outputs.finding_logits is None:
+            classified = self.classified_features(features, view_mask)
+            outputs.finding_logits = self.image_encoder.classify(classified, view_mask)
+        if outputs.grid is None:
+            outputs.grid = (features.shape[1], features.shape[3], features.shape[4])
         return outputs
 
     def forward(
@@ -174,34 +208,37 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         view_mask: Tensor | None = None,
         labels: Tensor | None = None,
         findings: Tensor | None = None,
+        scene_graph: dict[str, Tensor] | None = None,
         features: Tensor | None = None,
         decoder_input_ids: Tensor | None = None,
         encoder_outputs: ReportEncoderOutput | None = None,
-        past_key_values: EncoderDecoderCache | None = None,
+        cache: EncoderDecoderCache | None = None,
         use_cache: bool = False,
         output_attentions: bool = False,
         **_: Any,
     ) -> ReportOutput:
         """Teacher forcing with `labels` [B,T] (the words after BOS, -100 for padding), or one step of generation.
 
-        `findings` [B,14] in [0,1] is used by losses and, while the model trains, by `encode`; never to write a report.
+        `findings` [B,14] in [0,1] and `scene_graph` are used by losses and, while the model trains, by `encode`; never
+        to write a report.
         """
+        reference = Reference(findings, scene_graph)
         if encoder_outputs is None:
-            encoder_outputs = self.encode(pixel_values, view_mask, features, findings if self.training else None)
+            encoder_outputs = self.encode(pixel_values, view_mask, features, reference if self.training else None)
         if decoder_input_ids is None:
             if labels is None:
                 raise ValueError("forward needs labels (to train) or decoder_input_ids (to decode)")
             decoder_input_ids = self.shift_right(labels)
-        logits, decoded = self.decode(decoder_input_ids, encoder_outputs, past_key_values, output_attentions)
+        logits, decoded = self.decode(decoder_input_ids, encoder_outputs, cache, output_attentions)
         loss, losses = None, None
         if labels is not None:
-            losses = self.losses(logits, encoder_outputs, decoded, labels, findings)
+            losses = self.losses(logits, encoder_outputs, decoded, labels, reference)
             loss = torch.stack([self.config.loss_weights.get(k, 1.0) * v for k, v in losses.items()]).sum()
         return ReportOutput(
             loss=loss,
             losses=losses,
             logits=logits,
-            past_key_values=past_key_values,
+            cache=cache,
             cross_attentions=decoded.cross_attentions,
             encoder_last_hidden_state=encoder_outputs.last_hidden_state,
             finding_logits=encoder_outputs.finding_logits,
@@ -213,7 +250,7 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         encoder_outputs: ReportEncoderOutput,
         decoded: DecoderOutput,
         labels: Tensor,
-        findings: Tensor | None,
+        reference: Reference,
     ) -> dict[str, Tensor]:
         """All terms by name: `words` (masked cross-entropy), `findings` if weighted, and the architecture's own."""
         words = F.cross_entropy(
@@ -222,19 +259,16 @@ class ReportModel(PreTrainedModel, GenerationMixin):
             ignore_index=-100,
             label_smoothing=self.config.label_smoothing,
         )
-        terms = {"words": words, **self.auxiliary_losses(encoder_outputs, decoded, labels, findings)}
-        if (
-            findings is not None
-            and "findings" in self.config.loss_weights
-            and encoder_outputs.finding_logits is not None
-        ):
-            terms["findings"] = F.binary_cross_entropy_with_logits(encoder_outputs.finding_logits.float(), findings)
+        terms = {"words": words, **self.auxiliary_losses(encoder_outputs, decoded, labels, reference)}
+        beliefs = encoder_outputs.finding_logits
+        if reference.findings is not None and "findings" in self.config.loss_weights and beliefs is not None:
+            terms["findings"] = F.binary_cross_entropy_with_logits(beliefs.float(), reference.findings)
         return terms
 
-    @staticmethod
-    def shift_right(labels: Tensor) -> Tensor:
-        """Targets [B,T] -> decoder inputs [B,T]: BOS, then the targets without the last; padding becomes id 0."""
-        return F.pad(labels[:, :-1].clamp(min=0), (1, 0), value=0)
+    def shift_right(self, labels: Tensor) -> Tensor:
+        """Targets [B,T] -> decoder inputs [B,T]: BOS, then the targets without the last; -100 becomes PAD."""
+        ids = labels[:, :-1].masked_fill(labels[:, :-1] < 0, self.config.pad_token_id)
+        return F.pad(ids, (1, 0), value=self.config.decoder_start_token_id)
 
     @torch.no_grad()
     def generate(  # type: ignore[override]
@@ -245,11 +279,13 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         encoder_outputs: ReportEncoderOutput | None = None,
         labels: Tensor | None = None,
         findings: Tensor | None = None,
+        scene_graph: dict[str, Tensor] | None = None,
         **kwargs: Any,
     ) -> Any:
         """The library's `generate`, after one pass of the image encoder a study however many beams there are.
 
-        A whole batch may be passed: `labels` and `findings`, what the reference says, stop here and reach no report.
+        A whole batch may be passed: `labels`, `findings` and `scene_graph`, what the reference says, stop here and
+        reach no report.
         """
         if encoder_outputs is None:
             encoder_outputs = self.encode(pixel_values, view_mask, features)
@@ -280,3 +316,12 @@ class ReportModel(PreTrainedModel, GenerationMixin):
             init.zeros_(module.bias)
         elif isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
+        elif isinstance(module, MemoryTransformer):
+            init.normal_(module.memory, std=1 / self.config.hidden_size)
+
+
+def visual_tokens(features: Tensor, view_mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Feature maps [B,n*V,C,h,w] and view_mask [B,V] -> tokens [B,N,C] and which of them are there [B,N]."""
+    tokens = features.flatten(3).transpose(2, 3).flatten(1, 2)  # [B,n*V,C,h,w] -> [B,N,C]
+    views = view_mask.repeat(1, features.shape[1] // view_mask.shape[1])  # [B,n*V]
+    return tokens, views.repeat_interleave(features.shape[3] * features.shape[4], dim=1)

@@ -35,27 +35,10 @@ from torch.nn import functional as F
 from transformers import EncoderDecoderCache
 from transformers import initialization as init
 
+from rrg.data.findings import FINDINGS
 from rrg.layers.relational_memory import ConditionalNorm, RelationalDecoder
 from rrg.layers.transformer import DecoderOutput, Encoder, TextEmbedding, UnbiasedLayerNorm, causal_mask
-from rrg.models.base import ReportConfig, ReportEncoderOutput, ReportModel
-
-CLASSES = (
-    "Enlarged Cardiomediastinum",
-    "Cardiomegaly",
-    "Lung Opacity",
-    "Lung Lesion",
-    "Edema",
-    "Consolidation",
-    "Pneumonia",
-    "Atelectasis",
-    "Pneumothorax",
-    "Pleural Effusion",
-    "Pleural Other",
-    "Fracture",
-    "Support Devices",
-    "No Finding",
-)
-"""Outputs of the findings classifier in their order, for the names of the class maps."""
+from rrg.models.base import Reference, ReportConfig, ReportEncoderOutput, ReportModel, visual_tokens
 
 
 class CAMANetConfig(ReportConfig):
@@ -134,8 +117,7 @@ class CAMANet(ReportModel):
         return scale((class_maps * found[..., None]).amax(1), token_mask)
 
     def encode_features(self, features: Tensor, view_mask: Tensor) -> CAMANetEncoderOutput:
-        tokens = features.flatten(3).transpose(2, 3).flatten(1, 2)  # [B,V,C,h,w] -> [B,N,C]
-        token_mask = view_mask.repeat_interleave(tokens.shape[1] // view_mask.shape[1], dim=1)  # [B,N]
+        tokens, token_mask = visual_tokens(features, view_mask)  # [B,N,C], [B,N]
         class_maps = self.class_maps(tokens, token_mask)
         finding_logits = self.image_encoder.classify(features, view_mask)
         discriminative = self.discriminative_map(class_maps, finding_logits, token_mask)
@@ -145,7 +127,7 @@ class CAMANet(ReportModel):
             F.pad(token_mask, (1, 0), value=True),
         )
         grid = (features.shape[1], *features.shape[3:])
-        named = zip(CLASSES, class_maps.unbind(1), strict=True)
+        named = zip(FINDINGS, class_maps.unbind(1), strict=True)
         return CAMANetEncoderOutput(
             encoded[:, 1:],
             token_mask,
@@ -204,10 +186,10 @@ class CAMANet(ReportModel):
         encoder_outputs: ReportEncoderOutput,
         decoder_output: DecoderOutput,
         labels: Tensor,
-        findings: Tensor | None,
+        reference: Reference,
     ) -> dict[str, Tensor]:
         """`consistency`: squared difference of S and V, over the studies in which the reference has a finding."""
-        if findings is None:
+        if reference.findings is None:
             return {}
         assert isinstance(encoder_outputs, CAMANetEncoderOutput) and isinstance(decoder_output, CAMANetDecoderOutput)
         assert encoder_outputs.attention_mask is not None and encoder_outputs.discriminative_map is not None
@@ -216,7 +198,7 @@ class CAMANet(ReportModel):
         text_map = self.consistency_map(encoder_outputs, decoder_output, read)
         cells = encoder_outputs.attention_mask  # [B,N]
         difference = (text_map - encoder_outputs.discriminative_map).square().sum(1) / cells.sum(1)  # [B]
-        counted = (findings >= 0.5).any(1)
+        counted = (reference.findings >= 0.5).any(1)
         return {"consistency": (difference * counted).sum() / counted.sum().clamp(min=1)}
 
     def _init_weights(self, module: nn.Module) -> None:

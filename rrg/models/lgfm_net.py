@@ -20,7 +20,7 @@ b        position                README     one number a head and offset (rows, 
 K        counts                  README     keys that each query keeps, or tokens that all queries keep; half of all
 G        global_encoder(X)       README     global tokens
 g        gate                    "Mixing"   M = g * L + (1 - g) * G, channel by channel
--        memory, read            R2GenCMN   memory matrix, read by visual and textual tokens (section 2.2 of its paper)
+-        transformer             R2GenCMN   memory matrix, read by visual and textual tokens (section 2.2 of its paper)
 
 Departures from what the parts' own papers do: GroupNorm over one view in place of BatchNorm over the batch, so that
 neither a missing view nor a neighbour in the batch moves the statistics of a study. K counts the tokens of the views
@@ -40,8 +40,8 @@ from transformers import EncoderDecoderCache
 from transformers import initialization as init
 
 from rrg.errors import InputError
-from rrg.layers.memory import TopKMemoryRead
-from rrg.layers.transformer import Decoder, DecoderOutput, Encoder, FeedForward, TextEmbedding, causal_mask, sinusoid
+from rrg.layers.memory_transformer import MemoryTransformer
+from rrg.layers.transformer import DecoderOutput, FeedForward
 from rrg.models.base import ReportConfig, ReportEncoderOutput, ReportModel
 
 
@@ -313,7 +313,6 @@ class LGFMNet(ReportModel):
             )
         super().__init__(config)
         size = config.hidden_size
-        sizes = (size, config.num_heads, config.ffn_size, config.dropout)
         self.stem = nn.Sequential(
             nn.Conv2d(self.image_encoder.num_features, size, 1, bias=False),
             nn.GroupNorm(config.groups, size),
@@ -323,13 +322,7 @@ class LGFMNet(ReportModel):
         self.local_encoder = LocalEncoder(config)
         self.global_encoder = GlobalEncoder(config)
         self.gate = nn.Linear(2 * size, size)
-        self.memory = nn.Parameter(torch.empty(config.memory_slots, size))
-        self.read = TopKMemoryRead(size, config.num_heads, config.topk, config.dropout)
-        self.position_dropout = nn.Dropout(config.dropout)
-        self.visual_encoder = Encoder(config.num_encoder_layers, *sizes)
-        self.words = TextEmbedding(config.vocab_size, size, config.dropout)
-        self.text_decoder = Decoder(config.num_decoder_layers, *sizes)
-        self.head = nn.Linear(size, config.vocab_size)
+        self.transformer = MemoryTransformer(config)
         self.post_init()
 
     def encode_features(self, features: Tensor, view_mask: Tensor) -> ReportEncoderOutput:
@@ -342,17 +335,15 @@ class LGFMNet(ReportModel):
         global_tokens, kept = self.global_encoder(tokens, view_mask, grid)
         gate = self.gate(torch.cat((local_tokens, global_tokens), dim=-1)).sigmoid()
         tokens = gate * local_tokens + (1 - gate) * global_tokens
-        memory = self.read.project(self.memory)
-        tokens = tokens + self.read(tokens, memory).hidden
-        positions = torch.arange(tokens.shape[1], device=tokens.device)
-        tokens = self.position_dropout(tokens + sinusoid(positions, tokens.shape[2], tokens.dtype))
+        memory = self.transformer.project_memory()
+        tokens = self.transformer.respond(tokens, memory)
         token_mask = view_mask.repeat_interleave(height * width, dim=1)  # [B,N]
 
         maps = {"kernel energy": lfe.energy, "kept tokens": kept, "mixing gate": gate.mean(-1)}
         if lfe.gate is not None:
             maps["spatial gate"] = lfe.gate
         maps = {k: v.detach().float().reshape(-1, *grid) * view_mask[:, :, None, None] for k, v in maps.items()}
-        return ReportEncoderOutput(self.visual_encoder(tokens, token_mask), token_mask, memory=memory, maps=maps)
+        return ReportEncoderOutput(self.transformer.encode(tokens, token_mask), token_mask, memory=memory, maps=maps)
 
     def grid_of(self, features: Tensor) -> tuple[int, int, int]:
         """(V, h, w) of features [B,V,C,h,w]; InputError where the learned positions do not reach."""
@@ -372,24 +363,11 @@ class LGFMNet(ReportModel):
         cache: EncoderDecoderCache | None,
         output_attentions: bool,
     ) -> tuple[Tensor, DecoderOutput]:
-        past_length = cache.get_seq_length() if cache is not None else 0
-        words = self.words(decoder_input_ids, past_length)  # [B,T,D]
-        words = words + self.read(words, encoder_outputs.memory).hidden
-        decoded = self.text_decoder(
-            words,
-            encoder_outputs.last_hidden_state,
-            causal_mask(decoder_input_ids, past_length),
-            encoder_outputs.attention_mask,
-            cache,
-            output_attentions,
-        )
-        return self.head(decoded.hidden), decoded
+        return self.transformer.decode(decoder_input_ids, encoder_outputs, cache, output_attentions)
 
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
-        if isinstance(module, LGFMNet):
-            init.normal_(module.memory, std=1 / self.config.hidden_size)
-        elif isinstance(module, nn.GroupNorm):
+        if isinstance(module, nn.GroupNorm):
             init.ones_(module.weight)
             init.zeros_(module.bias)
         elif isinstance(module, RelativePositionBias):

@@ -37,27 +37,11 @@ from torch.nn import functional as F
 from transformers import EncoderDecoderCache
 from transformers import initialization as init
 
+from rrg.data.findings import FINDINGS
 from rrg.errors import InputError
 from rrg.layers.memory import MemoryResponse, ProjectedMemory, TopKMemoryRead
 from rrg.layers.transformer import Decoder, DecoderOutput, Encoder, TextEmbedding, causal_mask, sinusoid
-from rrg.models.base import ReportConfig, ReportEncoderOutput, ReportModel
-
-CHEXPERT_CLASSES = (
-    "Enlarged Cardiomediastinum",
-    "Cardiomegaly",
-    "Lung Opacity",
-    "Lung Lesion",
-    "Edema",
-    "Consolidation",
-    "Pneumonia",
-    "Atelectasis",
-    "Pneumothorax",
-    "Pleural Effusion",
-    "Pleural Other",
-    "Fracture",
-    "Support Devices",
-    "No Finding",
-)
+from rrg.models.base import Reference, ReportConfig, ReportEncoderOutput, ReportModel, visual_tokens
 
 
 class XProNetConfig(ReportConfig):
@@ -65,7 +49,7 @@ class XProNetConfig(ReportConfig):
 
     model_type = "xpronet"
 
-    classes: tuple = CHEXPERT_CLASSES
+    classes: tuple = FINDINGS
     """Owners of the prototypes, in the order of the image encoder's findings."""
     prototypes_per_class: int = 20
     prototype_size: int = 2816
@@ -163,14 +147,15 @@ class XProNet(ReportModel):
         return self.encode_chosen(features, view_mask, self.predicted_classes(features, view_mask))
 
     def encode_features_with_reference(
-        self, features: Tensor, view_mask: Tensor, findings: Tensor
+        self, features: Tensor, view_mask: Tensor, reference: Reference
     ) -> XProNetEncoderOutput:
-        return self.encode_chosen(features, view_mask, self.reference_classes(findings))
+        if reference.findings is None:
+            return self.encode_features(features, view_mask)
+        return self.encode_chosen(features, view_mask, self.reference_classes(reference.findings))
 
     def encode_chosen(self, features: Tensor, view_mask: Tensor, chosen: Tensor) -> XProNetEncoderOutput:
         """features [B,V,C,h,w] and view_mask [B,V] of studies that read the prototypes of `chosen` [B, classes]."""
-        tokens = features.flatten(3).transpose(2, 3).flatten(1, 2)  # [B,V,C,h,w] -> [B,N,C]
-        token_mask = view_mask.repeat_interleave(tokens.shape[1] // view_mask.shape[1], dim=1)  # [B,N]
+        tokens, token_mask = visual_tokens(features, view_mask)  # [B,N,C], [B,N]
         tokens = self.project(tokens)  # [B,N,D]
         memory = self.read.project(self.reduce(self.prototypes))  # [1,H,classes*P,D/H]
         prototype_mask = chosen.repeat_interleave(self.config.prototypes_per_class, dim=1)  # [B,classes*P]
@@ -225,10 +210,10 @@ class XProNet(ReportModel):
         encoder_outputs: ReportEncoderOutput,
         decoder_output: DecoderOutput,
         labels: Tensor,
-        findings: Tensor | None,
+        reference: Reference,
     ) -> dict[str, Tensor]:
         """`image_contrast` and `text_contrast` of the batch's responses, where the reference findings are known."""
-        if findings is None:
+        if reference.findings is None:
             return {}
         assert isinstance(encoder_outputs, XProNetEncoderOutput)
         assert isinstance(decoder_output, XProNetDecoderOutput)
@@ -239,7 +224,7 @@ class XProNet(ReportModel):
         }
         base, margin = self.config.similarity_base, self.config.contrast_margin
         return {
-            name: contrastive_loss(response, findings > 0.5, base, margin)
+            name: contrastive_loss(response, reference.findings > 0.5, base, margin)
             for name, response in responses.items()
             if response is not None
         }

@@ -79,7 +79,7 @@ def test_a_step_with_a_cache_has_the_logits_of_the_whole_prefix(model: ReportMod
     whole = model(decoder_input_ids=ids, encoder_outputs=encoded).logits
     cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
     parts = [
-        model(decoder_input_ids=part, encoder_outputs=encoded, past_key_values=cache).logits
+        model(decoder_input_ids=part, encoder_outputs=encoded, cache=cache).logits
         for part in (ids[:, :3], ids[:, 3:4], ids[:, 4:7], ids[:, 7:])
     ]
     torch.testing.assert_close(torch.cat(parts, dim=1), whole, atol=1e-5, rtol=1e-4)

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from rrg.data.findings import FINDINGS
 from rrg.errors import InputError
 from rrg.layers.memory import TopKMemoryRead
-from rrg.models.base import ReportOutput
+from rrg.models.base import Reference, ReportOutput
 from rrg.models.xpronet import XProNet, XProNetConfig, XProNetEncoderOutput, contrastive_loss
 
 STEPS = 20
@@ -65,7 +65,7 @@ def case(request: pytest.FixtureRequest, parity: Path) -> dict[str, Tensor]:
 def encoded_as_published(model: XProNet, case: dict[str, Tensor], dtype: torch.dtype) -> XProNetEncoderOutput:
     """The published code gives the labels of the reference, so the test does."""
     model.to(dtype)
-    return model.encode(features=case["input.feature_maps"].to(dtype), findings=case["input.labels"])
+    return model.encode(features=case["input.feature_maps"].to(dtype), reference=Reference(case["input.labels"]))
 
 
 def teacher_forced(model: XProNet, case: dict[str, Tensor], dtype: torch.dtype) -> ReportOutput:
@@ -271,7 +271,7 @@ def test_the_reference_chooses_prototypes_in_training_and_nowhere_else(
     model.train()
     trained = [model(**batch, labels=labels, findings=findings).logits for findings in (one, other)]
     assert (trained[0] - trained[1]).abs().max() > 1e-4
-    encoded = model.encode(**batch, findings=one)
+    encoded = model.encode(**batch, reference=Reference(one))
     chosen = encoded.prototype_mask.unflatten(1, (14, 3))
     assert torch.equal(chosen.all(-1), one.bool())
     assert torch.equal(chosen.any(-1), one.bool())
