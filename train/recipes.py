@@ -56,6 +56,12 @@ class Recipe:
     """First epoch that is evaluated by generation."""
     patience: int = 50
     """Evaluations without a better val score before training stops."""
+    samples: int = 4
+    """Self-critical stage: reports sampled of each study beside the greedy one."""
+    concept_weight: float = 1.0
+    """Self-critical stage: weight of the concepts' F1 beside a tenth of CIDEr-D in the reward."""
+    likelihood_weight: float = 0.2
+    """Self-critical stage: weight of the likelihood loss beside it."""
     seed: int = 9223
 
 
@@ -92,6 +98,12 @@ SMALL_TRAINING = Recipe(
     patience=6,
 )
 """Training on the cached features of a frozen encoder; what led to these numbers is in LOG.md."""
+
+
+def self_critical(recipe: Recipe) -> Recipe:
+    """The self-critical stage that follows `recipe`: fewer, smaller steps on whole reports (no paper has it)."""
+    return replace(recipe, epochs=4, lr_rest=recipe.lr_rest / 8, warmup_steps=20, schedule="cosine", evaluate_from=0)
+
 
 RECIPES: dict[str, dict[str, Recipe]] = {
     "r2gen_cmn": {

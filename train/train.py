@@ -1,6 +1,7 @@
 """Train an architecture.
 
     python train/train.py r2gen_cmn --data DIR --encoder runs/encoder/image_encoder.safetensors --out weights/r2gen_cmn
+    python train/train.py r2gen_cmn --stage self_critical --start-from weights/r2gen_cmn --out weights/r2gen_cmn ...
     accelerate launch train/train.py r2gen_cmn --size published_mimic ...      # several GPUs
 
 Each epoch reports are generated for the val split and scored; the best checkpoint is written to --out as a folder
@@ -10,22 +11,25 @@ that the app, the command line and `rrg.Reporter` read. Started again with the s
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import torch
 import tyro
-from features import cached_features
+from features import FeatureDataset, cached_features
 from prototypes import with_prototypes
-from recipes import RECIPES, Recipe
+from recipes import RECIPES, Recipe, self_critical
+from rewards import ReportReward
 from safetensors.torch import load_file
+from self_critical import SelfCriticalTrainer
 from trainer import ReportTrainer, ValScore
 from transformers import EarlyStoppingCallback, GenerationConfig, Seq2SeqTrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from rrg.data.batches import StudyDataset, collate
-from rrg.data.studies import read_annotation
+from rrg.data.studies import Study, read_annotation
 from rrg.data.tokenizer import UNKNOWN, ReportTokenizer
 from rrg.data.transforms import ViewTransform, training_augmentation
 from rrg.errors import InputError
@@ -44,9 +48,14 @@ class Run:
     out: Path
     """Receives the weights and nothing else."""
     work: Path = Path("runs")
-    """Keeps, in a folder for each architecture and size, checkpoints, features and the curve."""
+    """Keeps checkpoints and the curve in a folder for each architecture, size and stage, and features for all."""
     size: str = "small"
     """Recipe: small, or a published one."""
+    stage: Literal["likelihood", "self_critical"] = "likelihood"
+    """likelihood learns from the words of the references; self_critical goes on from such a model (--start-from) with
+    rewards for whole reports."""
+    start_from: Path | None = None
+    """Folder of weights to go on from."""
     encoder: Path | None = None
     """Image encoder of train/pretrain_encoder.py; without it the backbone starts from random weights."""
     prototypes: Path | None = None
@@ -108,21 +117,60 @@ def save(model: ReportModel, tokenizer: ReportTokenizer, recipe: Recipe, out: Pa
     tokenizer.save_pretrained(out)
 
 
+def start(run: Run, recipe: Recipe, train_reports: Sequence[str]) -> tuple[ReportModel, ReportTokenizer]:
+    """The model that training begins with, and its vocabulary."""
+    if run.start_from is None:
+        if run.stage == "self_critical":
+            raise InputError("The self-critical stage goes on from a trained model: name its folder by --start-from.")
+        tokenizer = ReportTokenizer.build(train_reports, recipe.threshold, recipe.cleaner)
+        return build_model(recipe, run.architecture, tokenizer, run.encoder, run.prototypes), tokenizer
+    if not (run.start_from / "config.json").is_file():
+        raise InputError(f"{run.start_from} holds no model: there is no config.json in it.")
+    tokenizer = ReportTokenizer.from_pretrained(run.start_from)
+    model = ARCHITECTURES[run.architecture].load().from_pretrained(run.start_from, dtype=torch.float32)
+    model.generation_config = decoding(recipe, tokenizer)
+    return model, tokenizer
+
+
 def main(run: Run) -> None:
     """Train, and write the best checkpoint by val score with its vocabulary and its curve."""
     if run.architecture not in RECIPES or run.size not in RECIPES[run.architecture]:
         known = ", ".join(f"{name} ({', '.join(sizes)})" for name, sizes in RECIPES.items())
         raise InputError(f"There is no recipe {run.size!r} for {run.architecture!r}. There are: {known}.")
     recipe = RECIPES[run.architecture][run.size]
+    if run.stage == "self_critical":
+        recipe = self_critical(recipe)
     recipe = replace(recipe, epochs=run.epochs or recipe.epochs, seed=recipe.seed if run.seed is None else run.seed)
     set_seed(recipe.seed)
 
-    work = run.work / f"{run.architecture}-{run.size}"
-
+    work = run.work / f"{run.architecture}-{run.size}-{run.stage}"
     train_studies = [study for study in read_annotation(run.data, "train") if study.report][: run.limit]
     val_studies = [study for study in read_annotation(run.data, "val") if study.report][: run.limit]
-    tokenizer = ReportTokenizer.build([s.report for s in train_studies if s.report], recipe.threshold, recipe.cleaner)
-    model = build_model(recipe, run.architecture, tokenizer, run.encoder, run.prototypes)
+    model, tokenizer = start(run, recipe, [study.report for study in train_studies if study.report])
+    if recipe.lr_encoder == 0:
+        model.image_encoder.requires_grad_(False)
+    train_set, val_set = datasets(run, recipe, model, tokenizer, train_studies, val_studies)
+    print(
+        f"{run.architecture} {run.size}: {len(train_set)} train and {len(val_set)} val studies, {len(tokenizer)} words"
+    )
+    trainer = trainer_of(run, recipe, model, tokenizer, train_set, val_set, work / "checkpoints")
+    checkpoints = work / "checkpoints"
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None)
+    if trainer.is_world_process_zero():
+        save(model, tokenizer, recipe, run.out)
+        described = {"run": asdict(run), "recipe": asdict(recipe), "history": trainer.state.log_history}
+        (work / "curve.json").write_text(json.dumps(described, indent=1, default=str))
+
+
+def datasets(
+    run: Run,
+    recipe: Recipe,
+    model: ReportModel,
+    tokenizer: ReportTokenizer,
+    train_studies: Sequence[Study],
+    val_studies: Sequence[Study],
+) -> tuple[StudyDataset | FeatureDataset, StudyDataset | FeatureDataset]:
+    """Train and val studies as the model reads them: images, or features of its frozen encoder kept on disk."""
     config = model.config
     clean = ViewTransform(config.image_size, tuple(config.image_mean), tuple(config.image_std))
     augmentation = training_augmentation(flip=recipe.horizontal_flip) if recipe.augment else None
@@ -130,23 +178,29 @@ def main(run: Run) -> None:
         train_studies, replace(clean, augmentation=augmentation), tokenizer, recipe.max_length, config.num_views
     )
     val_set = StudyDataset(val_studies, clean, tokenizer, recipe.max_length, config.num_views)
-    print(
-        f"{run.architecture} {run.size}: {len(train_set)} train and {len(val_set)} val studies, {len(tokenizer)} words"
+    if not recipe.feature_variants:
+        return train_set, val_set
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kept = run.work / "features"  # of all architectures: those with one frozen encoder share them
+    return (
+        cached_features(model, train_set, recipe.feature_variants, kept, device),
+        cached_features(model, val_set, 1, kept, device),
     )
 
-    if recipe.lr_encoder == 0:
-        model.image_encoder.requires_grad_(False)
-    if recipe.feature_variants:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        kept = run.work / "features"  # of all architectures: those with one frozen encoder share them
-        train_set = cached_features(model, train_set, recipe.feature_variants, kept, device)
-        val_set = cached_features(model, val_set, 1, kept, device)
 
-    checkpoints = work / "checkpoints"
-    trainer = ReportTrainer(
-        recipe,
-        model=model,
-        args=Seq2SeqTrainingArguments(
+def trainer_of(
+    run: Run,
+    recipe: Recipe,
+    model: ReportModel,
+    tokenizer: ReportTokenizer,
+    train_set: StudyDataset | FeatureDataset,
+    val_set: StudyDataset | FeatureDataset,
+    checkpoints: Path,
+) -> ReportTrainer:
+    """The trainer of the run's stage."""
+    arguments: dict[str, Any] = {
+        "model": model,
+        "args": Seq2SeqTrainingArguments(
             output_dir=str(checkpoints),
             num_train_epochs=recipe.epochs,
             per_device_train_batch_size=recipe.batch_size,
@@ -173,17 +227,17 @@ def main(run: Run) -> None:
             report_to="none",
             seed=recipe.seed,
         ),
-        train_dataset=train_set,
-        eval_dataset=val_set,
-        data_collator=collate,
-        compute_metrics=ValScore(tokenizer),
-        callbacks=[EarlyStoppingCallback(recipe.patience)],
-    )
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None)
-    if trainer.is_world_process_zero():
-        save(model, tokenizer, recipe, run.out)
-        described = {"run": asdict(run), "recipe": asdict(recipe), "history": trainer.state.log_history}
-        (work / "curve.json").write_text(json.dumps(described, indent=1, default=str))
+        "train_dataset": train_set,
+        "eval_dataset": val_set,
+        "data_collator": collate,
+        "compute_metrics": ValScore(tokenizer),
+        "callbacks": [EarlyStoppingCallback(recipe.patience)],
+    }
+    if run.stage == "likelihood":
+        return ReportTrainer(recipe, **arguments)
+    corpus = [" ".join(tokenizer.decode_words(item["labels"].tolist())) for item in train_set.text_items()]
+    reward = ReportReward(corpus, recipe.concept_weight)
+    return SelfCriticalTrainer(recipe, tokenizer=tokenizer, reward=reward, **arguments)
 
 
 if __name__ == "__main__":

@@ -82,8 +82,8 @@ class ReportTrainer(Seq2SeqTrainer):
 class ValScore:
     """Scores generated reports against the references, both as the R2Gen protocol sees them.
 
-    `score`, which chooses the checkpoint, is the mean of BLEU-4, ROUGE-L and the micro-F1 over 13 findings. A constant
-    report can have the first two; its F1 is 0.
+    `score`, which chooses the checkpoint, is the mean of BLEU-4, ROUGE-L, half of CIDEr, and the micro- and macro-F1
+    over 13 findings. A constant report can have the first three; its F1 are 0.
     """
 
     def __init__(self, tokenizer: ReportTokenizer):
@@ -97,6 +97,7 @@ class ValScore:
         references = self.texts(np.asarray(prediction.label_ids))
         system, targets = ({str(i): text for i, text in enumerate(side)} for side in (generated, references))
         scores = language_scores({"model": system}, targets, meteor=False)["model"].values
-        scores["findings F1"] = clinical_scores(generated, references).values["micro-F1-13"]
-        score = (scores["BLEU-4"] + scores["ROUGE-L"] + scores["findings F1"]) / 3
-        return {"score": score, **scores, "distinct": float(len(set(generated)))}
+        clinical = clinical_scores(generated, references).values
+        scores |= {"micro-F1": clinical["micro-F1-13"], "macro-F1": clinical["macro-F1-13"]}
+        score = scores["BLEU-4"] + scores["ROUGE-L"] + scores["CIDEr"] / 2 + scores["micro-F1"] + scores["macro-F1"]
+        return {"score": score / 5, **scores, "distinct": float(len(set(generated)))}

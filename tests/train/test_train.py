@@ -87,8 +87,8 @@ def run(phantoms: Path, encoder: Path, tmp_path: Path, **options: object) -> tra
     )
 
 
-def history(tmp_path: Path) -> list[dict[str, float]]:
-    return json.loads((tmp_path / "work" / "r2gen_cmn-tiny" / "curve.json").read_text())["history"]
+def history(tmp_path: Path, stage: str = "likelihood") -> list[dict[str, float]]:
+    return json.loads((tmp_path / "work" / f"r2gen_cmn-tiny-{stage}" / "curve.json").read_text())["history"]
 
 
 def test_a_trained_folder_is_read_by_the_reporter_and_keeps_the_encoder(
@@ -115,6 +115,28 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     evaluated = [entry["epoch"] for entry in history(tmp_path) if "eval_score" in entry]
     assert evaluated == [1, 2, 3], "the first epoch comes from the first run's checkpoint"
     assert max(entry["step"] for entry in history(tmp_path)) == 3 * steps
+
+
+def test_the_self_critical_stage_goes_on_from_a_trained_model(
+    phantoms: Path, encoder: Path, tmp_path: Path, tiny: recipes.Recipe
+) -> None:
+    train.main(run(phantoms, encoder, tmp_path, epochs=1))
+    first = R2GenCMN.from_pretrained(tmp_path / "out", dtype=torch.float32).state_dict()
+    again = replace(
+        run(phantoms, encoder, tmp_path, epochs=1), stage="self_critical", start_from=tmp_path / "out", encoder=None
+    )
+    train.main(replace(again, out=tmp_path / "rewarded"))
+    moved = R2GenCMN.from_pretrained(tmp_path / "rewarded", dtype=torch.float32).state_dict()
+    assert (moved["transformer.head.weight"] - first["transformer.head.weight"]).abs().max() > 1e-5
+    assert torch.equal(moved["image_encoder.findings.weight"], first["image_encoder.findings.weight"])
+    assert any("eval_score" in entry for entry in history(tmp_path, "self_critical"))
+
+
+def test_the_self_critical_stage_needs_a_model_to_go_on_from(
+    phantoms: Path, encoder: Path, tmp_path: Path, tiny: recipes.Recipe
+) -> None:
+    with pytest.raises(InputError, match="--start-from"):
+        train.main(run(phantoms, encoder, tmp_path, stage="self_critical"))
 
 
 def test_an_encoder_that_is_trained_along_moves(

@@ -1,0 +1,101 @@
+"""Self-critical training: one search for samples and baseline, and steps in the direction of the reward."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from recipes import Recipe
+from self_critical import FirstIsGreedy, SelfCriticalTrainer, repeated
+from torch import Tensor
+from transformers import GenerationConfig, Seq2SeqTrainingArguments
+
+from rrg.data.tokenizer import ReportTokenizer
+from rrg.models.base import ReportModel
+from rrg.models.r2gen_cmn import R2GenCMN, R2GenCMNConfig
+
+WORDS = ["heart", "lungs", "clear", "normal", "."]
+
+
+@pytest.fixture
+def tokenizer() -> ReportTokenizer:
+    return ReportTokenizer.build([" ".join(WORDS)], threshold=1)
+
+
+@pytest.fixture
+def model(tokenizer: ReportTokenizer) -> ReportModel:
+    torch.manual_seed(0)
+    sizes: dict[str, Any] = {"hidden_size": 32, "ffn_size": 32, "num_heads": 4, "memory_slots": 20, "topk": 4}
+    model = R2GenCMN(R2GenCMNConfig(vocab_size=len(tokenizer), backbone="test_efficientnet", **sizes))
+    model.generation_config = GenerationConfig(
+        suppress_tokens=[tokenizer.unk_token_id], bos_token_id=0, eos_token_id=0, pad_token_id=0, decoder_start_token_id=0
+    )
+    return model.eval()
+
+
+def trainer_of(model: ReportModel, tokenizer: ReportTokenizer, reward: Any, out: Path) -> SelfCriticalTrainer:
+    return SelfCriticalTrainer(
+        Recipe(config={}, samples=6, likelihood_weight=0.0, max_length=8),
+        tokenizer=tokenizer,
+        reward=reward,
+        model=model,
+        args=Seq2SeqTrainingArguments(output_dir=str(out), use_cpu=True, report_to="none"),
+    )
+
+
+def batch(model: ReportModel) -> dict[str, Tensor]:
+    features = torch.randn(3, 2, model.image_encoder.num_features, 2, 2, generator=torch.Generator().manual_seed(1))
+    labels = torch.tensor([[1, 2, 3, 0]] * 3)
+    return {"features": features.relu(), "view_mask": torch.ones(3, 2, dtype=torch.bool), "labels": labels}
+
+
+def test_the_first_row_of_each_group_is_the_greedy_report(
+    model: ReportModel, tokenizer: ReportTokenizer, tmp_path: Path
+) -> None:
+    trainer = trainer_of(model, tokenizer, None, tmp_path)
+    encoded = model.encode(features=batch(model)["features"])
+    ids = trainer.write(model, repeated(encoded, 7), 7)
+    greedy = model.generate(encoder_outputs=encoded, do_sample=False, num_beams=1, max_length=8)[:, 1:]
+    assert torch.equal(ids[::7, : greedy.shape[1]], greedy)
+    assert not (ids == tokenizer.unk_token_id).any()
+    assert len(ids.unflatten(0, (3, 7))[0, 1:].unique(dim=0)) > 3, "the other rows are sampled"
+
+
+def test_only_the_first_row_of_a_group_is_decided() -> None:
+    scores = torch.tensor([[0.0, 2.0], [0.0, 2.0], [5.0, 1.0], [5.0, 1.0]])
+    decided = FirstIsGreedy(2)(torch.zeros(4, 1, dtype=torch.long), scores)
+    assert torch.equal(decided[::2].softmax(-1), torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    assert torch.equal(decided[1::2], scores[1::2])
+
+
+def test_the_likelihood_counts_the_words_and_the_end_but_not_the_padding(
+    model: ReportModel, tokenizer: ReportTokenizer, tmp_path: Path
+) -> None:
+    trainer = trainer_of(model, tokenizer, None, tmp_path)
+    encoded = model.encode(features=batch(model)["features"][:1])
+    short = trainer.mean_log_likelihood(model, encoded, torch.tensor([[1, 2, 0]]))
+    padded = trainer.mean_log_likelihood(model, encoded, torch.tensor([[1, 2, 0, 0, 0]]))
+    torch.testing.assert_close(short, padded)
+    logits = model(decoder_input_ids=torch.tensor([[0, 1, 2]]), encoder_outputs=encoded).logits.log_softmax(-1)
+    torch.testing.assert_close(short[0], (logits[0, 0, 1] + logits[0, 1, 2] + logits[0, 2, 0]) / 3)
+
+
+def test_steps_raise_the_reward_of_the_greedy_report(
+    model: ReportModel, tokenizer: ReportTokenizer, tmp_path: Path
+) -> None:
+    def reward(written: list[str], references: list[str]) -> np.ndarray:
+        return np.array([text.split().count("heart") - 0.2 * len(text.split()) for text in written], dtype=float)
+
+    torch.manual_seed(3)
+    trainer, inputs = trainer_of(model, tokenizer, reward, tmp_path), batch(model)
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+    for _ in range(25):
+        model.train()
+        optimizer.zero_grad()
+        trainer.compute_loss(model, inputs).backward()
+        optimizer.step()
+    earned = torch.stack(trainer.terms["reward of greedy"])
+    assert earned[-5:].mean() > earned[:5].mean() + 1
