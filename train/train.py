@@ -23,12 +23,16 @@ from prototypes import with_prototypes
 from recipes import RECIPES, Recipe, self_critical
 from rewards import ReportReward
 from safetensors.torch import load_file
+from sdam import with_sdam
 from self_critical import SelfCriticalTrainer
 from trainer import ReportTrainer, ValScore
 from transformers import EarlyStoppingCallback, GenerationConfig, Seq2SeqTrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from rrg.data.batches import StudyDataset, collate
+from rrg.data.chest_imagenome import read_scene_graphs
+from rrg.data.scene_graph import SceneGraphs, scene_graph_of_study
+from rrg.data.scene_graph_rules import ATTRIBUTE_SIZES
 from rrg.data.studies import Study, read_annotation
 from rrg.data.tokenizer import UNKNOWN, ReportTokenizer
 from rrg.data.transforms import ViewTransform, training_augmentation
@@ -60,6 +64,11 @@ class Run:
     """Image encoder of train/pretrain_encoder.py; without it the backbone starts from random weights."""
     prototypes: Path | None = None
     """XProNet: initial prototypes of train/prototypes.py; without them they start from random numbers."""
+    sdam: Path | None = None
+    """CSR-LMCA: thresholds and perhaps a discriminator of train/sdam.py; without it the thresholds are 0.5."""
+    scene_graphs: Path | None = None
+    """SGRRG: folder with the files of Chest ImaGenome (`rrg.data.chest_imagenome`); without it, rules read the graphs
+    in the reports."""
     epochs: int | None = None
     """In place of the recipe's."""
     limit: int | None = None
@@ -73,16 +82,20 @@ def build_model(
     tokenizer: ReportTokenizer,
     encoder: Path | None,
     prototypes: Path | None = None,
+    sdam: Path | None = None,
 ) -> ReportModel:
     """A model of the recipe's sizes; with `encoder`, its image encoder is the one in that file.
 
-    With `prototypes`, their number and length are the file's as well.
+    With `prototypes`, their number and length are the file's as well; with `sdam`, thresholds and discriminator.
     """
     kind = ARCHITECTURES[architecture].load()
-    if prototypes is None:
-        model = kind(kind.config_class(vocab_size=len(tokenizer), **recipe.config))
+    config = {"vocab_size": len(tokenizer), **recipe.config}
+    if prototypes is not None:
+        model = with_prototypes(kind, config, prototypes)
+    elif sdam is not None:
+        model = with_sdam(kind, config, sdam)
     else:
-        model = with_prototypes(kind, {"vocab_size": len(tokenizer), **recipe.config}, prototypes)
+        model = kind(kind.config_class(**config))
     if encoder is not None:
         if not encoder.is_file():
             raise InputError(f"There is no {encoder}. Make it with train/pretrain_encoder.py.")
@@ -123,7 +136,8 @@ def start(run: Run, recipe: Recipe, train_reports: Sequence[str]) -> tuple[Repor
         if run.stage == "self_critical":
             raise InputError("The self-critical stage goes on from a trained model: name its folder by --start-from.")
         tokenizer = ReportTokenizer.build(train_reports, recipe.threshold, recipe.cleaner)
-        return build_model(recipe, run.architecture, tokenizer, run.encoder, run.prototypes), tokenizer
+        model = build_model(recipe, run.architecture, tokenizer, run.encoder, run.prototypes, run.sdam)
+        return model, tokenizer
     if not (run.start_from / "config.json").is_file():
         raise InputError(f"{run.start_from} holds no model: there is no config.json in it.")
     tokenizer = ReportTokenizer.from_pretrained(run.start_from)
@@ -174,10 +188,9 @@ def datasets(
     config = model.config
     clean = ViewTransform(config.image_size, tuple(config.image_mean), tuple(config.image_std))
     augmentation = training_augmentation(flip=recipe.horizontal_flip) if recipe.augment else None
-    train_set = StudyDataset(
-        train_studies, replace(clean, augmentation=augmentation), tokenizer, recipe.max_length, config.num_views
-    )
-    val_set = StudyDataset(val_studies, clean, tokenizer, recipe.max_length, config.num_views)
+    text = (tokenizer, recipe.max_length, config.num_views, scene_graphs_of(run, model))
+    train_set = StudyDataset(train_studies, replace(clean, augmentation=augmentation), *text)
+    val_set = StudyDataset(val_studies, clean, *text)
     if not recipe.feature_variants:
         return train_set, val_set
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -186,6 +199,24 @@ def datasets(
         cached_features(model, train_set, recipe.feature_variants, kept, device),
         cached_features(model, val_set, 1, kept, device),
     )
+
+
+def scene_graphs_of(run: Run, model: ReportModel) -> SceneGraphs | None:
+    """Where the scene graphs come from that the model learns from, if it learns from any.
+
+    Raises InputError when the model has other attributes than the rules, and no files are named.
+    """
+    if not model.reads_scene_graphs:
+        return None
+    sizes = tuple(getattr(model.config, "attribute_sizes", ()))
+    if run.scene_graphs is not None:
+        return read_scene_graphs(run.scene_graphs, sizes).of_study
+    if sizes != ATTRIBUTE_SIZES:
+        raise InputError(
+            f"{run.architecture} {run.size} has the attributes of Chest ImaGenome: name the folder of its files by "
+            "--scene-graphs, or take --size small, which reads scene graphs in the reports."
+        )
+    return scene_graph_of_study
 
 
 def trainer_of(

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from rrg.data.findings import label_vector
 from rrg.data.images import Radiograph
+from rrg.data.scene_graph import SceneGraphs
 from rrg.data.studies import Study
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.data.transforms import ViewTransform
@@ -18,19 +19,15 @@ from rrg.data.transforms import ViewTransform
 SLOTS = {"frontal": 0, "lateral": 1}
 
 
-def place_views(radiographs: Sequence[Radiograph], num_views: int = 2) -> list[int]:
-    """The slot of each radiograph: frontal 0, lateral 1, anything else the first that is free."""
-    taken: dict[int, int] = {}
+def place_views(radiographs: Sequence[Radiograph], num_views: int = 2) -> list[int | None]:
+    """The slot of each radiograph: frontal 0, lateral 1, anything else the first that is free, None when none is."""
+    slots: list[int | None] = [None] * len(radiographs)
     for i, radiograph in enumerate(radiographs):
         slot = SLOTS.get(radiograph.view)
-        if slot is not None and slot < num_views and slot not in taken:
-            taken[slot] = i
-    free = (slot for slot in range(num_views) if slot not in taken)
-    placed = set(taken.values())
-    for i in range(len(radiographs)):
-        if i not in placed:
-            taken[next(free)] = i
-    return sorted(taken, key=taken.__getitem__)
+        if slot is not None and slot < num_views and slot not in slots:
+            slots[i] = slot
+    free = (slot for slot in range(num_views) if slot not in slots)
+    return [next(free, None) if slot is None else slot for slot in slots]
 
 
 def study_tensors(radiographs: Sequence[Radiograph], transform: ViewTransform, num_views: int = 2) -> dict[str, Tensor]:
@@ -38,13 +35,17 @@ def study_tensors(radiographs: Sequence[Radiograph], transform: ViewTransform, n
     pixel_values = torch.zeros(num_views, 3, transform.size, transform.size)
     view_mask = torch.zeros(num_views, dtype=torch.bool)
     for radiograph, slot in zip(radiographs, place_views(radiographs, num_views), strict=True):
-        pixel_values[slot] = transform(radiograph)
-        view_mask[slot] = True
+        if slot is not None:  # a model of one view reads the frontal of two
+            pixel_values[slot] = transform(radiograph)
+            view_mask[slot] = True
     return {"pixel_values": pixel_values, "view_mask": view_mask}
 
 
 class StudyDataset(Dataset[dict[str, Any]]):
-    """Studies as tensors, with the findings of their reference report and, where there is a tokenizer, its word ids."""
+    """Studies as tensors, with the findings of their reference report and, where there is a tokenizer, its word ids.
+
+    `scene_graphs` gives the scene graph of a study, for the architectures that learn from them.
+    """
 
     def __init__(
         self,
@@ -53,12 +54,14 @@ class StudyDataset(Dataset[dict[str, Any]]):
         tokenizer: ReportTokenizer | None = None,
         max_length: int = 60,
         num_views: int = 2,
+        scene_graphs: SceneGraphs | None = None,
     ):
         self.studies = studies
         self.transform = transform
         self.tokenizer = tokenizer
         self.max_length = max_length
         self.num_views = num_views
+        self.scene_graphs = scene_graphs
 
     def __len__(self) -> int:
         return len(self.studies)
@@ -67,16 +70,19 @@ class StudyDataset(Dataset[dict[str, Any]]):
         """The images alone."""
         return study_tensors(self.studies[index].radiographs(), self.transform, self.num_views)
 
-    def text_item(self, index: int) -> dict[str, Tensor]:
-        """What the reference report says: findings [14], and labels [T], the word ids after BOS."""
-        report, item = self.studies[index].report, {}
+    def text_item(self, index: int) -> dict[str, Any]:
+        """What the reference report says: findings [14], labels [T], the word ids after BOS, and its scene graph."""
+        report = self.studies[index].report
+        item: dict[str, Any] = {}
         if report:
             item["findings"] = torch.from_numpy(label_vector(report))
             if self.tokenizer is not None:
                 item["labels"] = torch.tensor(self.tokenizer.encode_report(report, self.max_length)[1:])
+            if self.scene_graphs is not None:
+                item["scene_graph"] = self.scene_graphs(self.studies[index]).tensors()
         return item
 
-    def text_items(self) -> list[dict[str, Tensor]]:
+    def text_items(self) -> list[dict[str, Any]]:
         """The text items of all studies; no image is read."""
         return [self.text_item(i) for i in range(len(self))]
 
@@ -84,9 +90,15 @@ class StudyDataset(Dataset[dict[str, Any]]):
         return {**self.image_item(index), **self.text_item(index)}
 
 
-def collate(items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-    """Items -> one batch; `labels` are padded with -100."""
-    batch = {k: torch.stack([item[k] for item in items]) for k in items[0] if k != "labels"}
+def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Items -> one batch; `labels` are padded with -100, what is in a dictionary stays in one."""
+    batch: dict[str, Any] = {
+        name: collate([item[name] for item in items])
+        if isinstance(value, dict)
+        else torch.stack([item[name] for item in items])
+        for name, value in items[0].items()
+        if name != "labels"
+    }
     if "labels" in items[0]:
         batch["labels"] = torch.nn.utils.rnn.pad_sequence(
             [item["labels"] for item in items], batch_first=True, padding_value=-100

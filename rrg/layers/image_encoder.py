@@ -27,7 +27,10 @@ class ImageEncoder(nn.Module):
         """pixel_values [B,V,3,S,S] -> feature maps [B,V,C,h,w]."""
         batch, views = pixel_values.shape[:2]
         images = pixel_values.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        return self.backbone.forward_features(images).unflatten(0, (batch, views))  # type: ignore[operator]
+        maps = self.backbone.forward_features(images)  # type: ignore[operator]
+        if getattr(self.backbone, "output_fmt", "NCHW") == "NHWC":  # Swin
+            maps = maps.permute(0, 3, 1, 2)
+        return maps.unflatten(0, (batch, views))
 
     def pool(self, features: Tensor, view_mask: Tensor) -> Tensor:
         """features [B,V,C,h,w], view_mask [B,V] -> mean over the cells of the valid views [B,C]."""

@@ -54,13 +54,21 @@ class TopKMemoryRead(nn.Module):
 
     def forward(self, x: Tensor, memory: ProjectedMemory) -> MemoryResponse:
         """x [B, n, D] -> response of the same shape."""
-        query = self.split_heads(self.query(x))  # [B,H,n,D/H]
+        tokens, mask = x, None if memory.mask is None else memory.mask[:, None, None, :]  # [B,1,1,M]
+        if shared := memory.keys.shape[0] == 1 < x.shape[0]:
+            # One memory for all: their tokens read it as one sequence, or every study would get a copy of the slots.
+            tokens = x.flatten(0, 1)[None]  # [1,B*n,D]
+            mask = None if memory.mask is None else memory.mask.repeat_interleave(x.shape[1], dim=0)  # [B*n,M]
+        query = self.split_heads(self.query(tokens))  # [B,H,n,D/H]
         scores = query @ memory.keys.transpose(-2, -1) / math.sqrt(query.shape[-1])  # [B,H,n,M]
-        if memory.mask is not None:
-            scores = scores.masked_fill(~memory.mask[:, None, None, :], -torch.inf)
+        if mask is not None:
+            scores = scores.masked_fill(~mask, -torch.inf)
         best, indices = scores.topk(min(self.topk, scores.shape[-1]), dim=-1)  # [B,H,n,k]
         weights = best.softmax(dim=-1)
         # Scattered back to [B,H,n,M], the read is one matrix product; gathering k values a token is slower and larger.
         dense = torch.zeros_like(scores).scatter(-1, indices, self.dropout(weights))
         hidden = self.output((dense @ memory.values).transpose(-3, -2).flatten(-2))
+        if shared:  # [1,B*n,D] and [1,H,B*n,k] -> [B,n,D] and [B,H,n,k]
+            hidden = hidden[0].unflatten(0, x.shape[:2])
+            weights, indices = (part[0].unflatten(1, x.shape[:2]).transpose(0, 1) for part in (weights, indices))
         return MemoryResponse(hidden, weights, indices)

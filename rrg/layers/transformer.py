@@ -6,6 +6,7 @@ Shapes: B batch, T words, N visual tokens, D hidden size, H heads. Masks are boo
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import EncoderDecoderCache
+
+Norm = Callable[[int], nn.Module]
+"""Makes the norm of a hidden size."""
 
 
 class UnbiasedLayerNorm(nn.Module):
@@ -111,11 +115,19 @@ class FeedForward(nn.Sequential):
 class EncoderLayer(nn.Module):
     """Self-attention and feed-forward, each pre-norm with a residual."""
 
-    def __init__(self, hidden_size: int, num_heads: int, ffn_size: int, dropout: float):
+    def __init__(
+        self,
+        hidden_size: int,
+        num_heads: int,
+        ffn_size: int,
+        dropout: float,
+        norm: Norm = UnbiasedLayerNorm,
+        activation: type[nn.Module] = nn.ReLU,
+    ):
         super().__init__()
         self.attention = MultiHeadAttention(hidden_size, num_heads, dropout)
-        self.feed_forward = FeedForward(hidden_size, ffn_size, dropout)
-        self.norms = nn.ModuleList(UnbiasedLayerNorm(hidden_size) for _ in range(2))
+        self.feed_forward = FeedForward(hidden_size, ffn_size, dropout, activation)
+        self.norms = nn.ModuleList(norm(hidden_size) for _ in range(2))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
@@ -126,10 +138,21 @@ class EncoderLayer(nn.Module):
 class Encoder(nn.Module):
     """A stack of encoder layers with a final norm: [B,N,D] -> [B,N,D]."""
 
-    def __init__(self, num_layers: int, hidden_size: int, num_heads: int, ffn_size: int, dropout: float):
+    def __init__(
+        self,
+        num_layers: int,
+        hidden_size: int,
+        num_heads: int,
+        ffn_size: int,
+        dropout: float,
+        norm: Norm = UnbiasedLayerNorm,
+        activation: type[nn.Module] = nn.ReLU,
+    ):
         super().__init__()
-        self.layers = nn.ModuleList(EncoderLayer(hidden_size, num_heads, ffn_size, dropout) for _ in range(num_layers))
-        self.norm = UnbiasedLayerNorm(hidden_size)
+        self.layers = nn.ModuleList(
+            EncoderLayer(hidden_size, num_heads, ffn_size, dropout, norm, activation) for _ in range(num_layers)
+        )
+        self.norm = norm(hidden_size)
 
     def forward(self, x: Tensor, token_mask: Tensor | None = None) -> Tensor:
         mask = None if token_mask is None else token_mask[:, None, None, :]  # [B,1,1,N]

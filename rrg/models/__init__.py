@@ -57,5 +57,15 @@ ARCHITECTURES: dict[str, Architecture] = {
             "XProNet",
             "Wang et al., Cross-modal Prototype Driven Network for Radiology Report Generation, ECCV 2022",
         ),
+        Architecture(
+            "csr_lmca",
+            "CSRLMCA",
+            "CSR-LMCA",
+            "Enhanced Radiology Report Generation via Comprehensive Sequence Rearrangement and Multi-scale "
+            "Cross-region Attention, The Visual Computer",
+        ),
+        Architecture(
+            "sgrrg", "SGRRG", "SGRRG", "Wang et al., Scene Graph Aided Radiology Report Generation, CMIG 2025"
+        ),
     )
 }

@@ -38,6 +38,15 @@ def test_each_view_has_its_slot(views: list[View], slots: list[int]) -> None:
     assert place_views([radiograph(view) for view in views]) == slots
 
 
+def test_a_model_of_one_view_reads_the_frontal_of_two() -> None:
+    lateral, frontal = radiograph("lateral", 0.2), radiograph("frontal", 0.7)
+    assert place_views([lateral, frontal], num_views=1) == [None, 0]
+    assert place_views([lateral], num_views=1) == [0]
+    tensors = study_tensors([lateral, frontal], TRANSFORM, num_views=1)
+    torch.testing.assert_close(tensors["pixel_values"][0], torch.full((3, 8, 8), 0.7))
+    assert tensors["view_mask"].tolist() == [True]
+
+
 def test_a_missing_view_is_masked_and_zero() -> None:
     tensors = study_tensors([radiograph("lateral", 0.7)], TRANSFORM)
     assert tensors["view_mask"].tolist() == [False, True]

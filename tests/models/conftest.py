@@ -27,7 +27,25 @@ COMMON = {
 TINY: dict[str, dict[str, Any]] = {
     "r2gen_cmn": {"memory_slots": 40, "topk": 6},
     "camanet": {"topk": 0.4},
+    "csr_lmca": {
+        "backbone_options": {"output_stride": 8},
+        "discriminator": None,
+        "mamba_state": 8,
+        "mamba_step_rank": 8,
+        "pooling_size": 16,
+        "memory_slots": 40,
+        "topk": 6,
+    },
     "lgfm_net": {"groups": 4, "global_ffn_size": 48, "memory_slots": 40, "topk": 6},
+    "sgrrg": {
+        "num_views": 2,
+        "attribute_sizes": tuple(2 + i % 3 for i in range(29)),
+        "region_size": 32,
+        "memory_slots": 40,
+        "topk": 6,
+        "region_heads": 4,
+        "init_std": 0.2,
+    },
     "xpronet": {"prototypes_per_class": 3, "prototype_size": 32, "topk": 5},
 }
 """Sizes of its own that an architecture needs: one line for a new one."""

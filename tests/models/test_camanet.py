@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 import torch
-from convert import CAMANET_IU_CLASSES, CAMANET_KEYS, reorder_findings, translate_keys
+from checkpoint_keys import ALPHABETICAL, CAMANET_KEYS, reorder_findings, translate_keys
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -158,8 +158,8 @@ def test_every_key_of_the_full_published_checkpoint_has_a_place(parity: Path) ->
 
 def test_the_classifier_of_a_checkpoint_is_put_into_our_order() -> None:
     rows = torch.arange(14.0)
-    state = reorder_findings({"image_encoder.findings.bias": rows, "head.bias": rows}, CAMANET_IU_CLASSES)
-    assert [CAMANET_IU_CLASSES[int(i)] for i in state["image_encoder.findings.bias"]] == list(FINDINGS)
+    state = reorder_findings({"image_encoder.findings.bias": rows, "head.bias": rows}, ALPHABETICAL)
+    assert [ALPHABETICAL[int(i)] for i in state["image_encoder.findings.bias"]] == list(FINDINGS)
     assert torch.equal(state["head.bias"], rows)
     with pytest.raises(InputError, match="Cardiomegaly"):
         reorder_findings({}, ("Pneumonia",))

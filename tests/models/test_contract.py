@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,12 +23,29 @@ def study_batch(model: ReportModel, size: int = 3, seed: int = 0) -> dict[str, T
     return {"features": features, "view_mask": torch.ones(size, 2, dtype=torch.bool)}
 
 
-def targets(model: ReportModel, size: int = 3, length: int = 9) -> dict[str, Tensor]:
+def targets(model: ReportModel, size: int = 3, length: int = 9) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(1)
     labels = torch.randint(1, model.config.vocab_size, (size, length), generator=generator)
     labels[:, -1] = 0
     labels[-1, 5:] = torch.tensor([0, -100, -100, -100])
-    return {"labels": labels, "findings": torch.randint(2, (size, 14), generator=generator).float()}
+    graph = {"scene_graph": scene_graph(model, size)} if model.reads_scene_graphs else {}
+    return {"labels": labels, "findings": torch.randint(2, (size, 14), generator=generator).float(), **graph}
+
+
+def scene_graph(model: Any, size: int) -> dict[str, Tensor]:
+    """The first study has all regions, the last none."""
+    generator = torch.Generator().manual_seed(2)
+    sizes = torch.tensor(model.config.attribute_sizes)
+    most = int(sizes.max())
+    regions = torch.rand(size, 29, generator=generator) < torch.linspace(1, 0, size)[:, None]
+    said = torch.rand(size, 29, most, generator=generator) < 0.4
+    corners = torch.rand(size, 29, 2, generator=generator) / 2
+    return {
+        "boxes": torch.cat((corners, corners + 0.4), dim=-1),
+        "regions": regions,
+        "abnormal": regions & (torch.rand(size, 29, generator=generator) < 0.5),
+        "attributes": said & regions[..., None] & (torch.arange(most) < sizes[:, None]),
+    }
 
 
 def written(model: ReportModel, **kwargs: object) -> Tensor:

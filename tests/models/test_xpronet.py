@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from convert import XPRONET_KEYS, translate_keys
+from checkpoint_keys import XPRONET_KEYS, translate_keys
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F

@@ -1,0 +1,96 @@
+"""The selective scan of Mamba (Gu and Dao, COLM 2024, section 3), for sequences of up to a few hundred tokens.
+
+    h[t] = exp(delta[t] A) * h[t-1] + delta[t] B[t] u[t]        y[t] = C[t] . h[t] + D u[t]
+
+Shapes: B batch, L length, E channels, N states of each channel. A is negative and delta positive, so that every factor
+exp(delta A) lies in (0, 1): nothing can grow, and no quotient or logarithm of such factors is ever taken.
+
+The plain version walks through time once and keeps only the states; one step is element by element over [B, E, N], so
+the work is that of the recurrence itself and a step stays in the processor's cache. A parallel prefix scan does log2(L)
+times as much, which at these lengths no CPU and hardly a GPU makes up for. Gradients walk back the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+class _Scan(torch.autograd.Function):
+    """The recurrence, time first: inputs [L,B,E], delta [L,B,E], A [E,N], B and C [L,B,N] -> outputs [L,B,E]."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, delta: Tensor, decay: Tensor, write: Tensor, read: Tensor) -> Tensor:
+        states = inputs.new_empty(*inputs.shape, decay.shape[1])  # [L,B,E,N]
+        outputs = torch.empty_like(inputs)
+        state = torch.zeros_like(states[0])
+        for t in range(len(inputs)):
+            kept = (delta[t, ..., None] * decay).exp_().mul_(state)
+            state = torch.addcmul(kept, inputs[t, ..., None], write[t, :, None], out=states[t])  # [B,E,N]
+            outputs[t] = (state @ read[t, ..., None])[..., 0]
+        ctx.save_for_backward(inputs, delta, decay, write, read, states)
+        return outputs
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:
+        (grad,) = grads
+        inputs, delta, decay, write, read, states = ctx.saved_tensors
+        of_inputs, of_delta, of_decay, of_write, of_read = (
+            torch.zeros_like(x) for x in (inputs, delta, decay, write, read)
+        )
+        later = torch.zeros_like(states[0])  # what the states after t pass back to that of t
+        for t in reversed(range(len(inputs))):
+            of_state = torch.addcmul(later, grad[t, ..., None], read[t, :, None])  # [B,E,N]
+            of_read[t] = (grad[t, :, None] @ states[t])[:, 0]
+            of_write[t] = (inputs[t, :, None] @ of_state)[:, 0]
+            of_inputs[t] = (of_state @ write[t, ..., None])[..., 0]
+            later = of_state.mul_((delta[t, ..., None] * decay).exp_())
+            if t > 0:  # the first state keeps nothing, so its decay does not matter
+                of_exponent = later * states[t - 1]
+                of_delta[t] = (of_exponent * decay).sum(-1)
+                of_decay += (of_exponent * delta[t, ..., None]).sum(0)
+        return of_inputs, of_delta, of_decay, of_write, of_read
+
+
+def plain_scan(u: Tensor, delta: Tensor, decay: Tensor, write: Tensor, read: Tensor, skip: Tensor) -> Tensor:
+    """`selective_scan` in PyTorch alone, on any device."""
+    u_first, delta_first, write_first, read_first = (
+        x.transpose(0, 1).contiguous() for x in (u, delta, write, read)
+    )  # [L,B,...]
+    scanned = _Scan.apply(delta_first * u_first, delta_first, decay, write_first, read_first)
+    return scanned.transpose(0, 1) + skip * u
+
+
+def selective_scan(u: Tensor, delta: Tensor, decay: Tensor, write: Tensor, read: Tensor, skip: Tensor) -> Tensor:
+    """u and delta [B,L,E], decay (A) [E,N], write (B) and read (C) [B,L,N], skip (D) [E] -> y [B,L,E].
+
+    Computed in fp32 at least, whatever the model runs in: errors of a recurrence add up. On a GPU the kernel of the
+    package mamba_ssm is used where that is installed.
+    """
+    kind = torch.promote_types(u.dtype, torch.float32)
+    wide = [x.to(kind) for x in (u, delta, decay, write, read, skip)]
+    kernel = _kernel() if u.is_cuda and kind == torch.float32 else None
+    with torch.autocast(u.device.type, enabled=False):
+        y = plain_scan(*wide) if kernel is None else _with_kernel(kernel, *wide)
+    return y.to(u.dtype)
+
+
+def _kernel() -> Callable[..., Tensor] | None:
+    if find_spec("mamba_ssm") is None:
+        return None
+    return import_module("mamba_ssm.ops.selective_scan_interface").selective_scan_fn
+
+
+def _with_kernel(
+    kernel: Callable[..., Tensor], u: Tensor, delta: Tensor, decay: Tensor, write: Tensor, read: Tensor, skip: Tensor
+) -> Tensor:
+    """The kernel wants time last."""
+    u, delta, write, read = (x.transpose(1, 2).contiguous() for x in (u, delta, write, read))
+    return kernel(u, delta, decay.contiguous(), write, read, skip).transpose(1, 2)
