@@ -108,7 +108,7 @@ class LabelledStudies(StudyDataset):
         radiographs = study.radiographs()
         views = torch.full((self.num_views,), -100)
         for radiograph, slot in zip(radiographs, place_views(radiographs, self.num_views), strict=True):
-            if radiograph.view != "unknown":
+            if slot is not None and radiograph.view != "unknown":
                 views[slot] = int(radiograph.view == "lateral")
         item["views"] = views
         return item

@@ -14,6 +14,8 @@ from rrg.data.images import Radiograph
 from rrg.data.studies import Study
 from rrg.report import Report
 
+SHUFFLE_SEED = 0
+
 
 @dataclass(frozen=True)
 class Variety:
@@ -28,12 +30,12 @@ class Variety:
 
 @dataclass(frozen=True)
 class ImageSensitivity:
-    """Whether a report comes from the image: what happens when every view is replaced by a black image."""
+    """Whether a report comes from the image: what becomes of it when the study's images are replaced by others."""
 
     studies: int
-    """Studies whose report is not the most common one: a model may well write that one for a blank image too."""
+    """Studies that were tried."""
     changed: int
-    """Those of them whose report is another one for the blank image."""
+    """Those of them whose report is another one for the other images."""
 
     @property
     def share(self) -> float | None:
@@ -72,7 +74,8 @@ def image_sensitivity(
 ) -> ImageSensitivity:
     """Compare `texts` (study id -> report) with what `write` says of blank images of the same views.
 
-    A black image is the same whatever its size, so one report for each combination of views is enough.
+    Tried are the studies whose report is not the most common one: a model may well write that one for a blank image
+    too. A black image is the same whatever its size, so one report for each combination of views is enough.
     """
     common = variety(list(texts.values())).most_common
     blanks: dict[tuple[str, ...], Study] = {}
@@ -86,6 +89,37 @@ def image_sensitivity(
             blanks[key] = blank(study)
     unseen = {key: report.text for key, report in zip(blanks, write(list(blanks.values())), strict=True)}
     return ImageSensitivity(len(views), sum(texts[study] != unseen[key] for study, key in views.items()))
+
+
+def derangement(count: int, seed: int = SHUFFLE_SEED) -> list[int]:
+    """For each of `count` things another one, each taken once; nothing for a single thing, which has no other."""
+    if count < 2:
+        return []
+    circle = np.random.default_rng(seed).permutation(count)  # each takes from the next in a shuffled circle
+    others = np.empty(count, dtype=np.int64)
+    others[circle] = np.roll(circle, -1)
+    return others.tolist()
+
+
+def shuffle_sensitivity(
+    studies: Sequence[Study],
+    tried: Sequence[bool],
+    texts: Mapping[str, str],
+    write: Callable[[list[Study]], Iterable[Report]],
+    seed: int = SHUFFLE_SEED,
+) -> ImageSensitivity:
+    """Compare `texts` (study id -> report) with what `write` says when each study has the images of another.
+
+    Images go round among all studies; the reports of those that are `tried` are compared. Meant for abnormal studies:
+    normal ones may rightly keep their report.
+    """
+    swapped = [
+        Study(id=studies[i].id, images=studies[other].images)
+        for i, other in enumerate(derangement(len(studies), seed))
+        if tried[i]
+    ]
+    changed = sum(report.text != texts[report.study_id] for report in write(swapped))
+    return ImageSensitivity(len(swapped), changed)
 
 
 def classifier_auroc(reports: Sequence[Report], references: Sequence[str]) -> dict[str, Auroc]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
-import shlex
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -22,13 +21,13 @@ from rrg.data.studies import Study, read_annotation
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.errors import InputError
 from rrg.evaluate import floors, protocols
-from rrg.evaluate.behaviour import classifier_auroc, image_sensitivity, variety
+from rrg.evaluate.behaviour import ImageSensitivity, classifier_auroc, image_sensitivity, shuffle_sensitivity, variety
 from rrg.evaluate.clinical import clinical_scores
 from rrg.evaluate.language import LanguageScores, language_scores
 from rrg.evaluate.significance import RESAMPLES, SEED, Measure, intervals, paired_difference
-from rrg.evaluate.table import render
 from rrg.report import Report
 
+ABNORMAL = "reference with a finding"
 PACKAGES = ("rrg", "torch", "transformers", "numpy", "pycocoevalcap", "scikit-learn")
 
 
@@ -43,6 +42,8 @@ class Writer(Protocol):
     def tokenizer(self) -> ReportTokenizer: ...
     def reports(self, studies: Iterable[Study], batch_size: int = 16) -> Iterator[Report]: ...
     def features(self, study: Study) -> np.ndarray: ...
+    @property
+    def features_digest(self) -> str: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,62 +74,56 @@ class _Splits:
 
 
 def evaluate(
-    reporter: Writer, folder: Path, split: str, out: Path, limit: int | None = None, command: str | None = None
+    reporter: Writer,
+    folder: Path,
+    split: str,
+    out: Path,
+    limit: int | None = None,
+    command: str | None = None,
+    features: Path | None = None,
 ) -> dict[str, Any]:
     """Write a report for each study of `split` in `folder`, score it, and save both under `out`; gives the results.
 
     Studies without a reference report are left out and counted. `limit` takes the first studies only.
     `predictions.jsonl` is written as soon as the reports exist, so a later failure does not lose them. The image
-    features of the train split are kept in `out` for the next time. Raises InputError for a folder or a split that
-    cannot be evaluated.
+    features of the train split are kept in `features` (default: a folder in `out`) for the next time, and for other
+    models with the same image encoder. Raises InputError for a folder or a split that cannot be evaluated.
     """
     if limit is not None and limit < 1:
         raise InputError(f"--limit {limit} leaves nothing to evaluate: give 1 or more, or leave it out.")
-    out = Path(out)
-    splits = _Splits.read(Path(folder), split, limit)
+    folder, out = Path(folder), Path(out)
+    splits = _Splits.read(folder, split, limit)
     out.mkdir(parents=True, exist_ok=True)
     studies = splits.evaluated
     progress = tqdm(reporter.reports(studies), total=len(studies), desc="reports", disable=None)
     written = {report.study_id: report for report in progress}
     reports = [written[study.id] for study in studies]
     lines = (json.dumps({"id": r.study_id, "text": r.text}, ensure_ascii=False) for r in reports)
-    _write(out / "predictions.jsonl", "".join(f"{line}\n" for line in lines).encode())
+    write_whole(out / "predictions.jsonl", "".join(f"{line}\n" for line in lines).encode())
 
-    floor_rows, floors_missing = _floors(reporter, splits, out)
+    floor_rows, floors_missing = _floors(reporter, splits, features or out / "features")
     results = _results(reporter, splits, reports, floor_rows)
     results["not_computed"] |= floors_missing
-    results |= {
-        "split": split,
-        "data": Path(folder).name,
+    results |= evaluated_on(folder, split, limit) | {
+        "train_studies": len(splits.train),
         "command": command,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": _machine(),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
     }
-    _write(out / "results.json", (json.dumps(results, ensure_ascii=False, indent=1) + "\n").encode())
+    write_whole(out / "results.json", (json.dumps(results, ensure_ascii=False, indent=1) + "\n").encode())
     return results
 
 
-def evaluate_model(data: Path, model: str, out: Path, split: str = "val", limit: int | None = None) -> str:
-    """Evaluate a model beside trivial systems; gives the figures as a table.
-
-    Args:
-        data: Folder with annotation.json and images/ or images.tar.
-        model: A folder with weights, or a name that `models` lists.
-        out: Folder for predictions.jsonl and results.json.
-        split: Which studies of annotation.json.
-        limit: Only the first so many studies.
-    """
-    from rrg.library import ModelLibrary  # here, not above: loading torch takes seconds, and only this command needs it
-    from rrg.reporter import Reporter
-    from rrg.settings import Settings
-
-    if Path(model).is_dir():
-        reporter = Reporter.from_pretrained(Path(model))
-    else:
-        reporter = ModelLibrary(Settings.from_env().weights).reporter(model)
-    command = shlex.join(["python", "-m", "rrg", *sys.argv[1:]])
-    results = evaluate(reporter, data, split, out, limit, command)
-    return f"{render(results)}\n\nSaved {out / 'predictions.jsonl'} and {out / 'results.json'}"
+def evaluated_on(folder: Path, split: str, limit: int | None) -> dict[str, Any]:
+    """What figures were measured on, as `results.json` says it: equal for the same studies, reports and split."""
+    annotation = folder / "annotation.json"
+    return {
+        "data": folder.name,
+        "annotation_sha256": hashlib.sha256(annotation.read_bytes()).hexdigest() if annotation.is_file() else None,
+        "split": split,
+        "limit": limit,
+    }
 
 
 def _results(
@@ -149,7 +144,9 @@ def _results(
     measures["clinical"] = {system: row.measures for system, row in clinical.items()}
 
     seen = variety([report.text for report in reports])
-    sensitivity = image_sensitivity(studies, texts[model], reporter.reports)
+    subsets = _subsets(splits)
+    black = image_sensitivity(studies, texts[model], reporter.reports)
+    shuffled = shuffle_sensitivity(studies, subsets[ABNORMAL].tolist(), texts[model], reporter.reports)
     return {
         "model": model,
         "weights_sha256": reporter.weights_sha256,
@@ -171,7 +168,7 @@ def _results(
                 "studies": int(keep.sum()),
                 "figures": {group: _table(rows, keep) for group, rows in measures.items()},
             }
-            for name, keep in _subsets(splits).items()
+            for name, keep in subsets.items()
             if keep.any()
         },
         "model_minus_floor": {
@@ -189,7 +186,9 @@ def _results(
             "distinct_references": variety(list(references.values())).distinct,
             "most_common_report": seen.most_common,
             "most_common_share": seen.most_common_share,
-            "image_sensitivity": asdict(sensitivity) | {"share": sensitivity.share},
+            "distinct_by_system": {system: variety(list(said.values())).distinct for system, said in texts.items()},
+            "black_images": _sensitivity(black),
+            "shuffled_images": _sensitivity(shuffled),
         },
         "classifier_auroc": {
             name: asdict(auroc) for name, auroc in classifier_auroc(reports, list(references.values())).items()
@@ -223,6 +222,10 @@ def _table(
     return table
 
 
+def _sensitivity(found: ImageSensitivity) -> dict[str, Any]:
+    return asdict(found) | {"share": found.share}
+
+
 def _subsets(splits: _Splits) -> dict[str, np.ndarray]:
     """Name -> which evaluated studies: those with a finding, and those no copied train report can get right."""
     known = {protocols.ptb_words(_reference(study)) for study in splits.train}
@@ -230,13 +233,13 @@ def _subsets(splits: _Splits) -> dict[str, np.ndarray]:
     abnormal = [
         any(f.name == "No Finding" and f.status != "present" for f in label_report(text)) for text in references
     ]
-    subsets = {"reference with a finding": np.array(abnormal)}
+    subsets = {ABNORMAL: np.array(abnormal)}
     if known:
         subsets["reference not in train"] = np.array([protocols.ptb_words(text) not in known for text in references])
     return subsets
 
 
-def _floors(reporter: Writer, splits: _Splits, out: Path) -> tuple[list[floors.Floor], dict[str, str]]:
+def _floors(reporter: Writer, splits: _Splits, kept: Path) -> tuple[list[floors.Floor], dict[str, str]]:
     """The floors that the data folder allows, and for the others the reason why not."""
     ids = [study.id for study in splits.evaluated]
     rows = [floors.constant("normal template", "a hand-written normal report", floors.NORMAL_TEMPLATE, ids)]
@@ -257,29 +260,38 @@ def _floors(reporter: Writer, splits: _Splits, out: Path) -> tuple[list[floors.F
     else:
         missing["best constant"] = "not computed: the data folder has no val split to choose it on"
     features = np.stack([reporter.features(study) for study in splits.evaluated])
-    rows.append(floors.nearest_neighbour(train, _train_features(reporter, splits.train, out), ids, features))
+    rows.append(floors.nearest_neighbour(train, _train_features(reporter, splits.train, kept), ids, features))
     return rows, missing
 
 
-def _train_features(reporter: Writer, studies: Sequence[Study], out: Path) -> np.ndarray:
-    """Image features [N, D] of the train split, kept in `out` because they take minutes on a CPU."""
-    path = out / f"train_features_{reporter.weights_sha256[:12]}.npz"
-    ids = np.array([study.id for study in studies])
+def _train_features(reporter: Writer, studies: Sequence[Study], kept: Path) -> np.ndarray:
+    """Image features [N, D] of the train split, kept in `kept` because they take minutes on a CPU."""
+    read = "".join(f"{study.id} {study.images}" for study in studies)  # with the images' files and views
+    path = kept / f"train-{hashlib.sha256(f'{reporter.features_digest} {read}'.encode()).hexdigest()[:16]}.npy"
     if path.is_file():
-        with np.load(path) as saved:
-            if np.array_equal(saved["ids"], ids):
-                return saved["features"]
+        return np.load(path)
     progress = tqdm(studies, desc="train features", disable=None)
     features = np.stack([reporter.features(study) for study in progress])
+    kept.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     with temporary.open("wb") as file:
-        np.savez(file, ids=ids, features=features)
+        np.save(file, features)
     os.replace(temporary, path)
     return features
 
 
 def _reference(study: Study) -> str:
     return (study.report or "").strip()
+
+
+def _machine() -> str:
+    """What the seconds a report were measured on."""
+    import torch  # here, not above: it takes seconds, and the command line's help imports this module's neighbours
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    threads = torch.get_num_threads()
+    return f"a CPU with {threads} thread{'s' if threads > 1 else ''}"
 
 
 def _version(package: str) -> str | None:
@@ -289,7 +301,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """All or nothing: a reader, or a crash, never meets half a file."""
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_bytes(content)

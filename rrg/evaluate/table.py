@@ -36,15 +36,16 @@ def _lines(results: Mapping[str, Any]) -> Iterator[str]:
         yield from _rows(columns, subset["figures"])
     yield ""
     behaviour = results["behaviour"]
-    sensitivity = behaviour["image_sensitivity"]
+    black, shuffled = behaviour["black_images"], behaviour["shuffled_images"]
     yield (
         f"Distinct reports: {behaviour['distinct_reports']} "
         f"(the radiologists': {behaviour['distinct_references']}); "
         f"the most common one stands for {behaviour['most_common_share']:.1%} of the studies"
     )
     yield (
-        f"Black images change {sensitivity['changed']} of the {sensitivity['studies']} reports "
-        "that are not the most common one"
+        f"Black images change {black['changed']} of the {black['studies']} reports "
+        f"that are not the most common one; images of another study change {shuffled['changed']} of the "
+        f"{shuffled['studies']} reports of studies with a finding"
     )
     if results["classifier_auroc"]:
         figures = (f"{name} {a['value']:.3f} (n={a['positives']})" for name, a in results["classifier_auroc"].items())

@@ -11,7 +11,14 @@ from sklearn.metrics import roc_auc_score
 from rrg.data.findings import FINDINGS
 from rrg.data.images import Provenance, Radiograph, View
 from rrg.data.studies import Study
-from rrg.evaluate.behaviour import blank, classifier_auroc, image_sensitivity, variety
+from rrg.evaluate.behaviour import (
+    blank,
+    classifier_auroc,
+    derangement,
+    image_sensitivity,
+    shuffle_sensitivity,
+    variety,
+)
 from rrg.report import Report, ReportFinding
 
 
@@ -71,6 +78,51 @@ def test_one_report_for_all_has_no_sensitivity_to_measure() -> None:
     studies = [study(str(i), 0.5) for i in range(3)]
     sensitivity = image_sensitivity(studies, {s.id: "same" for s in studies}, writer(lambda _: "same"))
     assert (sensitivity.studies, sensitivity.share) == (0, None)
+
+
+@pytest.mark.parametrize("count", [2, 3, 10, 101])
+def test_a_derangement_gives_each_another_and_takes_each_once(count: int) -> None:
+    others = derangement(count)
+    assert sorted(others) == list(range(count))
+    assert all(i != other for i, other in enumerate(others))
+    assert others == derangement(count)
+    if count > 3:
+        assert others != derangement(count, seed=1)
+
+
+def test_shuffled_images_change_the_reports_of_a_model_that_looks() -> None:
+    studies = [study(str(i), i / 10) for i in range(8)]
+    look = writer(lambda s: f"brightness {s.radiographs()[0].pixels.mean():.1f}")
+    texts = {r.study_id: r.text for r in look(studies)}
+    sensitivity = shuffle_sensitivity(studies, [i < 5 for i in range(8)], texts, look)
+    assert (sensitivity.studies, sensitivity.changed, sensitivity.share) == (5, 5, 1.0)
+
+
+def test_shuffled_images_change_nothing_where_the_image_is_not_looked_at() -> None:
+    studies = [study(str(i), i / 10) for i in range(8)]
+    remember = writer(lambda s: f"study {s.id}")
+    texts = {r.study_id: r.text for r in remember(studies)}
+    sensitivity = shuffle_sensitivity(studies, [True] * 8, texts, remember)
+    assert (sensitivity.studies, sensitivity.changed) == (8, 0)
+
+
+def test_shuffled_studies_carry_other_images_and_nothing_to_read() -> None:
+    studies = [study(str(i), i / 10) for i in range(6)]
+    seen: list[Study] = []
+
+    def write(swapped: list[Study]) -> list[Report]:
+        seen.extend(swapped)
+        return [report(s.id, "") for s in swapped]
+
+    shuffle_sensitivity(studies, [True] * 6, {s.id: "" for s in studies}, write)
+    assert {(s.report, s.indication) for s in seen} == {(None, None)}
+    own = {s.id: s.images for s in studies}
+    assert all(s.images is not own[s.id] and s.images in own.values() for s in seen)
+
+
+def test_a_single_study_has_no_other_images() -> None:
+    only = [study("0", 0.5)]
+    assert shuffle_sensitivity(only, [True], {"0": "a"}, writer(lambda _: "b")).share is None
 
 
 def test_auroc_against_the_labels_of_the_reference_text() -> None:

@@ -31,6 +31,7 @@ class BrightnessModel:
 
     name = "brightness"
     weights_sha256 = "f" * 64
+    features_digest = "brightness of the first image"
 
     def __init__(self) -> None:
         self.tokenizer = ReportTokenizer.build([NORMAL, LARGE, FLUID] * 3, threshold=1)
@@ -144,6 +145,7 @@ def test_counts_and_provenance(evaluated: tuple[Path, dict[str, Any]]) -> None:
     assert (results["model"], results["weights_sha256"]) == ("brightness", "f" * 64)
     assert results["command"] == "python -m rrg evaluate"
     assert results["seconds_per_report"] == 0.5
+    assert (results["train_studies"], results["limit"]) == (12, None)
     assert results["versions"]["pycocoevalcap"] == "1.2"
     assert "CheXpert scheme" in results["labeler"]
 
@@ -158,7 +160,12 @@ def test_behaviour(evaluated: tuple[Path, dict[str, Any]]) -> None:
     behaviour = evaluated[1]["behaviour"]
     assert (behaviour["distinct_reports"], behaviour["distinct_references"]) == (2, 4)
     assert (behaviour["most_common_report"], behaviour["most_common_share"]) == (NORMAL, 5 / 8)
-    assert behaviour["image_sensitivity"] == {"studies": 3, "changed": 3, "share": 1.0}
+    assert behaviour["black_images"] == {"studies": 3, "changed": 3, "share": 1.0}
+    shuffled = behaviour["shuffled_images"]
+    assert shuffled["studies"] == evaluated[1]["subsets"]["reference with a finding"]["studies"] == 4
+    assert shuffled["share"] == shuffled["changed"] / 4
+    by_system = behaviour["distinct_by_system"]
+    assert (by_system["brightness"], by_system["normal template"], by_system["most frequent"]) == (2, 1, 1)
     assert evaluated[1]["classifier_auroc"]["Cardiomegaly"] == {"value": 1.0, "positives": 3, "studies": 8}
 
 
@@ -191,6 +198,7 @@ def test_table_shows_both_protocols_and_the_missing_figure(evaluated: tuple[Path
     assert f"{bleu:.3f}" in row
     assert "METEOR: not computed: no Java" in table
     assert "Black images change 3 of the 3 reports" in table
+    assert "of the 4 reports of studies with a finding" in table
 
 
 @pytest.mark.usefixtures("quick")
@@ -202,7 +210,16 @@ def test_train_features_are_computed_once(data: Path, tmp_path: Path) -> None:
     assert model.asked == 2 + 12 + 2
     assert first["figures"] == second["figures"]
     assert first["studies"] == 2
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".")]
+
+
+@pytest.mark.usefixtures("quick")
+def test_train_features_are_shared_by_models_with_one_image_encoder(data: Path, tmp_path: Path) -> None:
+    first, same, other = BrightnessModel(), BrightnessModel(), BrightnessModel()
+    same.weights_sha256, other.features_digest = "e" * 64, "another encoder"
+    for i, model in enumerate((first, same, other)):
+        run.evaluate(model, data, "val", tmp_path / str(i), limit=2, features=tmp_path / "features")
+    assert [model.asked for model in (first, same, other)] == [2 + 12, 2, 2 + 12]
 
 
 @pytest.mark.usefixtures("quick")

@@ -1,0 +1,158 @@
+"""Every architecture learns: on 300 phantoms it beats the best constant report and finds what its images show.
+
+Training is that of a user, by `train.main` with the small recipe and the bundled image encoder; only the encoder's
+classifier, which knows real findings, is fitted to the synthetic ones first.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import recipes
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch.nn import functional as F
+
+import train
+from rrg.data.batches import StudyDataset, collate
+from rrg.data.findings import FINDINGS
+from rrg.data.phantom import write_phantoms
+from rrg.data.studies import Study, read_annotation
+from rrg.data.transforms import ViewTransform
+from rrg.evaluate.clinical import clinical_scores
+from rrg.evaluate.floors import best_constants
+from rrg.evaluate.language import language_scores
+from rrg.layers.image_encoder import ImageEncoder
+from rrg.models import ARCHITECTURES
+from rrg.reporter import Reporter
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+SIZE = 160
+MIN_SUPPORT = 4
+"""Studies with a finding below which its F1 says nothing."""
+
+
+@dataclass(frozen=True)
+class Phantoms:
+    folder: Path
+    encoder: Path
+    held_out: list[Study]
+    visible: list[int]
+    """The findings that a linear classifier on the encoder's features finds in the held-out images."""
+
+
+@pytest.fixture(scope="module")
+def phantoms(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Phantoms:
+    folder = tmp_path_factory.mktemp("phantoms")
+    write_phantoms(folder, count=300, seed=0, size=SIZE)
+    held_out = [study for split in ("val", "test") for study in read_annotation(folder, split)]
+    encoder = bundled_encoder(weights / "r2gen_cmn")
+    pooled, findings = pooled_features(encoder, read_annotation(folder, "train"))
+    fit_classifier(encoder, pooled, findings)
+    seen, truth = pooled_features(encoder, held_out)
+    said = encoder.findings(seen).detach() > 0
+    hits = (said & (truth > 0.5)).sum(0)
+    f1 = 2 * hits / (said.sum(0) + truth.sum(0)).clamp(min=1)
+    visible = [i for i in range(13) if truth[:, i].sum() >= MIN_SUPPORT and f1[i] >= 0.5]
+    assert len(visible) >= 4
+    file = folder / "image_encoder.safetensors"
+    save_file(encoder.state_dict(), file)
+    return Phantoms(folder, file, held_out, visible)
+
+
+def bundled_encoder(folder: Path) -> ImageEncoder:
+    small = recipes.SMALL
+    encoder = ImageEncoder(small["backbone"], small["backbone_options"], len(FINDINGS))
+    state = {}
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, framework="pt") as file:
+            names = [name for name in file.keys() if name.startswith("image_encoder.")]  # noqa: SIM118
+            state |= {name.removeprefix("image_encoder."): file.get_tensor(name) for name in names}
+    encoder.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    return encoder.eval()
+
+
+@torch.no_grad()
+def pooled_features(encoder: ImageEncoder, studies: list[Study]) -> tuple[torch.Tensor, torch.Tensor]:
+    dataset = StudyDataset(studies, ViewTransform(SIZE, recipes.SMALL["image_mean"], recipes.SMALL["image_std"]))
+    pooled, findings = [], []
+    for start in range(0, len(studies), 30):
+        batch = collate([dataset[i] for i in range(start, min(start + 30, len(studies)))])
+        pooled.append(encoder.pool(encoder(batch["pixel_values"]), batch["view_mask"]))
+        findings.append(batch["findings"])
+    return torch.cat(pooled), torch.cat(findings)
+
+
+def fit_classifier(encoder: ImageEncoder, pooled: torch.Tensor, findings: torch.Tensor) -> None:
+    mean, scale = pooled.mean(0), pooled.std()
+    torch.manual_seed(0)
+    head = torch.nn.Linear(pooled.shape[1], findings.shape[1])
+    optimizer = torch.optim.AdamW(head.parameters(), lr=3e-3, weight_decay=0.1)
+    for _ in range(300):
+        optimizer.zero_grad()
+        F.binary_cross_entropy_with_logits(head((pooled - mean) / scale), findings).backward()
+        optimizer.step()
+    with torch.no_grad():
+        encoder.findings.weight.copy_(head.weight / scale)
+        encoder.findings.bias.copy_(head.bias - head.weight @ mean / scale)
+
+
+def phantom_recipe(name: str) -> recipes.Recipe:
+    """The small recipe for fewer studies: a narrower model, more passes, and the vocabulary's every word."""
+    small = recipes.RECIPES[name]["small"]
+    changes: dict[str, Any] = {
+        "image_size": SIZE,
+        "hidden_size": 128,
+        "ffn_size": 256,
+        "num_heads": 4,
+        "num_encoder_layers": 1,
+        "num_decoder_layers": 1,
+        "dropout": 0.0,
+        "feature_dropout": 0.1,
+    }
+    return replace(
+        small,
+        config={**small.config, **changes},
+        threshold=1,
+        epochs=24,
+        feature_variants=1,
+        augment=False,
+        warmup_steps=30,
+        evaluate_from=24,
+        abnormal_weight=1.0,
+        length_penalty=1.0,
+    )
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_it_learns_what_phantoms_show(
+    name: str, phantoms: Phantoms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(recipes.RECIPES[name], "phantom", phantom_recipe(name))
+    work = phantoms.folder / "work"
+    train.main(train.Run(name, phantoms.folder, tmp_path / name, work=work, size="phantom", encoder=phantoms.encoder))
+    reporter = Reporter.from_pretrained(tmp_path / name, device="cpu")
+    references = {study.id: study.report or "" for study in phantoms.held_out}
+    written = {report.study_id: report.text for report in reporter.reports(phantoms.held_out)}
+    texts = [study.report or "" for study in read_annotation(phantoms.folder, "train")]
+    constant, _ = best_constants({text: text for text in texts}, list(references.values()))
+    scores = language_scores(
+        {"model": written, "constant": dict.fromkeys(references, constant)}, references, meteor=False
+    )
+    found = clinical_scores(list(written.values()), list(references.values())).classes
+    f1 = [found[FINDINGS[i]].f1 for i in phantoms.visible]
+    figures = {system: row.values["BLEU-4"] for system, row in scores.items()}
+    print(
+        json.dumps(
+            {"model": name, **figures, "F1": dict(zip([FINDINGS[i] for i in phantoms.visible], f1, strict=True))}
+        )
+    )
+    assert figures["model"] > figures["constant"]
+    assert np.mean(f1) >= 0.5

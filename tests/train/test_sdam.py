@@ -1,0 +1,162 @@
+"""Thresholds and discriminators for saliency masks: from studies to a file that a CSR-LMCA starts from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sdam
+import torch
+from recipes import Recipe
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+import train
+from rrg.data.findings import FINDINGS
+from rrg.data.phantom import write_phantoms
+from rrg.data.tokenizer import ReportTokenizer
+from rrg.errors import InputError
+from rrg.layers.image_encoder import ImageEncoder
+from rrg.models.csr_lmca import CSRLMCA
+
+HALVES = (0.5, 0.5, 0.5)
+SIZES = {
+    "backbone": "test_efficientnet",
+    "image_size": 32,
+    "image_mean": HALVES,
+    "image_std": HALVES,
+    "hidden_size": 16,
+    "ffn_size": 16,
+    "num_heads": 2,
+    "num_encoder_layers": 1,
+    "num_decoder_layers": 1,
+    "memory_slots": 8,
+    "topk": 3,
+    "discriminator": None,
+}
+TOKENIZER = ReportTokenizer.build(["no edema ."], 1)
+
+
+@pytest.fixture(scope="module")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("phantoms")
+    write_phantoms(folder, count=40, seed=0, size=64)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained encoder in the format of train/pretrain_encoder.py."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("encoder") / "image_encoder.safetensors"
+    described = {
+        "backbone": "test_efficientnet",
+        "backbone_options": {},
+        "image_size": 32,
+        "image_mean": HALVES,
+        "image_std": HALVES,
+    }
+    state = ImageEncoder("test_efficientnet", {}, len(FINDINGS)).state_dict()
+    save_file({name: value.contiguous() for name, value in state.items()}, path, {"recipe": json.dumps(described)})
+    return path
+
+
+@pytest.fixture(scope="module")
+def of_encoder(phantoms: Path, encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("out") / "deeper" / "sdam.safetensors"
+    sdam.main(sdam.SdamRecipe(phantoms, out, encoder))
+    return out
+
+
+def separate_recipe(phantoms: Path, out: Path) -> sdam.SdamRecipe:
+    return sdam.SdamRecipe(
+        phantoms,
+        out,
+        discriminator="test_efficientnet",
+        discriminator_size=48,
+        image_size=32,
+        image_mean=HALVES,
+        image_std=HALVES,
+        epochs=1,
+        batch_size=8,
+        workers=0,
+    )
+
+
+@pytest.fixture(scope="module")
+def separate(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("separate") / "sdam.safetensors"
+    sdam.main(separate_recipe(phantoms, out))
+    return out
+
+
+def built(file: Path, architecture: str = "csr_lmca", **config: object) -> CSRLMCA:
+    model = train.build_model(Recipe(config={**SIZES, **config}), architecture, TOKENIZER, None, None, file)
+    assert isinstance(model, CSRLMCA)
+    return model
+
+
+def test_with_an_encoder_the_file_holds_thresholds_alone(of_encoder: Path) -> None:
+    read = sdam.read_sdam(of_encoder)
+    assert not read.weights
+    assert len(read.settings["saliency_thresholds"]) == 14
+    assert all(0 <= threshold <= 1 for threshold in read.settings["saliency_thresholds"])
+    assert [path.name for path in of_encoder.parent.iterdir()] == [of_encoder.name], "nothing half-written stays behind"
+    with safe_open(of_encoder, framework="pt") as file:
+        metadata = file.metadata()
+    assert len(metadata["encoder"]) == 64
+    model = built(of_encoder)
+    assert model.discriminator is None
+    assert tuple(model.config.saliency_thresholds) == read.settings["saliency_thresholds"]
+    assert len(set(model.config.saliency_thresholds)) > 1
+
+
+def test_a_separate_discriminator_comes_with_its_weights_size_and_thresholds(separate: Path) -> None:
+    read, model = sdam.read_sdam(separate), built(separate)
+    assert (model.config.discriminator, model.config.discriminator_size) == ("test_efficientnet", 48)
+    assert tuple(model.config.saliency_thresholds) == read.settings["saliency_thresholds"]
+    state = model.discriminator.state_dict()
+    assert state.keys() == read.weights.keys()
+    assert all(torch.equal(state[name], value) for name, value in read.weights.items())
+
+
+def test_an_interrupted_training_goes_on(phantoms: Path, separate: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sdam.safetensors"
+    separate.with_suffix(".checkpoints").rename(out.with_suffix(".checkpoints"))
+    sdam.main(separate_recipe(phantoms, out))  # its last epoch is there already, so nothing is learned anew
+    for name, value in sdam.read_sdam(separate).weights.items():
+        torch.testing.assert_close(sdam.read_sdam(out).weights[name], value)
+
+
+def test_the_threshold_is_the_best_of_all() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        true = random.random(40) < 0.3
+        believed = (0.4 * true + random.random(40)).round(1) / 2
+        threshold, f1 = sdam.best_threshold(believed, true)
+
+        def score(cut: float, believed: np.ndarray = believed, true: np.ndarray = true) -> float:
+            taken = believed >= cut
+            return 2 * (taken & true).sum() / (taken.sum() + true.sum())
+
+        if true.any():
+            assert score(threshold) == pytest.approx(f1)
+            assert f1 == pytest.approx(max(score(cut) for cut in believed))
+            assert np.abs(believed - threshold).min() > 0.01 or threshold == 0
+
+
+def test_a_class_that_no_report_names_keeps_one_half() -> None:
+    assert sdam.best_threshold(np.array([0.2, 0.9]), np.array([False, False])) == (0.5, 0.0)
+
+
+def test_what_does_not_fit_is_refused(tmp_path: Path, of_encoder: Path, encoder: Path) -> None:
+    with pytest.raises(InputError, match="There is no"):
+        sdam.read_sdam(tmp_path / "none.safetensors")
+    with pytest.raises(InputError, match="is not of the format"):
+        sdam.read_sdam(encoder)
+    with pytest.raises(InputError, match="draws no saliency masks"):
+        built(of_encoder, "r2gen_cmn")
+    with pytest.raises(InputError, match="made for images of"):
+        built(of_encoder, image_size=64)
