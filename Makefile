@@ -2,15 +2,23 @@
 #
 #   PYTHON  the Python that makes .venv              (default: a suitable one that is found)
 #   HOST, PORT  where the app listens                (default: 127.0.0.1, 7860)
-#   DATA    folder with annotation.json and images   (app: none; train, evaluate: data/iu_xray)
-#   MODEL   the model to train or to evaluate        (default: r2gen_cmn)
+#   DATA    folder with annotation.json and images   (app, bench: none; train, evaluate: data/iu_xray)
+#   MODEL   the model to train or to measure         (train: r2gen_cmn; evaluate: all with weights)
 #   BACKBONE  safetensors file of ImageNet weights for the image encoder (train; default: none)
-#   SPLIT, OUT  which studies `make evaluate` takes, and the folder it writes
+#   SPLIT, OUT, FORCE  which studies `make evaluate` takes, the folder it writes, and 1 to measure again
 
 MODEL ?= r2gen_cmn
 SPLIT ?= val
-OUT ?= out/$(MODEL)-$(SPLIT)
+OUT ?= out
+# Without a MODEL from the command line or the environment all are measured.
+MEASURED := $(if $(filter file,$(origin MODEL)),all,$(MODEL))
 STUDIES = $(or $(DATA),data/iu_xray)
+
+# What an architecture needs before it is trained, and the option that names it.
+BEFORE_xpronet := runs/prototypes.safetensors
+TRAIN_xpronet = --prototypes $(BEFORE_xpronet)
+BEFORE_csr_lmca := runs/sdam.safetensors
+TRAIN_csr_lmca = --sdam $(BEFORE_csr_lmca)
 
 BIN := .venv/bin
 WORKERS ?= 2
@@ -24,7 +32,7 @@ SETUP = @test -n "$(PYTHON)" || { echo 'rrg needs Python 3.11, 3.12 or 3.13; ins
 	"$(PYTHON)" scripts/setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help app test check lint fix train evaluate
+.PHONY: help app test check lint fix train evaluate bench
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -49,12 +57,24 @@ fix: .venv/dev.stamp ## format, and mend what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-train: .venv/app.stamp ## train encoder and model from DATA (default data/iu_xray)
-	$(BIN)/python train/pretrain_encoder.py --data "$(STUDIES)" --out runs/encoder $(if $(BACKBONE),--backbone-weights "$(BACKBONE)")
-	$(BIN)/python train/train.py $(MODEL) --data "$(STUDIES)" --encoder runs/encoder/image_encoder.safetensors --out runs/$(MODEL)
+train: .venv/app.stamp runs/encoder/image_encoder.safetensors $(BEFORE_$(MODEL)) ## train MODEL from DATA (default data/iu_xray) into runs/MODEL
+	$(BIN)/python train/train.py $(MODEL) --data "$(STUDIES)" --encoder runs/encoder/image_encoder.safetensors --out runs/$(MODEL) $(TRAIN_$(MODEL))
 
-evaluate: .venv/app.stamp ## measure a model on a split of DATA (MODEL, SPLIT, OUT)
-	$(BIN)/python -m rrg evaluate --data "$(STUDIES)" --split $(SPLIT) --model weights/$(MODEL) --out "$(OUT)"
+runs/encoder/image_encoder.safetensors: | .venv/app.stamp
+	$(BIN)/python train/pretrain_encoder.py --data "$(STUDIES)" --out runs/encoder $(if $(BACKBONE),--backbone-weights "$(BACKBONE)")
+
+runs/prototypes.safetensors: runs/encoder/image_encoder.safetensors
+	$(BIN)/python train/prototypes.py --data "$(STUDIES)" --encoder $< --out $@
+
+runs/sdam.safetensors: runs/encoder/image_encoder.safetensors
+	$(BIN)/python train/sdam.py --data "$(STUDIES)" --encoder $< --out $@
+
+evaluate: .venv/app.stamp ## measure all models or MODEL on a split of DATA; write README's tables and the cards
+	$(BIN)/python -m rrg evaluate --data "$(STUDIES)" --split $(SPLIT) --model $(MEASURED) --out "$(OUT)" $(if $(FORCE),--force)
+	$(BIN)/python train/publish.py --split $(SPLIT) --out "$(OUT)"
+
+bench: .venv/app.stamp ## how fast the models are here; on DATA if given, else on synthetic studies
+	@$(BIN)/python scripts/bench.py $(if $(DATA),--data "$(DATA)")
 
 .venv/app.stamp: requirements.txt pyproject.toml
 	$(SETUP) app

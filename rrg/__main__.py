@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from tyro.extras import SubcommandApp
 
 from rrg.errors import InputError
 from rrg.settings import Settings
+
+if TYPE_CHECKING:
+    from rrg.data.studies import Study
 
 app = SubcommandApp()
 feedback = SubcommandApp()
@@ -27,15 +30,31 @@ def report(
         model: A name that `models` lists.
         json: Print the whole record, as the app's HTTP interface gives it.
     """
-    from rrg.data.studies import study_of_files
     from rrg.library import ModelLibrary
 
-    if not 1 <= len(image) <= 2:
-        raise InputError(
-            f"{len(image)} images were given. Give one study: its frontal radiograph and, if any, its lateral."
-        )
-    written = ModelLibrary(Settings.from_env().weights).reporter(model).report(study_of_files(*image))
+    study = _study(image)
+    written = ModelLibrary(Settings.from_env().weights).reporter(model).report(study)
     print(written.to_json() if json else written.text)
+
+
+@app.command
+def explain(image: Annotated[tuple[Path, ...], tyro.conf.Positional], out: Path, model: str = "r2gen_cmn") -> None:
+    """Write a report on one study, with maps of where the model looked.
+
+    Args:
+        image: The frontal radiograph and, if there is one, the lateral (DICOM, PNG, JPEG, WebP).
+        out: Folder that receives report.json, maps.npz (raw values), maps.json (what each is) and a picture of each.
+        model: A name that `models` lists.
+    """
+    from rrg.library import ModelLibrary
+    from rrg.overlay import write_maps
+
+    study = _study(image)
+    reporter = ModelLibrary(Settings.from_env().weights).reporter(model)
+    written = reporter.report(study)
+    count = write_maps(reporter.explain(study, written), study.radiographs(), out)
+    (out / "report.json").write_text(written.to_json(), encoding="utf-8")
+    print(f"{written.text}\n{count} maps in {out}")
 
 
 @app.command
@@ -49,19 +68,52 @@ def models() -> None:
 
 
 @app.command
-def evaluate(data: Path, out: Path, model: str = "r2gen_cmn", split: str = "val", limit: int | None = None) -> None:
-    """Score a model's reports beside trivial systems that any model must beat.
+def evaluate(
+    data: Path,
+    out: Path,
+    model: tuple[str, ...] = ("all",),
+    split: str = "val",
+    limit: int | None = None,
+    force: bool = False,
+) -> None:
+    """Score models' reports beside trivial systems that any model must beat.
 
     Args:
         data: Folder with annotation.json and images/ or images.tar.
-        out: Receives predictions.jsonl and results.json.
-        model: A folder of weights, or a name that `models` lists.
+        out: Receives a folder MODEL-SPLIT with predictions.jsonl and results.json for each model.
+        model: Names that `models` lists, or folders of weights; all stands for every model that has weights.
         split: Which studies of annotation.json.
         limit: Only the first so many studies.
+        force: Measure again a model that has results of its present weights.
     """
-    from rrg.evaluate.run import evaluate_model
+    from rrg.evaluate.measure import measure
 
-    print(evaluate_model(data, model, out, split, limit))
+    for figures in measure(data, model, out, split, limit, force):
+        print(figures, end="\n\n")
+
+
+@app.command
+def batch(data: Path, out: Path, model: str = "r2gen_cmn", split: str | None = None, batch_size: int = 16) -> None:
+    """Write a report on every study of a folder, one JSON object a line; run again, it goes on where it was stopped.
+
+    Args:
+        data: Folder with annotation.json and images/ or images.tar, or a plain folder of images.
+        out: The file of lines. Studies that cannot be read are named in OUT.errors.jsonl.
+        model: A folder of weights, or a name that `models` lists.
+        split: Which studies of annotation.json; all without it.
+        batch_size: Studies that are decoded together.
+    """
+    from rrg.memory import spare_memory
+
+    spare_memory()
+    from rrg.batch import run_batch
+
+    result = run_batch(data, out, model, split, batch_size)
+    if result is not None:
+        print(
+            f"{result.written} reports written to {out}, {result.present} were there, "
+            f"{result.unreadable} studies could not be read"
+        )
 
 
 @app.command
@@ -94,6 +146,16 @@ def export(out: Path) -> None:
 
 
 app.command(feedback, name="feedback", help="What readers corrected.")
+
+
+def _study(image: tuple[Path, ...]) -> Study:
+    from rrg.data.studies import study_of_files
+
+    if not 1 <= len(image) <= 2:
+        raise InputError(
+            f"{len(image)} images were given. Give one study: its frontal radiograph and, if any, its lateral."
+        )
+    return study_of_files(*image)
 
 
 def main() -> None:

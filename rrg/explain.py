@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rrg.data.findings import FINDINGS
+from rrg.models import ARCHITECTURES
 from rrg.models.base import ReportEncoderOutput, ReportModel
 from rrg.report import Report
 
@@ -23,7 +24,7 @@ class Heatmap:
     """One map over the radiographs of a study, in the order of `Study.radiographs()`."""
 
     target: str
-    """What is explained: a word, a sentence, a finding."""
+    """What is explained: a word, a sentence, a finding; of a map of the model's own, its name."""
     method: str
     layer: str
     reduction: str
@@ -44,6 +45,8 @@ class Explanation:
     """One for each of `Report.sentences`."""
     findings: tuple[Heatmap, ...]
     """One for each finding that the classifier knows but "No Finding", which has no place."""
+    native: tuple[Heatmap, ...] = ()
+    """What the architecture itself computes for its reports (`ReportEncoderOutput.maps`); many have none."""
 
 
 @torch.inference_mode()
@@ -59,12 +62,12 @@ def cross_attention(model: ReportModel, encoder_outputs: ReportEncoderOutput, id
 
 
 def explain(
-    model: ReportModel, report: Report, ids: Tensor, features: Tensor, view_mask: Tensor, slots: Sequence[int]
+    model: ReportModel, report: Report, ids: Tensor, features: Tensor, view_mask: Tensor, slots: Sequence[int | None]
 ) -> Explanation:
     """Maps of a finished report.
 
     `ids` [T] are the report's words, `features` [1,V,C,h,w] and `view_mask` [1,V] the study's; `slots` says which view
-    slot holds each of its radiographs.
+    slot holds each of its radiographs; the maps of one that the model does not read are 0.
     """
     from rrg.class_activation import finding_maps  # here: grad-cam brings matplotlib, which no report needs
 
@@ -72,7 +75,7 @@ def explain(
         encoded = model.encode(view_mask=view_mask, features=features)
     attention = cross_attention(model, encoded, ids).float()  # [T,n*V,h,w]
     # An architecture may have looked at further pictures of each view; what it saw there it saw in that view.
-    attention = attention.unflatten(1, (-1, view_mask.shape[1])).sum(1)[:, list(slots)].cpu().numpy()  # [T,V,h,w]
+    attention = of_radiographs(attention.unflatten(1, (-1, view_mask.shape[1])).sum(1), slots)  # [T,V,h,w]
     layers = f"all {model.config.num_decoder_layers} decoder layers"
 
     def attended(target: str, span: tuple[int, int], rows: Sequence[int], reduction: str) -> Heatmap:
@@ -92,10 +95,37 @@ def explain(
         for i, sentence in enumerate(report.sentences)
     )
     places = [i for i, name in enumerate(FINDINGS) if name != "No Finding"]
-    classified = model.classified_features(features, view_mask)[0, list(slots)]
-    maps = finding_maps(model.image_encoder, classified.detach().float(), places)
+    read = view_mask[0].nonzero()[:, 0]  # Grad-CAM is of the views that the classifier pooled
+    classified = model.classified_features(features, view_mask)[0, read]
+    grad_cam = torch.from_numpy(finding_maps(model.image_encoder, classified.detach().float(), places))
+    views = grad_cam.new_zeros(len(places), view_mask.shape[1], *grad_cam.shape[2:])
+    views[:, read.cpu()] = grad_cam
+    maps = of_radiographs(views, slots)
     findings = tuple(
         Heatmap(FINDINGS[i], "Grad-CAM", "last feature maps of the image encoder", "classifier logit", None, values)
         for i, values in zip(places, maps, strict=True)
     )
-    return Explanation(words, sentences, findings)
+    return Explanation(words, sentences, findings, native_maps(model, encoded, slots))
+
+
+def of_radiographs(views: Tensor, slots: Sequence[int | None]) -> np.ndarray:
+    """Maps of view slots [n,V,h,w] -> of the study's radiographs, 0 for one that no slot holds."""
+    views = views.float().cpu()
+    nothing = torch.zeros_like(views[:, 0])
+    return torch.stack([nothing if slot is None else views[:, slot] for slot in slots], dim=1).numpy()
+
+
+def native_maps(model: ReportModel, encoded: ReportEncoderOutput, slots: Sequence[int | None]) -> tuple[Heatmap, ...]:
+    """The architecture's own maps of one encoded study, each on its own grid."""
+    title = ARCHITECTURES[model.config.model_type].title
+    return tuple(
+        Heatmap(
+            name,
+            title,
+            "computed from the images, before the first word",
+            "the model's own values",
+            None,
+            of_radiographs(values, slots)[0],
+        )
+        for name, values in (encoded.maps or {}).items()
+    )

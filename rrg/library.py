@@ -50,7 +50,7 @@ class ModelLibrary:
     def _info(name: str, kind: str, folder: Path | None) -> ModelInfo:
         architecture = ARCHITECTURES[kind]
         if folder is None:
-            note = f"No weights yet. Train it: python train/train.py {name} --data DIR --out weights/{name}"
+            note = f"No weights yet. Train it: make train MODEL={name} DATA=folder && cp -r runs/{name} weights/{name}"
             return ModelInfo(name, architecture.title, architecture.paper, False, None, None, note)
         digest, parameters = weights_digest(folder), count_parameters(folder)
         return ModelInfo(name, architecture.title, architecture.paper, True, digest, parameters, "")

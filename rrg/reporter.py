@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,6 +40,21 @@ _REPORTED_SETTINGS = (
     "suppress_tokens",
 )
 
+_READERS = 2
+"""Threads that decode images ahead of the model."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """A study as the image encoder saw it."""
+
+    features: Tensor
+    """[1,V,C,h,w] or more views"""
+    view_mask: Tensor
+    """[1,V]"""
+    slots: list[int | None]
+    """The view slot of each radiograph, None for one that the model does not read."""
+
 
 class Reporter:
     """A trained model with its vocabulary and its image transform."""
@@ -45,6 +64,8 @@ class Reporter:
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.weights_sha256 = weights_sha256
+        # Whoever asks for a report mostly asks for its maps next: its images need not be read and encoded again.
+        self._latest: tuple[str, _Seen] | None = None
         config = model.config
         self.transform = ViewTransform(config.image_size, tuple(config.image_mean), tuple(config.image_std))
         settings = model.generation_config.to_dict()
@@ -68,35 +89,99 @@ class Reporter:
 
     def report(self, study: Study) -> Report:
         """The model's report on one study. Raises InputError when an image of it cannot be read."""
-        return next(self.reports([study], batch_size=1))
+        started = time.perf_counter()
+        seen = self._see(study)
+        report = self._write([study], seen.features, seen.view_mask, started)[0]
+        self._latest = (report.report_id, seen)
+        return report
 
-    def reports(self, studies: Iterable[Study], batch_size: int = 16) -> Iterator[Report]:
-        """Reports in the order of `studies`, decoded in batches; `seconds` is a study's share of its batch."""
-        iterator = iter(studies)
-        while batch := tuple(itertools.islice(iterator, batch_size)):
+    def reports(
+        self,
+        studies: Iterable[Study],
+        batch_size: int = 16,
+        skip: Callable[[Study, InputError], None] | None = None,
+    ) -> Iterator[Report]:
+        """Reports in the order of `studies`, decoded in batches; `seconds` is a study's share of its batch.
+
+        A study that cannot be read is left out and told to `skip`; without `skip` its InputError is raised.
+        """
+        readable = self._read(studies, batch_size, skip)
+        while True:
             started = time.perf_counter()
-            images = [self._images(study) for study in batch]
+            batch = list(itertools.islice(readable, batch_size))
+            if not batch:
+                return
+            images = [self._features(tensors) for _, tensors in batch]
             features, view_mask = (torch.cat([image[i] for image in images]) for i in range(2))
-            yield from self._write(batch, features, view_mask, started)
+            yield from self._write([study for study, _ in batch], features, view_mask, started)
+
+    def _read(
+        self, studies: Iterable[Study], ahead: int, skip: Callable[[Study, InputError], None] | None
+    ) -> Iterator[tuple[Study, dict[str, Tensor]]]:
+        """The tensors of each study; the images of the next `ahead` are decoded while the caller is busy."""
+        waiting: deque[tuple[Study, Future[dict[str, Tensor]]]] = deque()
+        remaining = iter(studies)
+        with ThreadPoolExecutor(_READERS) as pool:
+            try:
+                while True:
+                    for study in itertools.islice(remaining, ahead + 1 - len(waiting)):
+                        waiting.append((study, pool.submit(self._tensors, study)))
+                    if not waiting:
+                        return
+                    study, future = waiting.popleft()
+                    try:
+                        tensors = future.result()
+                    except InputError as error:
+                        if skip is None:
+                            raise
+                        skip(study, error)
+                    else:
+                        yield study, tensors
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
 
     def explain(self, study: Study, report: Report) -> Explanation:
         """Maps of `report`, written by this model on `study`, over the images of `study`."""
-        radiographs = study.radiographs()
-        features, view_mask = self._images(study)
-        slots = place_views(radiographs, self.model.config.num_views)
-        return explain(self.model, report, self._word_ids(report), features, view_mask, slots)
+        latest_id, seen = self._latest or ("", None)
+        if seen is None or latest_id != report.report_id:
+            seen = self._see(study)
+        return explain(self.model, report, self._word_ids(report), seen.features, seen.view_mask, seen.slots)
 
     def features(self, study: Study) -> np.ndarray:
         """Pooled image features [C] of a study, for its nearest neighbours."""
+        tensors = self._tensors(study)
         with torch.inference_mode():
-            features, view_mask = self._images(study)
-            classified = self.model.classified_features(features, view_mask)
-            return self.model.image_encoder.pool(classified, view_mask)[0].float().cpu().numpy()
+            maps = self.model.image_encoder(tensors["pixel_values"][None].to(self.model.device, self.model.dtype))
+            view_mask = tensors["view_mask"][None].to(self.model.device)
+            return self.model.image_encoder.pool(maps, view_mask)[0].float().cpu().numpy()
 
-    @torch.inference_mode()
+    @property
+    def features_digest(self) -> str:
+        """Changes with whatever changes `features`: models with the same backbone and transform share them."""
+        config = self.model.config
+        settings = (config.backbone, config.backbone_options, self.transform, config.num_views, self.model.dtype)
+        digest = hashlib.sha256(repr(settings).encode())
+        for name, tensor in sorted(self.model.image_encoder.backbone.state_dict().items()):
+            digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def _tensors(self, study: Study) -> dict[str, Tensor]:
+        """Images and view mask of one study. Raises InputError when an image of it cannot be read."""
+        return study_tensors(study.radiographs(), self.transform, self.model.config.num_views)
+
     def _images(self, study: Study) -> tuple[Tensor, Tensor]:
         """What `extract_features` gives, [1,V,C,h,w] or more views, and view mask [1,V]."""
-        tensors = study_tensors(study.radiographs(), self.transform, self.model.config.num_views)
+        seen = self._see(study)
+        return seen.features, seen.view_mask
+
+    def _see(self, study: Study) -> _Seen:
+        radiographs = study.radiographs()
+        num_views = self.model.config.num_views
+        features, view_mask = self._features(study_tensors(radiographs, self.transform, num_views))
+        return _Seen(features, view_mask, place_views(radiographs, num_views))
+
+    @torch.inference_mode()
+    def _features(self, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         pixel_values = tensors["pixel_values"][None].to(self.model.device, self.model.dtype)
         view_mask = tensors["view_mask"][None].to(self.model.device)
         return self.model.extract_features(pixel_values, view_mask), view_mask

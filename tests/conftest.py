@@ -35,22 +35,22 @@ def weights() -> Path:
     return CHECKOUT / "weights"
 
 
-@pytest.fixture(scope="session")
-def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of weights with one tiny, untrained R2GenCMN that writes a different report for each study."""
+def _write_tiny(folder: Path, architecture: str, **sizes: int) -> None:
+    """An untrained model that writes a different report for each study, as a folder of weights."""
     import torch
     from transformers import GenerationConfig
 
     from rrg.data.phantom import make_phantom
     from rrg.data.tokenizer import ReportTokenizer
-    from rrg.models.r2gen_cmn import R2GenCMN, R2GenCMNConfig
+    from rrg.models import ARCHITECTURES
 
     tokenizer = ReportTokenizer.build(
         [make_phantom(seed, size=64).study.report or "" for seed in range(20)], threshold=1
     )
     torch.manual_seed(0)
-    model = R2GenCMN(
-        R2GenCMNConfig(
+    kind = ARCHITECTURES[architecture].load()
+    model = kind(
+        kind.config_class(
             vocab_size=len(tokenizer),
             backbone="test_efficientnet",
             image_size=64,
@@ -59,8 +59,7 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
             num_heads=4,
             num_encoder_layers=1,
             num_decoder_layers=2,
-            memory_slots=20,
-            topk=4,
+            **sizes,
         )
     )
     with torch.no_grad():
@@ -76,7 +75,21 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pad_token_id=0,
         decoder_start_token_id=0,
     )
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of weights with one tiny R2GenCMN."""
     folder = tmp_path_factory.mktemp("weights")
-    model.save_pretrained(folder / "r2gen_cmn")
-    tokenizer.save_pretrained(folder / "r2gen_cmn")
+    _write_tiny(folder / "r2gen_cmn", "r2gen_cmn", memory_slots=20, topk=4)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_camanet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of weights with one tiny CAMANet, which has maps of its own."""
+    folder = tmp_path_factory.mktemp("weights")
+    _write_tiny(folder / "camanet", "camanet")
     return folder

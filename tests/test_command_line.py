@@ -13,6 +13,7 @@ from PIL import Image
 
 from rrg.__main__ import main
 from rrg.data.phantom import make_phantom
+from rrg.models import ARCHITECTURES
 
 
 @pytest.fixture
@@ -46,23 +47,39 @@ def test_report_prints_the_text_or_the_whole_record(run, images: list[str], caps
     assert record.keys() >= {"report_id", "text", "sentences", "findings", "model", "weights_sha256", "seconds"}
 
 
+def test_explain_writes_the_report_and_a_map_of_each_word(
+    run, images: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("explain", *images, "--out", str(tmp_path / "maps"))
+    text = capsys.readouterr().out.splitlines()[0]
+    record = json.loads((tmp_path / "maps" / "report.json").read_text())
+    assert record["text"] == text
+    described = json.loads((tmp_path / "maps" / "maps.json").read_text())
+    shown = [entry["target"] for entry in described.values() if entry["method"] == "cross-attention"]
+    assert shown[: len(record["words"])] == [word["text"] for word in record["words"]]
+    assert {path.stem for path in (tmp_path / "maps").glob("*.png")} == set(described)
+
+
 def test_models_lists_name_state_and_paper(run, capsys: pytest.CaptureFixture[str]) -> None:
     run("models")
     out = capsys.readouterr().out
     assert "r2gen_cmn" in out
     assert "M parameters" in out
     assert "ACL-IJCNLP 2021" in out
+    for name in ARCHITECTURES:
+        assert (f"make train MODEL={name} " in out) == (name != "r2gen_cmn"), "the one that has weights here"
 
 
 def test_phantom_and_evaluate_work_together(run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data, out = tmp_path / "phantoms", tmp_path / "out"
     run("phantom", "--out", str(data), "--count", "40", "--size", "64")
     run("evaluate", "--data", str(data), "--model", "r2gen_cmn", "--split", "val", "--out", str(out))
-    lines = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
+    folder = out / "r2gen_cmn-val"
+    lines = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
     annotation = json.loads((data / "annotation.json").read_text())
     assert [line["id"] for line in lines] == [record["id"] for record in annotation["val"]]
     assert all(line.keys() == {"id", "text"} for line in lines)
-    results = json.loads((out / "results.json").read_text())
+    results = json.loads((folder / "results.json").read_text())
     assert results["figures"].keys() >= {"r2gen", "raw"}
     assert "BLEU-4" in capsys.readouterr().out
 
@@ -99,5 +116,5 @@ def test_help_is_quick_to_have_and_names_every_command() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for command in ("report", "models", "evaluate", "phantom", "feedback"):
+    for command in ("report", "explain", "models", "evaluate", "batch", "phantom", "feedback"):
         assert command in done.stdout

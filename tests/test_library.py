@@ -20,9 +20,10 @@ def test_architectures_without_weights_are_listed_with_the_command_that_trains_t
     infos = ModelLibrary(tmp_path).list()
     assert [info.name for info in infos] == list(ARCHITECTURES)
     assert not any(info.available for info in infos)
-    assert "train/train.py r2gen_cmn" in infos[0].note
-    with pytest.raises(InputError, match=r"train/train\.py r2gen_cmn"):
-        ModelLibrary(tmp_path).reporter("r2gen_cmn")
+    for info in infos:
+        assert f"make train MODEL={info.name} DATA=folder" in info.note
+        with pytest.raises(InputError, match=rf"make train MODEL={info.name} "):
+            ModelLibrary(tmp_path).reporter(info.name)
 
 
 def test_an_unknown_model_is_answered_with_the_known_ones(tiny_weights: Path) -> None:

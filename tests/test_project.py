@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -18,6 +20,9 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from recipes import RECIPES
+
+from rrg.library import ModelLibrary
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -160,6 +165,30 @@ def test_make_targets_exist() -> None:
     pages = README + (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     named = set(re.findall(r"(?:^|`)make ([a-z]+)", pages, re.MULTILINE))
     assert named and named <= targets
+
+
+def test_the_command_for_a_model_without_weights_trains_it_and_puts_it_where_it_is_looked_for() -> None:
+    """What make would run is what the scripts understand, and each architecture has the recipe that they take."""
+    if shutil.which("make") is None:
+        pytest.skip("needs make")
+
+    @functools.cache
+    def known(script: str) -> str:
+        return subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True, cwd=ROOT).stdout
+
+    for info in ModelLibrary(ROOT / "none").list():
+        make, copy = info.note.removeprefix("No weights yet. Train it: ").split(" && ")
+        planned = subprocess.run(
+            [*shlex.split(make), "--dry-run", "--always-make"], capture_output=True, text=True, check=True, cwd=ROOT
+        )
+        scripts = [shlex.split(line)[1:] for line in planned.stdout.splitlines() if "/python train/" in line]
+        for words in scripts:
+            assert [word for word in words if word.startswith("--") and word not in known(words[0])] == []
+        encoder, train = scripts[0], scripts[-1]
+        assert (encoder[0], *train[:2]) == ("train/pretrain_encoder.py", "train/train.py", info.name)
+        assert Path(train[train.index("--encoder") + 1]).parent == Path(encoder[encoder.index("--out") + 1])
+        assert shlex.split(copy) == ["cp", "-r", train[train.index("--out") + 1], f"weights/{info.name}"]
+        assert "small" in RECIPES[info.name]
 
 
 @pytest.mark.parametrize("command", [line for line in _shell_commands() if line.startswith("python ")])

@@ -107,6 +107,19 @@ def test_features_are_per_study(reporter: Reporter, studies: list[Study]) -> Non
     assert not np.allclose(one, two)
 
 
+def test_features_are_named_after_what_makes_them(tiny_weights: Path) -> None:
+    one, two = (Reporter.from_pretrained(tiny_weights / "r2gen_cmn", device="cpu") for _ in range(2))
+    with torch.no_grad():
+        two.model.image_encoder.findings.weight.add_(1)
+    assert one.features_digest == two.features_digest
+    with torch.no_grad():
+        next(two.model.image_encoder.backbone.parameters()).add_(1)
+    assert one.features_digest != two.features_digest
+    larger = Reporter.from_pretrained(tiny_weights / "r2gen_cmn", device="cpu")
+    larger.transform = dataclasses.replace(larger.transform, size=96)
+    assert one.features_digest != larger.features_digest
+
+
 def test_folders_without_a_known_model_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no config\.json"):
         Reporter.from_pretrained(tmp_path)

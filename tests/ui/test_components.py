@@ -11,8 +11,9 @@ from PIL import Image
 
 from rrg.data.images import Provenance, Radiograph
 from rrg.explain import Explanation, Heatmap
+from rrg.overlay import COLORMAP
 from rrg.ui.components.findings import disagreement
-from rrg.ui.components.viewer import COLORMAP, maps_value, views_value
+from rrg.ui.components.viewer import maps_value, views_value
 
 
 def _radiograph(pixels: np.ndarray, spacing: tuple[float, float] | None = None) -> Radiograph:
@@ -68,6 +69,16 @@ def test_maps_of_findings_stand_at_their_finding() -> None:
     sent = maps_value(Explanation((), (), (effusion,)))["finding"]
     assert [place for place, heatmap in enumerate(sent) if heatmap] == [9]
     assert len(sent) == 14
+
+
+def test_the_models_own_maps_keep_their_order_and_their_own_grids() -> None:
+    own = (_heatmap(np.ones((2, 7, 7)), "discriminative map"), _heatmap(np.full((2, 3, 4), 0.2), "regions: left lung"))
+    sent = maps_value(Explanation((), (), (), own))["native"]
+    assert [(heatmap["target"], heatmap["shape"]) for heatmap in sent] == [
+        ("discriminative map", [2, 7, 7]),
+        ("regions: left lung", [2, 3, 4]),
+    ]
+    assert sent[1]["max"] == pytest.approx(0.2)
 
 
 def _linear(colour: str) -> np.ndarray:

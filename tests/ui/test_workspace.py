@@ -11,6 +11,8 @@ import pytest
 
 from rrg.errors import InputError
 from rrg.feedback import FeedbackStore
+from rrg.library import ModelLibrary
+from rrg.models import ARCHITECTURES
 from rrg.settings import Settings, sqlite_url
 from rrg.ui.desk import Desk
 from rrg.ui.examples import PUBLIC, SYNTHETIC
@@ -94,3 +96,20 @@ def test_a_report_by_weights_that_are_gone_is_shown_without_maps(
 def test_an_upload_that_was_forgotten_has_to_be_opened_again(workspace: Workspace) -> None:
     with pytest.raises(InputError, match="There is no study open"):
         list(workspace.write_report("upload-unknown", "plain"))
+
+
+def test_every_architecture_without_weights_is_shown_as_such_with_the_command_that_trains_it(
+    desk: Desk, tmp_path: Path
+) -> None:
+    desk.library = ModelLibrary(tmp_path / "none")
+    with gr.Blocks() as blocks:
+        workspace = Workspace(desk, blocks)
+    choices = {name: label for label, name in workspace.model.choices}
+    assert list(choices) == list(ARCHITECTURES)
+    assert workspace.model.value is None
+    study = desk.open_example(SYNTHETIC[0].id)
+    for name, label in choices.items():
+        assert label == f"{ARCHITECTURES[name].title} (no weights)"
+        assert f"make train MODEL={name} DATA=folder" in workspace._model_facts(name)
+        with pytest.raises(InputError, match=f"make train MODEL={name} "):
+            list(workspace.write_report(study.id, name))

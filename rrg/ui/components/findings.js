@@ -51,10 +51,8 @@ function show() {
 }
 
 const target = (event) => event.target.closest("tr");
-const detail = (row) => {
-  const index = Number(row.dataset.index);
-  return { kind: "finding", index, spans: props.value.rows[index].spans };
-};
+const finding = (index) => ({ kind: "finding", index, spans: props.value.rows[index].spans });
+const detail = (row) => finding(Number(row.dataset.index));
 body.addEventListener("pointerover", (event) => { const row = target(event); if (row) send("rrg:point", detail(row)); });
 body.addEventListener("pointerleave", () => send("rrg:point", null));
 body.addEventListener("focusin", (event) => {
@@ -77,6 +75,7 @@ body.addEventListener("keydown", (event) => {
     send("rrg:pin", detail(row));
   }
 });
+window.addEventListener("rrg:choose-finding", (event) => send("rrg:pin", finding(event.detail)));
 window.addEventListener("rrg:shown", (event) => {
   const { kind, index, kept } = event.detail;
   body.querySelectorAll("tr").forEach((row) => {

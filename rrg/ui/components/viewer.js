@@ -1,5 +1,5 @@
 const find = (selector) => element.querySelector(selector);
-const container = find(".views"), opacity = find(".opacity input");
+const container = find(".views"), opacity = find(".opacity input"), menu = find(".overlay select");
 const COLORS = props.colormap.map((hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)));
 const OVERLAY_SIDE = 384; // the browser enlarges the rest of the way; keeps a redraw well under one frame
 const NOTHING = { kind: null, index: null };
@@ -55,6 +55,39 @@ function showViews() {
     canvases.push(entry);
   });
   pinned = pointed = NOTHING;
+  announce();
+}
+
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+function choice(text, value) {
+  const option = make("option", "", text);
+  option.value = value;
+  return option;
+}
+
+// The maps that are not of a word or sentence, in groups: "class map: Edema" is "Edema" in the group "Class map".
+function listMaps() {
+  menu.replaceChildren(choice("What the pointer is at", ""));
+  const groups = new Map();
+  const add = (group, text, value) => {
+    if (!groups.has(group)) {
+      groups.set(group, make("optgroup", ""));
+      groups.get(group).label = group;
+      menu.append(groups.get(group));
+    }
+    groups.get(group).append(choice(capital(text), value));
+  };
+  (props.maps?.native ?? []).forEach((map, index) => {
+    const [group, ...rest] = map.target.split(": ");
+    if (rest.length) add(capital(group), rest.join(": "), `native ${index}`);
+    else menu.append(choice(capital(group), `native ${index}`));
+  });
+  (props.maps?.finding ?? []).forEach((map, index) => {
+    if (map) add(`${map.method} of the classifier`, map.target, `finding ${index}`);
+  });
+  menu.disabled = menu.options.length === 1;
+  if (!props.maps?.[pinned.kind]?.[pinned.index]) pinned = NOTHING;
   announce();
 }
 
@@ -125,12 +158,14 @@ function draw() {
 function describe(map) {
   element.classList.toggle("has-map", Boolean(map));
   find(".unpin").hidden = !pinned.kind;
+  menu.value = ["native", "finding"].includes(pinned.kind) ? `${pinned.kind} ${pinned.index}` : "";
   const hint = !canvases.length
     ? "Open a study to begin."
     : props.maps?.word
-      ? "Point at a word, a sentence number or a finding to see its map; click to keep it."
+      ? "Point at a word, a sentence number or a finding to see its map; click to keep it, or choose an overlay."
       : "Maps appear here once a report is written.";
-  find(".legend-target").textContent = map ? `${pinned.kind ? "Kept: " : ""}“${map.target}”` : hint;
+  const name = map && (pinned.kind === "native" ? capital(map.target) : `${pinned.kind ? "Kept: " : ""}“${map.target}”`);
+  find(".legend-target").textContent = name || hint;
   find(".legend-method").textContent = map
     ? [map.method, map.reduction, map.layer].filter(Boolean).join(" · ") + ". Where the model looked is not proof of what is there."
     : "";
@@ -162,6 +197,12 @@ window.addEventListener("rrg:pin", (event) => {
 });
 window.addEventListener("keydown", (event) => { if (event.key === "Escape" && pinned.kind) release(); });
 find(".unpin").addEventListener("click", release);
+menu.addEventListener("change", () => {
+  const [kind, index] = menu.value.split(" ");
+  // The table of findings knows which words say the finding, so it is the one to keep it.
+  if (kind === "finding") window.dispatchEvent(new CustomEvent("rrg:choose-finding", { detail: Number(index) }));
+  else { pinned = kind ? { kind, index: Number(index) } : NOTHING; announce(); }
+});
 opacity.addEventListener("input", schedule);
 find(".invert").addEventListener("click", (event) => {
   inverted = !inverted;
@@ -173,5 +214,6 @@ find(".enlarge").addEventListener("click", (event) => {
   event.currentTarget.setAttribute("aria-pressed", enlarged);
 });
 watch("value", showViews);
-watch("maps", announce);
+watch("maps", listMaps);
 showViews();
+listMaps();

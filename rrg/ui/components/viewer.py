@@ -13,13 +13,11 @@ from PIL import Image
 
 from rrg.data.findings import FINDINGS
 from rrg.data.images import Radiograph
+from rrg.overlay import COLORMAP
 from rrg.ui.components.element import element
 
 if TYPE_CHECKING:
     from rrg.explain import Explanation, Heatmap
-
-COLORMAP = ("#550f95", "#801e94", "#aa2b8a", "#d03c79", "#f05560", "#ff7c4c", "#ffa659", "#ffcb70", "#ffed84")
-"""Low to high. OKLCH lightness rises from 0.38 to 0.94 in equal steps, so order is seen without telling hues apart."""
 
 MAX_SIDE = 1024
 """Pixels of the longer side on the page. The model never sees this copy: it reads the file's own values."""
@@ -63,12 +61,13 @@ def _caption(radiograph: Radiograph) -> str:
 
 
 def maps_value(explanation: Explanation) -> dict[str, list[Any]]:
-    """The maps of every word and sentence and of the 14 findings, None for one without; for the viewer's `maps`."""
+    """The maps of words, sentences and the 14 findings, None for one without, and the model's own; for `maps`."""
     of_finding = {heatmap.target: _map(heatmap) for heatmap in explanation.findings}
     return {
         "word": [_map(heatmap) for heatmap in explanation.words],
         "sentence": [_map(heatmap) for heatmap in explanation.sentences],
         "finding": [of_finding.get(name) for name in FINDINGS],
+        "native": [_map(heatmap) for heatmap in explanation.native],
     }
 
 

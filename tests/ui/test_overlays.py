@@ -1,0 +1,103 @@
+"""The overlay menu in a real browser, with a model that has maps of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from rrg.library import ModelLibrary
+from rrg.ui.examples import SYNTHETIC
+
+pytestmark = pytest.mark.ui
+
+CANVASES = """() => [...document.querySelectorAll("#viewer canvas")].map((canvas) => canvas.toDataURL())"""
+FRAME = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
+
+
+@pytest.fixture
+def written(run_app: Callable[..., Any], page: Page, tmp_path: Path, tiny_camanet: Path) -> Iterator[Page]:
+    """A synthetic study with a report of a tiny CAMANet."""
+    with run_app(tmp_path, ModelLibrary(tiny_camanet)) as app:
+        page.goto(app.url)
+        expect(_menu(page)).to_be_disabled()
+        page.get_by_role("tab", name="Examples").click()
+        page.get_by_text(SYNTHETIC[0].label).click()
+        expect(page.locator("#viewer canvas[data-ready]")).to_have_count(2)
+        page.get_by_role("button", name="Write report").click()
+        expect(page.locator("#status .line")).to_contain_text("Written in")
+        yield page
+
+
+def _menu(page: Page) -> Locator:
+    return page.get_by_label("Overlay")
+
+
+def _drawn(page: Page) -> list[str]:
+    page.evaluate(FRAME)
+    return page.evaluate(CANVASES)
+
+
+def test_the_menu_lists_the_models_own_maps_and_those_of_the_classifier(written: Page) -> None:
+    menu = _menu(written)
+    expect(menu).to_be_enabled()
+    expect(menu).to_have_value("")
+    groups = menu.locator("optgroup").evaluate_all(
+        "groups => groups.map((group) => [group.label, group.children.length])"
+    )
+    assert groups == [["Class map", 14], ["Grad-CAM of the classifier", 13]]
+    assert menu.locator("> option").all_text_contents() == ["What the pointer is at", "Discriminative map"]
+
+
+def test_a_chosen_map_stays_over_both_views_until_the_default_is_chosen_again(written: Page) -> None:
+    menu, target = _menu(written), written.locator("#viewer .legend-target")
+    plain = _drawn(written)
+    menu.select_option(label="Discriminative map")
+    expect(target).to_have_text("Discriminative map")
+    expect(written.locator("#viewer .legend-method")).to_contain_text("CAMANet · the model's own values")
+    expect(written.locator("#viewer .legend-max")).to_have_text("1.0")
+    chosen = _drawn(written)
+    assert all(now != before for now, before in zip(chosen, plain, strict=True))
+
+    written.locator("#report .word").nth(1).hover()
+    expect(target).to_have_text("Discriminative map")
+    assert _drawn(written) == chosen
+
+    menu.select_option("")
+    written.mouse.move(5, 5)
+    expect(target).to_contain_text("Point at a word")
+    assert _drawn(written) == plain
+    written.locator("#report .word").nth(1).hover()
+    expect(written.locator("#viewer .legend-method")).to_contain_text("cross-attention")
+
+
+def test_the_menu_works_by_keyboard_and_follows_what_is_kept(written: Page) -> None:
+    menu, target = _menu(written), written.locator("#viewer .legend-target")
+    menu.focus()
+    written.keyboard.press("ArrowDown")
+    expect(target).to_have_text("Discriminative map")
+    written.keyboard.press("ArrowDown")
+    expect(target).to_have_text("Class map: Enlarged Cardiomediastinum")
+    written.keyboard.press("Escape")
+    expect(menu).to_have_value("")
+    expect(target).to_contain_text("Point at a word")
+
+    menu.select_option("finding 9")
+    expect(target).to_have_text("Kept: “Pleural Effusion”")
+    expect(written.locator("#findings tr.kept")).to_contain_text("Pleural Effusion")
+    written.locator("#report .word").first.click()
+    expect(menu).to_have_value("")
+    expect(written.locator("#viewer .legend-method")).to_contain_text("cross-attention")
+    written.locator("#findings tbody tr").nth(1).click()
+    expect(menu).to_have_value("finding 1")
+
+
+def test_a_new_report_starts_without_the_map_of_the_last(written: Page) -> None:
+    _menu(written).select_option(label="Discriminative map")
+    written.get_by_role("button", name="Write report").click()
+    expect(_menu(written)).to_have_value("")
+    expect(written.locator("#status .line")).to_contain_text("Written in")
+    expect(written.locator("#viewer .legend-target")).to_contain_text("Point at a word")
