@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rrg.data.findings import FINDINGS
 from rrg.models import ARCHITECTURES
@@ -55,19 +55,27 @@ def cross_attention(model: ReportModel, encoder_outputs: ReportEncoderOutput, id
 
     Mean over heads and layers; a word's map sums to 1 over all views.
     """
-    decoder_input_ids = nn.functional.pad(ids[None, :-1], (1, 0), value=0)  # position t writes word t
-    outputs = model(decoder_input_ids=decoder_input_ids, encoder_outputs=encoder_outputs, output_attentions=True)
+    outputs = model(  # position t writes word t
+        decoder_input_ids=model.shift_right(ids[None]), encoder_outputs=encoder_outputs, output_attentions=True
+    )
     weights = torch.stack(outputs.cross_attentions).mean(dim=(0, 2))[0]  # [L,1,H,T,N] -> [T,N]
     return weights.unflatten(-1, encoder_outputs.grid)
 
 
 def explain(
-    model: ReportModel, report: Report, ids: Tensor, features: Tensor, view_mask: Tensor, slots: Sequence[int | None]
+    model: ReportModel,
+    report: Report,
+    ids: Tensor,
+    words_of_ids: Sequence[int],
+    features: Tensor,
+    view_mask: Tensor,
+    slots: Sequence[int | None],
 ) -> Explanation:
     """Maps of a finished report.
 
-    `ids` [T] are the report's words, `features` [1,V,C,h,w] and `view_mask` [1,V] the study's; `slots` says which view
-    slot holds each of its radiographs; the maps of one that the model does not read are 0.
+    `ids` [T] write the report's words and `words_of_ids` says which of them each belongs to; `features` [1,V,C,h,w] and
+    `view_mask` [1,V] are the study's; `slots` says which view slot holds each of its radiographs, and the maps of one
+    that the model does not read are 0.
     """
     from rrg.class_activation import finding_maps  # here: grad-cam brings matplotlib, which no report needs
 
@@ -75,16 +83,19 @@ def explain(
         encoded = model.encode(view_mask=view_mask, features=features)
     attention = cross_attention(model, encoded, ids).float()  # [T,n*V,h,w]
     # An architecture may have looked at further pictures of each view; what it saw there it saw in that view.
-    attention = of_radiographs(attention.unflatten(1, (-1, view_mask.shape[1])).sum(1), slots)  # [T,V,h,w]
+    by_id = of_radiographs(attention.unflatten(1, (-1, view_mask.shape[1])).sum(1), slots)  # [T,V,h,w]
+    writers = np.array(words_of_ids, dtype=int)
+    attention = [by_id[writers == word].mean(axis=0) for word in range(len(report.words))]  # words of [V,h,w]
     layers = f"all {model.config.num_decoder_layers} decoder layers"
 
     def attended(target: str, span: tuple[int, int], rows: Sequence[int], reduction: str) -> Heatmap:
-        return Heatmap(target, "cross-attention", layers, reduction, span, attention[list(rows)].mean(axis=0))
+        return Heatmap(
+            target, "cross-attention", layers, reduction, span, np.mean([attention[t] for t in rows], axis=0)
+        )
 
-    words = tuple(
-        attended(word.text, (word.start, word.end), [t], "mean over heads and layers")
-        for t, word in enumerate(report.words)
-    )
+    byte_pairs = len(ids) > len(report.words)
+    reduction = "mean over heads, layers and the byte pairs of the word" if byte_pairs else "mean over heads and layers"
+    words = tuple(attended(word.text, (word.start, word.end), [t], reduction) for t, word in enumerate(report.words))
     sentences = tuple(
         attended(
             sentence.text,

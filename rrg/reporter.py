@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from rrg.data.batches import place_views, study_tensors
 from rrg.data.findings import label_report
@@ -145,7 +144,8 @@ class Reporter:
         latest_id, seen = self._latest or ("", None)
         if seen is None or latest_id != report.report_id:
             seen = self._see(study)
-        return explain(self.model, report, self._word_ids(report), seen.features, seen.view_mask, seen.slots)
+        ids, words = self._word_ids(report)
+        return explain(self.model, report, ids, words, seen.features, seen.view_mask, seen.slots)
 
     def features(self, study: Study) -> np.ndarray:
         """Pooled image features [C] of a study, for its nearest neighbours."""
@@ -197,17 +197,18 @@ class Reporter:
 
     def _probabilities(self, encoded: ReportEncoderOutput, ids: Tensor) -> Tensor:
         """Probability [B,T] of each written word given those before it."""
-        decoder_input_ids = F.pad(ids[:, :-1], (1, 0), value=0)
-        logits = self.model(decoder_input_ids=decoder_input_ids, encoder_outputs=encoded).logits
+        logits = self.model(decoder_input_ids=self.model.shift_right(ids), encoder_outputs=encoded).logits
         return logits.float().softmax(-1).gather(-1, ids[..., None])[..., 0]
 
     def _report(self, study: Study, ids: Tensor, probabilities: Tensor, beliefs: Tensor, seconds: float) -> Report:
-        tokens = self.tokenizer.decode_words(ids.tolist())
-        text, spans = detokenize(tokens)
+        written = self.tokenizer.written_words(ids.tolist())
+        text, spans = detokenize([word.text for word in written])
         words, sentences, first = [], [], 0
-        for i, ((start, end), token) in enumerate(zip(spans, tokens, strict=True)):
-            words.append(Word(text[start:end], start, end, len(sentences), float(probabilities[i])))
-            if token == "." or i == len(tokens) - 1:
+        for i, ((start, end), word) in enumerate(zip(spans, written, strict=True)):
+            # A word of several byte pairs is as likely as all of them in turn.
+            probability = float(probabilities[word.first : word.last].prod())
+            words.append(Word(text[start:end], start, end, len(sentences), probability))
+            if word.text == "." or i == len(written) - 1:
                 begin = spans[first][0]
                 sentences.append(Sentence(text[begin:end], begin, end))
                 first = i + 1
@@ -229,6 +230,7 @@ class Reporter:
             created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
 
-    def _word_ids(self, report: Report) -> Tensor:
-        ids = [self.tokenizer.convert_tokens_to_ids(word.text.lower()) for word in report.words]
-        return torch.tensor(ids, device=self.model.device)
+    def _word_ids(self, report: Report) -> tuple[Tensor, list[int]]:
+        """The ids [T] of a report's words, and for each the index of its word."""
+        ids, words = self.tokenizer.encode_words([word.text.lower() for word in report.words])
+        return torch.tensor(ids, device=self.model.device), words

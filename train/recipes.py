@@ -18,6 +18,8 @@ class Recipe:
     """Report cleaning (`rrg.data.text`)."""
     threshold: int = 3
     """Words seen less often in the train split become `<unk>`."""
+    byte_pairs: int = 0
+    """In place of words: so many byte pairs learned from the train split."""
     max_length: int = 60
     """Word ids a report, BOS included."""
     epochs: int = 100
@@ -27,6 +29,10 @@ class Recipe:
     """Learning rate of the image encoder; 0 freezes it."""
     lr_rest: float = 5e-4
     """Learning rate of everything else."""
+    slow: str = r"image_encoder\."
+    """Regular expression on the beginning of a parameter's name: those that learn with `lr_encoder`."""
+    frozen: str | None = None
+    """Regular expression on the beginning of a parameter's name: those that do not learn."""
     betas: tuple[float, float] = (0.9, 0.98)
     eps: float = 1e-9
     amsgrad: bool = True
@@ -102,6 +108,29 @@ SMALL_TRAINING = Recipe(
     patience=6,
 )
 """Training on the cached features of a frozen encoder; what led to these numbers is in LOG.md."""
+
+VIT_GPT2 = Recipe(
+    config={},
+    max_length=256,
+    epochs=50,
+    batch_size=16,
+    optimizer="adamw",
+    lr_encoder=1e-5,
+    lr_rest=5e-5,
+    betas=(0.9, 0.999),
+    eps=1e-8,
+    amsgrad=False,
+    weight_decay=1e-4,
+    schedule="cosine",
+    warmup_steps=500,
+    max_grad_norm=1.0,
+    beams=4,
+    no_repeat_ngram=3,
+    length_penalty=1.0,
+    patience=5,
+    byte_pairs=20_000,
+)
+"""Both stages of ViT-B/16 with GPT-2. Without its own tokenizer GPT-2 learns other byte pairs, from the reports."""
 
 
 def self_critical(recipe: Recipe) -> Recipe:
@@ -204,6 +233,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
                 "memory_slots": 512,
                 "topk": 32,
             },
+            feature_variants=1,  # of twice as many pictures
         ),
     },
     "lgfm_net": {
@@ -255,6 +285,40 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             },
             epochs=7,
             evaluate_from=5,
+        ),
+    },
+    "vit_gpt2": {
+        # Nothing is published that works; sizes and rates follow the repository's README. Start from pretrained parts
+        # (--vision-model, --language-model), then go on from the first stage (--start-from).
+        "published_stage1": replace(
+            VIT_GPT2, epochs=5, lr_rest=1e-4, frozen=r"vit\.|image_encoder\.backbone\.|language_model\.(?!.*cross)"
+        ),
+        "published": replace(VIT_GPT2, frozen=r"image_encoder\.backbone\.(embeddings|layers\.[0-7])\."),
+        "minimal": replace(
+            VIT_GPT2,
+            config={"mapper_layers": 1, "mapper_heads": 4, "mapped_tokens": 8},
+            epochs=5,
+            batch_size=2,
+            max_length=128,
+            lr_rest=1e-4,
+            frozen=r"vit\.|image_encoder\.backbone\.|language_model\.(?!.*cross)",
+        ),
+        "small": replace(
+            # No language model is at hand that a first stage could leave as it is: all but the encoder learns at once.
+            SMALL_TRAINING,
+            config={
+                **SMALL,
+                "num_decoder_layers": 3,
+                "vit_input": "features",
+                "vit_grid": 7,
+                "vit_hidden_size": 256,
+                "vit_ffn_size": 512,
+                "vit_heads": 8,
+                "mapper_layers": 1,
+                "max_positions": 160,
+            },
+            byte_pairs=1500,
+            max_length=72,
         ),
     },
     "xpronet": {

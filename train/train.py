@@ -11,6 +11,9 @@ that the app, the command line and `rrg.Reporter` read. Started again with the s
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -34,11 +37,12 @@ from rrg.data.chest_imagenome import read_scene_graphs
 from rrg.data.scene_graph import SceneGraphs, scene_graph_of_study
 from rrg.data.scene_graph_rules import ATTRIBUTE_SIZES
 from rrg.data.studies import Study, read_annotation
-from rrg.data.tokenizer import UNKNOWN, ReportTokenizer
+from rrg.data.tokenizer import UNKNOWN, WORD_START, ReportTokenizer
 from rrg.data.transforms import ViewTransform, training_augmentation
 from rrg.errors import InputError
 from rrg.models import ARCHITECTURES
 from rrg.models.base import ReportModel
+from rrg.models.vit_gpt2 import ViTGPT2
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class Run:
     """Folder of weights to go on from."""
     encoder: Path | None = None
     """Image encoder of train/pretrain_encoder.py; without it the backbone starts from random weights."""
+    share_encoder: bool = False
+    """Leave the frozen image encoder out of --out: a copy of its file beside --out serves all models there."""
     prototypes: Path | None = None
     """XProNet: initial prototypes of train/prototypes.py; without them they start from random numbers."""
     sdam: Path | None = None
@@ -69,6 +75,10 @@ class Run:
     scene_graphs: Path | None = None
     """SGRRG: folder with the files of Chest ImaGenome (`rrg.data.chest_imagenome`); without it, rules read the graphs
     in the reports."""
+    vision_model: Path | None = None
+    """ViT-GPT2: folder (or hub name) of a pretrained ViT."""
+    language_model: Path | None = None
+    """ViT-GPT2: folder (or hub name) of a pretrained GPT-2, whose byte pairs are taken too, or BioGPT."""
     epochs: int | None = None
     """In place of the recipe's."""
     limit: int | None = None
@@ -89,7 +99,10 @@ def build_model(
     With `prototypes`, their number and length are the file's as well; with `sdam`, thresholds and discriminator.
     """
     kind = ARCHITECTURES[architecture].load()
-    config = {"vocab_size": len(tokenizer), **recipe.config}
+    ends = dict.fromkeys(
+        ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"), tokenizer.eos_token_id
+    )
+    config = {"vocab_size": len(tokenizer), **ends, **recipe.config}
     if prototypes is not None:
         model = with_prototypes(kind, config, prototypes)
     elif sdam is not None:
@@ -108,26 +121,61 @@ def build_model(
 
 def decoding(recipe: Recipe, tokenizer: ReportTokenizer) -> GenerationConfig:
     """How the trained model writes: beams, their length penalty, and never the sign for a rare word."""
-    known = tokenizer.get_vocab()
+    known, end, unwritten = tokenizer.get_vocab(), tokenizer.eos_token_id, (UNKNOWN, *recipe.unwritten)
     return GenerationConfig(
         num_beams=recipe.beams,
         length_penalty=recipe.length_penalty,
         max_length=recipe.max_length,
         no_repeat_ngram_size=recipe.no_repeat_ngram,
-        suppress_tokens=[known[word] for word in (UNKNOWN, *recipe.unwritten) if word in known],
-        bos_token_id=0,
-        eos_token_id=0,
-        pad_token_id=0,
-        decoder_start_token_id=0,
+        suppress_tokens=[known[piece] for word in unwritten for piece in (word, WORD_START + word) if piece in known],
+        bos_token_id=end,
+        eos_token_id=end,
+        pad_token_id=end,
+        decoder_start_token_id=end,
     )
 
 
-def save(model: ReportModel, tokenizer: ReportTokenizer, recipe: Recipe, out: Path) -> None:
-    """Half-precision weights in files under 10 MB, configuration, generation settings and vocabulary."""
+def save(
+    model: ReportModel, tokenizer: ReportTokenizer, recipe: Recipe, out: Path, shared_encoder: Path | None = None
+) -> None:
+    """Write half-precision weights in files under 10 MB, configuration, generation settings and vocabulary.
+
+    With `shared_encoder`, the file that the frozen image encoder came from, these weights stand there alone: a copy of
+    it goes beside `out`, for all models there. Raises InputError when another one is there.
+    """
     model.generation_config = decoding(recipe, tokenizer)  # evaluation filled it up with the library's defaults
     model.config.use_cache = True  # training switches it off
-    model.half().save_pretrained(out, max_shard_size="9MB")
+    model.config.image_encoder_file = None
+    state = model.half().state_dict()
+    if shared_encoder is not None:
+        model.config.image_encoder_file = f"../{share(shared_encoder, out.parent).name}"
+        state = {name: tensor for name, tensor in state.items() if not name.startswith("image_encoder.")}
+    model.save_pretrained(out, max_shard_size="9MB", state_dict=state)
     tokenizer.save_pretrained(out)
+
+
+def share(encoder: Path, folder: Path) -> Path:
+    """A copy of the image encoder's file in `folder`. Raises InputError when a different one is there."""
+    shared = folder / encoder.name
+    if not shared.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = shared.with_suffix(".tmp")
+        shutil.copyfile(encoder, temporary)
+        os.replace(temporary, shared)
+    elif shared.read_bytes() != encoder.read_bytes():
+        raise InputError(
+            f"{shared} is another image encoder than {encoder}, and models share it. Name an --out in another folder."
+        )
+    return shared
+
+
+def vocabulary(run: Run, recipe: Recipe, train_reports: Sequence[str]) -> ReportTokenizer:
+    """Words or byte pairs of the train split's reports; those of a pretrained GPT-2 where one is given."""
+    if not recipe.byte_pairs:
+        return ReportTokenizer.build(train_reports, recipe.threshold, recipe.cleaner)
+    if run.language_model is not None and recipe.config.get("language_model", "gpt2") == "gpt2":
+        return ReportTokenizer.of_gpt2(run.language_model, recipe.cleaner)
+    return ReportTokenizer.build_byte_pairs(train_reports, recipe.byte_pairs, recipe.cleaner)
 
 
 def start(run: Run, recipe: Recipe, train_reports: Sequence[str]) -> tuple[ReportModel, ReportTokenizer]:
@@ -135,8 +183,14 @@ def start(run: Run, recipe: Recipe, train_reports: Sequence[str]) -> tuple[Repor
     if run.start_from is None:
         if run.stage == "self_critical":
             raise InputError("The self-critical stage goes on from a trained model: name its folder by --start-from.")
-        tokenizer = ReportTokenizer.build(train_reports, recipe.threshold, recipe.cleaner)
+        tokenizer = vocabulary(run, recipe, train_reports)
         model = build_model(recipe, run.architecture, tokenizer, run.encoder, run.prototypes, run.sdam)
+        if run.vision_model is not None or run.language_model is not None:
+            if not isinstance(model, ViTGPT2):
+                raise InputError(
+                    f"{run.architecture} has no pretrained parts; leave --vision-model and --language-model out."
+                )
+            model.load_pretrained_parts(run.vision_model, run.language_model)
         return model, tokenizer
     if not (run.start_from / "config.json").is_file():
         raise InputError(f"{run.start_from} holds no model: there is no config.json in it.")
@@ -163,6 +217,13 @@ def main(run: Run) -> None:
     model, tokenizer = start(run, recipe, [study.report for study in train_studies if study.report])
     if recipe.lr_encoder == 0:
         model.image_encoder.requires_grad_(False)
+    if run.share_encoder:
+        if run.encoder is None or recipe.lr_encoder > 0:
+            raise InputError("--share-encoder needs a frozen image encoder, and --encoder that names its file.")
+        share(run.encoder, run.out.parent)  # now, before hours of work: it refuses another one that is there
+    for name, parameter in model.named_parameters():
+        if recipe.frozen is not None and re.match(recipe.frozen, name):
+            parameter.requires_grad_(False)
     train_set, val_set = datasets(run, recipe, model, tokenizer, train_studies, val_studies)
     print(
         f"{run.architecture} {run.size}: {len(train_set)} train and {len(val_set)} val studies, {len(tokenizer)} words"
@@ -171,7 +232,7 @@ def main(run: Run) -> None:
     checkpoints = work / "checkpoints"
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None)
     if trainer.is_world_process_zero():
-        save(model, tokenizer, recipe, run.out)
+        save(model, tokenizer, recipe, run.out, run.encoder if run.share_encoder else None)
         described = {"run": asdict(run), "recipe": asdict(recipe), "history": trainer.state.log_history}
         (work / "curve.json").write_text(json.dumps(described, indent=1, default=str))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import Any, cast
 
@@ -30,11 +31,11 @@ class ReportTrainer(Seq2SeqTrainer):
             recipe, groups = self.recipe, defaultdict(list)
             for name, parameter in cast(torch.nn.Module, model or self.model).named_parameters():
                 if parameter.requires_grad:
-                    groups["image_encoder." in name].append(parameter)
+                    groups[re.match(recipe.slow, name) is not None].append(parameter)
             kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
             rates = {True: recipe.lr_encoder, False: recipe.lr_rest}
             self.optimizer = kind(
-                [{"params": group, "lr": rates[encoder]} for encoder, group in groups.items()],
+                [{"params": group, "lr": rates[slow]} for slow, group in groups.items()],
                 betas=recipe.betas,
                 eps=recipe.eps,
                 weight_decay=recipe.weight_decay,

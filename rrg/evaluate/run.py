@@ -31,6 +31,10 @@ ABNORMAL = "reference with a finding"
 PACKAGES = ("rrg", "torch", "transformers", "numpy", "pycocoevalcap", "scikit-learn")
 
 
+RARE = 3
+"""Occurrences in the train split that a word of the R2Gen line's vocabulary has on IU X-Ray at least."""
+
+
 class Writer(Protocol):
     """What evaluation needs of a model; `rrg.reporter.Reporter` is one."""
 
@@ -134,7 +138,7 @@ def _results(
     references = {study.id: _reference(study) for study in studies}
     texts = {model: {report.study_id: report.text for report in reports}}
     texts |= {floor.name: floor.texts for floor in floor_rows}
-    used = (protocols.r2gen_protocol(reporter.tokenizer), protocols.RAW)
+    used = (_r2gen_protocol(reporter, splits), protocols.RAW)
     language = {protocol.name: _language(protocol, model, reports, floor_rows, references) for protocol in used}
     clinical = {
         system: clinical_scores([said[study] for study in references], list(references.values()))
@@ -198,6 +202,15 @@ def _results(
     }
 
 
+def _r2gen_protocol(reporter: Writer, splits: _Splits) -> protocols.Protocol:
+    """With the model's vocabulary; a model of byte pairs knows no rare words, so the train split says which are."""
+    tokenizer = reporter.tokenizer
+    if tokenizer.has_byte_pairs and splits.train:
+        reports = [_reference(study) for study in splits.train]
+        tokenizer = ReportTokenizer.build(reports, RARE, tokenizer.cleaner)
+    return protocols.r2gen_protocol(tokenizer)
+
+
 def _language(
     protocol: protocols.Protocol,
     model: str,
@@ -249,7 +262,7 @@ def _floors(reporter: Writer, splits: _Splits, kept: Path) -> tuple[list[floors.
     rows += [floors.most_frequent(train, ids), floors.random_report(train, ids)]
     missing: dict[str, str] = {}
     if splits.val:
-        protocol = protocols.r2gen_protocol(reporter.tokenizer)
+        protocol = _r2gen_protocol(reporter, splits)
         by_bleu, by_cider = floors.best_constants(
             {text: protocol.written(text) for text in dict.fromkeys(train)},
             [protocol.written(_reference(study)) for study in splits.val],

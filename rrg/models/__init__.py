@@ -67,5 +67,12 @@ ARCHITECTURES: dict[str, Architecture] = {
         Architecture(
             "sgrrg", "SGRRG", "SGRRG", "Wang et al., Scene Graph Aided Radiology Report Generation, CMIG 2025"
         ),
+        Architecture(
+            "vit_gpt2",
+            "ViTGPT2",
+            "ViT + mapping network + GPT-2",
+            "No paper: repository DSC-Qian/radiology-report-generation; ViT (Dosovitskiy et al., ICLR 2021) and GPT-2 "
+            "(Radford et al., 2019)",
+        ),
     )
 }

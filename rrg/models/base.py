@@ -7,9 +7,11 @@ T words. Token n is view n // (h*w), row n % (h*w) // w, column n % w. Id 0 is B
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, cast
+from pathlib import Path
+from typing import Any, ClassVar, Self, cast
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import EncoderDecoderCache, GenerationMixin, PreTrainedConfig, PreTrainedModel
@@ -17,6 +19,7 @@ from transformers import initialization as init
 from transformers.utils.generic import ModelOutput
 
 from rrg.data.findings import FINDINGS
+from rrg.errors import InputError
 from rrg.layers.image_encoder import ImageEncoder
 from rrg.layers.memory import ProjectedMemory
 from rrg.layers.memory_transformer import MemoryTransformer
@@ -36,6 +39,8 @@ class ReportConfig(PreTrainedConfig):
     """timm name."""
     backbone_options: dict = field(default_factory=dict)
     """Further arguments of `timm.create_model`."""
+    image_encoder_file: str | None = None
+    """Weights of a frozen image encoder that several models share, relative to the model's folder; None: its own."""
     image_size: int = 224
     """Side of the square that each view is resized to, in pixels."""
     image_mean: tuple = (0.485, 0.456, 0.406)
@@ -112,13 +117,18 @@ class ReportModel(PreTrainedModel, GenerationMixin):
 
     config: ReportConfig
     config_class: type[ReportConfig] = ReportConfig
+    _keys_to_ignore_on_load_missing = [r"^image_encoder\."]  # they may stand in a file of their own: `from_pretrained`
     main_input_name = "pixel_values"
 
     def __init__(self, config: ReportConfig):
         super().__init__(config)
-        self.image_encoder = ImageEncoder(config.backbone, config.backbone_options, len(FINDINGS), config.num_views)
+        self.image_encoder = self.make_image_encoder(config)
 
     # What an architecture defines -------------------------------------------------------------------------------------
+
+    def make_image_encoder(self, config: ReportConfig) -> ImageEncoder:
+        """The backbone that `config` names, with its classifiers."""
+        return ImageEncoder(config.backbone, config.backbone_options, len(FINDINGS), config.num_views)
 
     def extract_features(self, pixel_values: Tensor, view_mask: Tensor) -> Tensor:
         """Images [B,V,3,S,S], view_mask [B,V] -> what a frozen image encoder sees: feature maps [B,V,C,h,w].
@@ -169,6 +179,23 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         return {}
 
     # What all share ---------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, *args: Any, **kwargs: Any) -> Self:
+        """The library's, and the image encoder from the file that the configuration names, if it names one.
+
+        Raises InputError when that file is not there.
+        """
+        model = super().from_pretrained(folder, *args, **kwargs)
+        if model.config.image_encoder_file is not None:
+            file = Path(folder) / model.config.image_encoder_file
+            if not file.is_file():
+                raise InputError(
+                    f"The model in {folder} shares an image encoder, and there is no {file}. Copy that file beside the "
+                    "model's folder too."
+                )
+            model.image_encoder.load_state_dict(load_file(file))
+        return model
 
     def encode(
         self,

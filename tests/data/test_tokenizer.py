@@ -1,4 +1,4 @@
-"""The word-level tokenizer of the R2Gen protocol."""
+"""The tokenizers of the R2Gen protocol: of words, and of byte pairs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from transformers import AutoTokenizer
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+from tokenizers.trainers import BpeTrainer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from rrg.data.text import clean_iu_xray
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.errors import InputError
 
@@ -85,3 +90,69 @@ def test_the_published_iu_xray_vocabulary(shared_data) -> None:
     assert len(tokenizer) == 761
     assert words == sorted(words)
     assert "<unk>" in words
+
+
+# Byte pairs
+
+
+SENTENCES = ["The heart is enlarged. The lungs are clear.", "There is a right pleural effusion. Lungs are clear."] * 3
+
+
+@pytest.fixture
+def pairs() -> ReportTokenizer:
+    return ReportTokenizer.build_byte_pairs(SENTENCES, size=300)
+
+
+@pytest.mark.parametrize(
+    "text", [SENTENCES[0], "Sarcoidosis and zygomycosis.", "A 3-cm nodule, x-ray of 2.5.", "naïve ø patient"]
+)
+def test_byte_pairs_write_every_word(pairs: ReportTokenizer, text: str) -> None:
+    ids = pairs.encode_report(text, 200)
+    assert ids[0] == ids[-1] == pairs.eos_token_id == 0
+    assert pairs.decode_words(ids) == clean_iu_xray(text).split()
+    assert pairs.unk_token is None
+
+
+def test_each_written_word_knows_its_ids(pairs: ReportTokenizer) -> None:
+    ids = pairs.encode_report("Sarcoidosis is enlarged.", 200)
+    words = pairs.written_words(ids)
+    assert [word.text for word in words] == ["sarcoidosis", "is", "enlarged", "."]
+    assert words[0].last - words[0].first > 1, "a word that the train split lacks takes several"
+    assert [words[0].first, *(word.last for word in words)] == [1, *(word.first for word in words[1:]), len(ids) - 1]
+
+
+def test_words_are_encoded_one_by_one_as_in_their_report(pairs: ReportTokenizer) -> None:
+    ids, owners = pairs.encode_words(["sarcoidosis", "is", "enlarged", "."])
+    assert ids == pairs.encode_report("Sarcoidosis is enlarged.", 200)[1:-1]
+    assert [owners.count(i) for i in range(4)] == [w.last - w.first for w in pairs.written_words([0, *ids])]
+
+
+def test_ids_that_begin_in_the_middle_of_a_word_are_a_word(pairs: ReportTokenizer) -> None:
+    ids = pairs.encode_report("Sarcoidosis.", 200)
+    assert pairs.decode_words([0, *ids[2:]])[-1] == "."
+    assert pairs.decode_words([0, 0, *ids[1:]]) == []
+
+
+def test_byte_pairs_are_saved_with_the_weights(pairs: ReportTokenizer, tmp_path: Path) -> None:
+    pairs.save_pretrained(tmp_path)
+    loaded = ReportTokenizer.from_pretrained(tmp_path)
+    assert loaded.has_byte_pairs and loaded.cleaner == "iu_xray"
+    text = "Sarcoidosis of the heart."
+    assert loaded.encode_report(text, 99) == pairs.encode_report(text, 99)
+    assert loaded.decode_words(loaded.encode_report(text, 99)) == clean_iu_xray(text).split()
+
+
+def test_gpt2_s_own_byte_pairs_are_taken_with_their_end_of_text(tmp_path: Path) -> None:
+    raw = Tokenizer(BPE())
+    raw.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    trainer = BpeTrainer(vocab_size=320, special_tokens=["<|endoftext|>"], initial_alphabet=ByteLevel.alphabet())
+    raw.train_from_iterator(SENTENCES, trainer)
+    PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<|endoftext|>").save_pretrained(tmp_path)
+    tokenizer = ReportTokenizer.of_gpt2(tmp_path)
+    assert tokenizer.eos_token_id == tokenizer.pad_token_id == raw.token_to_id("<|endoftext|>")
+    assert tokenizer.decode_words(tokenizer.encode_report(SENTENCES[1], 99)) == clean_iu_xray(SENTENCES[1]).split()
+
+
+def test_too_few_byte_pairs_are_refused() -> None:
+    with pytest.raises(InputError, match="256"):
+        ReportTokenizer.build_byte_pairs(SENTENCES, size=200)

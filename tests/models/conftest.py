@@ -46,6 +46,17 @@ TINY: dict[str, dict[str, Any]] = {
         "region_heads": 4,
         "init_std": 0.2,
     },
+    "vit_gpt2": {
+        "vit_input": "features",
+        "vit_grid": 4,
+        "vit_hidden_size": 32,
+        "vit_ffn_size": 48,
+        "vit_heads": 4,
+        "mapped_tokens": 6,
+        "mapper_heads": 4,
+        "max_positions": 48,
+        "init_std": 0.3,
+    },
     "xpronet": {"prototypes_per_class": 3, "prototype_size": 32, "topk": 5},
 }
 """Sizes of its own that an architecture needs: one line for a new one."""

@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 import recipes
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
 import train
@@ -53,7 +52,7 @@ def phantoms(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Phantom
     folder = tmp_path_factory.mktemp("phantoms")
     write_phantoms(folder, count=300, seed=0, size=SIZE)
     held_out = [study for split in ("val", "test") for study in read_annotation(folder, split)]
-    encoder = bundled_encoder(weights / "r2gen_cmn")
+    encoder = bundled_encoder(weights / "image_encoder.safetensors")
     pooled, findings = pooled_features(encoder, read_annotation(folder, "train"))
     fit_classifier(encoder, pooled, findings)
     seen, truth = pooled_features(encoder, held_out)
@@ -67,14 +66,10 @@ def phantoms(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Phantom
     return Phantoms(folder, file, held_out, visible)
 
 
-def bundled_encoder(folder: Path) -> ImageEncoder:
+def bundled_encoder(file: Path) -> ImageEncoder:
     small = recipes.SMALL
     encoder = ImageEncoder(small["backbone"], small["backbone_options"], len(FINDINGS))
-    state = {}
-    for path in folder.glob("*.safetensors"):
-        with safe_open(path, framework="pt") as file:
-            names = [name for name in file.keys() if name.startswith("image_encoder.")]  # noqa: SIM118
-            state |= {name.removeprefix("image_encoder."): file.get_tensor(name) for name in names}
+    state = load_file(file)
     encoder.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     return encoder.eval()
 
@@ -121,11 +116,11 @@ def phantom_recipe(name: str) -> recipes.Recipe:
         small,
         config={**small.config, **changes},
         threshold=1,
-        epochs=24,
+        epochs=60,
         feature_variants=1,
         augment=False,
         warmup_steps=30,
-        evaluate_from=24,
+        evaluate_from=60,
         abnormal_weight=1.0,
         length_penalty=1.0,
     )

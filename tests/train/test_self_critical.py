@@ -31,7 +31,11 @@ def model(tokenizer: ReportTokenizer) -> ReportModel:
     sizes: dict[str, Any] = {"hidden_size": 32, "ffn_size": 32, "num_heads": 4, "memory_slots": 20, "topk": 4}
     model = R2GenCMN(R2GenCMNConfig(vocab_size=len(tokenizer), backbone="test_efficientnet", **sizes))
     model.generation_config = GenerationConfig(
-        suppress_tokens=[tokenizer.unk_token_id], bos_token_id=0, eos_token_id=0, pad_token_id=0, decoder_start_token_id=0
+        suppress_tokens=[tokenizer.unk_token_id],
+        bos_token_id=0,
+        eos_token_id=0,
+        pad_token_id=0,
+        decoder_start_token_id=0,
     )
     return model.eval()
 

@@ -18,6 +18,7 @@ from rrg.data.studies import read_annotation
 from rrg.errors import InputError
 from rrg.models.r2gen_cmn import R2GenCMN
 from rrg.reporter import Reporter
+from rrg.weights import weights_digest
 
 pytestmark = pytest.mark.slow
 
@@ -215,3 +216,25 @@ def test_published_recipes_name_the_published_sizes() -> None:
         if n.startswith(("image_encoder.findings", "image_encoder.views"))
     )
     assert sum(p.numel() for p in model.parameters()) - heads == 59_053_369  # unique parameters of the published model
+
+
+def test_models_may_share_one_file_of_the_frozen_encoder(
+    phantoms: Path, encoder: Path, tmp_path: Path, tiny: recipes.Recipe
+) -> None:
+    shared = replace(run(phantoms, encoder, tmp_path, epochs=1, share_encoder=True), out=tmp_path / "weights" / "one")
+    train.main(shared)
+    kept = load_file(shared.out / "model.safetensors")
+    assert kept and not [name for name in kept if name.startswith("image_encoder.")]
+    loaded = R2GenCMN.from_pretrained(shared.out, dtype=torch.float32)
+    for name, value in load_file(encoder).items():
+        torch.testing.assert_close(loaded.image_encoder.state_dict()[name].float(), value.float())
+    assert Reporter.from_pretrained(shared.out, device="cpu").report(read_annotation(phantoms, "val")[0]).words
+    digest = weights_digest(shared.out)
+    file = tmp_path / "weights" / encoder.name
+    file.write_bytes(file.read_bytes()[:-4] + b"abcd")
+    assert weights_digest(shared.out) != digest
+    with pytest.raises(InputError, match="another image encoder"):
+        train.main(replace(shared, work=tmp_path / "again"))
+    file.unlink()
+    with pytest.raises(InputError, match="shares an image encoder"):
+        R2GenCMN.from_pretrained(shared.out)

@@ -1,0 +1,63 @@
+"""The vision transformer of the library as an image encoder, and how its attention flows to the patches.
+
+Shapes: B batch, V views, C channels, h x w patches, N = h*w, Dv hidden size, H heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from transformers import ViTModel
+
+from rrg.layers.image_encoder import ImageEncoder
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Images after the ViT."""
+
+    maps: Tensor
+    """Last hidden states of the patches [B, V, Dv, h, w]."""
+    attentions: tuple[Tensor, ...]
+    """One [B*V, H, 1+h*w, 1+h*w] a layer; place 0 is CLS."""
+
+
+def look(vit: ViTModel, images: Tensor) -> Seen:
+    """images [B,V,C,S,S'] (pixels or feature maps) -> patches after the ViT, each view by itself."""
+    outputs = vit(images.flatten(0, 1), interpolate_pos_encoding=True, output_attentions=True)
+    patch: Any = vit.config.patch_size
+    maps = outputs.last_hidden_state[:, 1:].transpose(1, 2)  # [B*V,Dv,h*w]
+    maps = maps.unflatten(2, (images.shape[3] // patch, images.shape[4] // patch)).unflatten(0, images.shape[:2])
+    return Seen(maps, outputs.attentions)
+
+
+@torch.no_grad()
+def attention_rollout(attentions: Sequence[Tensor]) -> Tensor:
+    """Attention [n,H,1+N,1+N] of each layer, first to last -> how much of CLS comes from each patch [n,N].
+
+    Abnar and Zuidema, Quantifying Attention Flow in Transformers, ACL 2020, section 3: heads are averaged, and half of
+    each layer's output is its input.
+    """
+    row = torch.eye(attentions[0].shape[-1], device=attentions[0].device)[:1]  # [1,1+N]
+    for weights in reversed(attentions):
+        row = (row @ weights.float().mean(1) + row) / 2  # [n,1,1+N]
+    return row[:, 0, 1:]
+
+
+class ViTImageEncoder(ImageEncoder):
+    """The image encoder whose backbone is the ViT itself."""
+
+    def __init__(self, vit: ViTModel, num_findings: int, num_views: int):
+        nn.Module.__init__(self)
+        self.backbone = vit
+        self.num_features = vit.config.hidden_size
+        self.findings = nn.Linear(self.num_features, num_findings)
+        self.views = nn.Linear(self.num_features, num_views)
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        """pixel_values [B,V,3,S,S] -> feature maps [B,V,Dv,h,w]."""
+        return look(cast(ViTModel, self.backbone), pixel_values).maps
