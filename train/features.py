@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -54,7 +54,8 @@ def cached_features(
 ) -> FeatureDataset:
     """Run the model's encoder over all studies `variants` times (augmented anew) or reuse what is kept in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    model = model.eval().to(device)
+    model.eval()
+    cast(torch.nn.Module, model).to(device)
     ids = [study.id for study in studies.studies]
     maps, masks = [], None
     for variant in range(variants):

@@ -7,6 +7,7 @@ share of the likelihood loss, with the architecture's own terms, keeps the langu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -103,11 +104,15 @@ class SelfCriticalTrainer(ReportTrainer):
 
 def detached(encoded: ReportEncoderOutput) -> ReportEncoderOutput:
     """The same study without gradients."""
-    return type(encoded)(**{k: v.detach() if isinstance(v, Tensor) else v for k, v in encoded.items()})
+    return mapped(encoded, Tensor.detach)
 
 
 def repeated(encoded: ReportEncoderOutput, times: int) -> ReportEncoderOutput:
     """Each study `times` times, one after the other; what all studies share stays."""
-    return type(encoded)(
-        **{k: v.repeat_interleave(times, dim=0) if isinstance(v, Tensor) else v for k, v in encoded.items()}
-    )
+    return mapped(encoded, lambda tensor: tensor.repeat_interleave(times, dim=0))
+
+
+def mapped(encoded: ReportEncoderOutput, change: Callable[[Tensor], Tensor]) -> ReportEncoderOutput:
+    """A copy with every tensor that has a row a study changed."""
+    fields: dict[str, Any] = {k: change(v) if isinstance(v, Tensor) else v for k, v in encoded.items()}
+    return type(encoded)(**fields)

@@ -56,6 +56,9 @@ from rrg.layers.transformer import Decoder, DecoderOutput
 from rrg.layers.vit import ViTImageEncoder, attention_rollout, look
 from rrg.models.base import ReportConfig, ReportEncoderOutput, ReportModel, visual_tokens
 
+EAGER: dict[str, Any] = {"attn_implementation": "eager"}
+"""The one implementation of attention that gives its weights."""
+
 
 class ViTGPT2Config(ReportConfig):
     """The defaults are google/vit-base-patch16-224 and gpt2.
@@ -130,7 +133,7 @@ def make_vit(config: ViTGPT2Config, num_channels: int, patch_size: int) -> ViTMo
             patch_size=patch_size,
             num_channels=num_channels,
             initializer_range=config.init_std,
-            attn_implementation="eager",  # the others give no attention
+            **EAGER,
         ),
         add_pooling_layer=False,
     )
@@ -187,7 +190,7 @@ def make_language_model(config: ViTGPT2Config) -> GPT2LMHeadModel | BioGptForCau
                 bos_token_id=config.bos_token_id,
                 eos_token_id=config.eos_token_id,
                 pad_token_id=None,  # the embedding of padding would not be trained, and here it is that of BOS too
-                attn_implementation="eager",
+                **EAGER,
             )
         )
     sizes = GPT2Config(
@@ -204,7 +207,7 @@ def make_language_model(config: ViTGPT2Config) -> GPT2LMHeadModel | BioGptForCau
         bos_token_id=config.bos_token_id,
         eos_token_id=config.eos_token_id,
         add_cross_attention=config.fusion == "cross_attention",
-        attn_implementation="eager",
+        **EAGER,
     )
     model = GPT2LMHeadModel(sizes)
     if sizes.add_cross_attention:
@@ -292,7 +295,7 @@ class ViTGPT2(ReportModel):
     def encode_features(self, features: Tensor, view_mask: Tensor) -> ViTGPT2EncoderOutput:
         seen = look(self.vision, features)
         tokens, token_mask = visual_tokens(seen.maps, view_mask)  # [B,N,Dv], [B,N]
-        grid = (view_mask.shape[1], *seen.maps.shape[3:])
+        grid = (view_mask.shape[1], seen.maps.shape[3], seen.maps.shape[4])
         views = torch.arange(grid[0], device=tokens.device).repeat_interleave(grid[1] * grid[2])  # [N]
         tokens = tokens + self.view_embedding(views)
         if isinstance(self.mapper, QueryMapper):
@@ -329,7 +332,8 @@ class ViTGPT2(ReportModel):
         words = self.language_model.get_input_embeddings()(decoder_input_ids)  # [B,T,D]
         read = self._read_prefix if self.config.fusion == "prefix" else self._read_across
         decoded = read(words, encoder_outputs, cache, output_attentions)
-        return self.language_model.get_output_embeddings()(decoded.hidden), decoded
+        head = cast(nn.Module, self.language_model.get_output_embeddings())
+        return head(decoded.hidden), decoded
 
     def _read_prefix(
         self, words: Tensor, encoded: ViTGPT2EncoderOutput, cache: EncoderDecoderCache | None, output_attentions: bool
