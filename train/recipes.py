@@ -291,7 +291,10 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         # Nothing is published that works; sizes and rates follow the repository's README. Start from pretrained parts
         # (--vision-model, --language-model), then go on from the first stage (--start-from).
         "published_stage1": replace(
-            VIT_GPT2, epochs=5, lr_rest=1e-4, frozen=r"vit\.|image_encoder\.backbone\.|language_model\.(?!.*cross)"
+            VIT_GPT2,
+            epochs=5,
+            lr_rest=1e-4,
+            frozen=r"vit\.|image_encoder\.backbone\.|language_model\.(?!.*(cross|embed_tokens|output_projection))",
         ),
         "published": replace(VIT_GPT2, frozen=r"image_encoder\.backbone\.(embeddings|layers\.[0-7])\."),
         "minimal": replace(
@@ -301,7 +304,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             batch_size=2,
             max_length=128,
             lr_rest=1e-4,
-            frozen=r"vit\.|image_encoder\.backbone\.|language_model\.(?!.*cross)",
+            frozen=r"vit\.|image_encoder\.backbone\.|language_model\.(?!.*(cross|embed_tokens|output_projection))",
         ),
         "small": replace(
             # No language model is at hand that a first stage could leave as it is: all but the encoder learns at once.
@@ -317,6 +320,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
                 "mapper_layers": 1,
                 "max_positions": 160,
             },
+            evaluate_from=6,
             byte_pairs=1500,
             max_length=72,
         ),

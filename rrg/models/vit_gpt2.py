@@ -41,7 +41,6 @@ from transformers import (
     EncoderDecoderCache,
     GPT2Config,
     GPT2LMHeadModel,
-    PreTrainedModel,
     ViTConfig,
     ViTModel,
 )
@@ -216,19 +215,6 @@ def make_language_model(config: ViTGPT2Config) -> GPT2LMHeadModel | BioGptForCau
     return model
 
 
-def take_over(part: PreTrainedModel, pretrained: PreTrainedModel, source: Path | str) -> None:
-    """Copy the weights of `pretrained`, read from `source`, into `part`, which may have cross-attention besides."""
-    own, theirs = part.state_dict(), pretrained.state_dict()
-    missing = [name for name in own if name not in theirs and "cross" not in name]
-    other = [name for name, value in theirs.items() if name not in own or own[name].shape != value.shape]
-    if missing or other:
-        raise InputError(
-            f"{source} has another size than the configuration: {', '.join([*missing, *other][:3])} do not fit. "
-            "Give the configuration the sizes of that model."
-        )
-    part.load_state_dict(theirs, strict=False)
-
-
 class ViTGPT2(ReportModel):
     """Image transformer, mapping network, language model."""
 
@@ -274,10 +260,11 @@ class ViTGPT2(ReportModel):
             given, own = type(part).from_pretrained(source, **options).state_dict(), part.state_dict()
             fitting = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
             unfit = [k for k in own if k not in fitting and not any(word in k for word in ("cross", *learned))]
+            unfit += [k for k in given if k not in own]  # further layers
             if unfit:
                 raise InputError(
-                    f"{source} does not fit the {name}: {unfit[0]} and {len(unfit) - 1} more are missing or of another "
-                    "size. Set the sizes of the configuration to those of the pretrained model."
+                    f"{source} does not fit the {name}: {unfit[0]} and {len(unfit) - 1} more are in one alone or of "
+                    "another size. Set the sizes of the configuration to those of the pretrained model."
                 )
             part.load_state_dict({**own, **fitting})
 

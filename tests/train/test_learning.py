@@ -109,18 +109,19 @@ def phantom_recipe(name: str) -> recipes.Recipe:
         "num_heads": 4,
         "num_encoder_layers": 1,
         "num_decoder_layers": 1,
-        "dropout": 0.0,
-        "feature_dropout": 0.1,
+        "dropout": 0.2,
+        "feature_dropout": 0.2,
+        "label_smoothing": 0.1,
     }
     return replace(
         small,
         config={**small.config, **changes},
         threshold=1,
-        epochs=60,
+        epochs=30,
         feature_variants=1,
         augment=False,
         warmup_steps=30,
-        evaluate_from=60,
+        evaluate_from=30,
         abnormal_weight=1.0,
         length_penalty=1.0,
     )
@@ -137,7 +138,7 @@ def test_it_learns_what_phantoms_show(
     references = {study.id: study.report or "" for study in phantoms.held_out}
     written = {report.study_id: report.text for report in reporter.reports(phantoms.held_out)}
     texts = [study.report or "" for study in read_annotation(phantoms.folder, "train")]
-    constant, _ = best_constants({text: text for text in texts}, list(references.values()))
+    constant, _ = best_constants({text: text for text in texts}, texts)  # chosen before the held-out ones are seen
     scores = language_scores(
         {"model": written, "constant": dict.fromkeys(references, constant)}, references, meteor=False
     )
