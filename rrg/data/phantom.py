@@ -26,7 +26,7 @@ from rrg.data.phantom_findings import (
     lateral_change,
     sample_abnormalities,
 )
-from rrg.data.phantom_report import write_report
+from rrg.data.phantom_report import OneWording, write_report
 from rrg.data.studies import Study
 from rrg.errors import InputError
 
@@ -70,8 +70,10 @@ class Drawing:
     boxes: tuple[Box, ...]
 
 
-def make_phantom(seed: int, size: int = 256) -> Phantom:
+def make_phantom(seed: int, size: int = 256, one_wording: bool = False) -> Phantom:
     """The phantom of a seed: the same person and findings at every size, the same pixels on every run.
+
+    With `one_wording` the reports say the same things in the same words, so that what varies is in the images.
 
     Raises InputError for a negative seed or a size that is too small to show anything.
     """
@@ -81,7 +83,7 @@ def make_phantom(seed: int, size: int = 256) -> Phantom:
         raise InputError(f"The size is {size} pixels. Use 64 to 4096.")
     rng = np.random.default_rng(seed)
     body, abnormalities = Body.sample(rng), sample_abnormalities(rng)
-    report = write_report(abnormalities, rng)
+    report = write_report(abnormalities, OneWording() if one_wording else rng)
     drawing = draw(body, abnormalities, size)
     provenance = Provenance("phantom", 8, None, None, (), 0)
     radiographs = tuple(
@@ -123,11 +125,12 @@ def _box(finding: str, view: View, where: np.ndarray) -> list[Box]:
     return [Box(finding, view, x0, y0, x1, y1)]
 
 
-def write_phantoms(folder: Path, count: int, seed: int = 0, size: int = 256) -> None:
+def write_phantoms(folder: Path, count: int, seed: int = 0, size: int = 256, one_wording: bool = False) -> None:
     """Write `count` phantoms as a data folder: R2Gen's annotation.json (80/10/10), images/, and boxes.json by study id.
 
-    The folder appears complete or not at all. Different seeds share no phantom. Raises InputError when the folder is
-    already there and not empty or cannot be written, and for a count or seed that makes no sense.
+    `one_wording` as in `make_phantom`. The folder appears complete or not at all. Different seeds share no phantom.
+    Raises InputError when the folder is already there and not empty or cannot be written, and for a count or seed that
+    makes no sense.
     """
     if not 1 <= count <= _PER_SET:
         raise InputError(f"The number of phantoms is {count}. Use 1 to {_PER_SET:,}.")
@@ -139,7 +142,7 @@ def write_phantoms(folder: Path, count: int, seed: int = 0, size: int = 256) -> 
     except OSError as error:
         raise InputError(f"Nothing can be written to {str(folder.parent)!r} ({error.strerror}).") from error
     try:
-        _write_set(temporary, count, seed, size)
+        _write_set(temporary, count, seed, size, one_wording)
         temporary.chmod(0o755)
         os.replace(temporary, folder)
     except OSError as error:
@@ -148,13 +151,13 @@ def write_phantoms(folder: Path, count: int, seed: int = 0, size: int = 256) -> 
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _write_set(folder: Path, count: int, seed: int, size: int) -> None:
+def _write_set(folder: Path, count: int, seed: int, size: int, one_wording: bool) -> None:
     held_out = max(1, round(count / 10)) if count >= 3 else 0
     splits = ["train"] * (count - 2 * held_out) + ["val"] * held_out + ["test"] * held_out
     annotation: dict[str, list[dict[str, object]]] = {"train": [], "val": [], "test": []}
     boxes = {}
     for number, split in enumerate(splits):
-        phantom = make_phantom(seed * _PER_SET + number, size)
+        phantom = make_phantom(seed * _PER_SET + number, size, one_wording)
         study = phantom.study
         names = [f"{study.id}/{view}.png" for view in range(len(_VIEWS))]
         (folder / "images" / study.id).mkdir(parents=True)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
+from typing import Any, Protocol
 
 from rrg.data.phantom_findings import Abnormality, Kind
 
@@ -87,7 +86,24 @@ _BONES = (
 _MEDIASTINUM = ("The mediastinal contours are normal.", "The mediastinum is unremarkable.")
 
 
-def write_report(abnormalities: Sequence[Abnormality], rng: np.random.Generator) -> str:
+class Chooser(Protocol):
+    """What a report asks about its wording; `numpy.random.Generator` is one."""
+
+    def integers(self, high: int, /) -> Any: ...
+    def random(self) -> float: ...
+
+
+class OneWording:
+    """Always the first wording and every optional sentence: the same findings give the same text."""
+
+    def integers(self, high: int, /) -> int:
+        return 0
+
+    def random(self) -> float:
+        return 0.0
+
+
+def write_report(abnormalities: Sequence[Abnormality], rng: Chooser) -> str:
     """Findings text for the abnormalities, with normal statements about the rest, in the usual order of organs."""
     by_kind: dict[Kind, list[Abnormality]] = {}
     for abnormality in abnormalities:
@@ -121,7 +137,7 @@ def write_report(abnormalities: Sequence[Abnormality], rng: np.random.Generator)
     return " ".join(sentence for part in order for sentence in part)
 
 
-def _describe(sentence: str, abnormality: Abnormality, rng: np.random.Generator, other: str = "") -> str:
+def _describe(sentence: str, abnormality: Abnormality, rng: Chooser, other: str = "") -> str:
     side, size = abnormality.side or "", _size(abnormality)
     places = _PLACES[abnormality.zone or "mid"]
     grade, adjective = [("mildly", "mild"), ("moderately", "moderate"), ("markedly", "marked")][_third(abnormality)]

@@ -322,3 +322,16 @@ def test_command_says_what_it_made(tmp_path: Path, capsys: pytest.CaptureFixture
     phantom(tmp_path / "out", count=3, seed=1, size=SMALL)
     assert "3 synthetic studies" in capsys.readouterr().out
     assert len(read_annotation(tmp_path / "out")) == 3
+
+
+def test_with_one_wording_only_what_is_found_changes_the_words() -> None:
+    normal = {p.study.report for seed in range(40) if not (p := make_phantom(seed, 64, one_wording=True)).boxes}
+    assert len(normal) == 1
+    varied = {p.study.report for seed in range(40) if not (p := make_phantom(seed, 64)).boxes}
+    assert len(varied) > 3
+    one, other = make_phantom(3, 64), make_phantom(3, 64, one_wording=True)
+    assert one.findings == other.findings
+    assert all(
+        np.array_equal(a.pixels, b.pixels)
+        for a, b in zip(one.study.radiographs(), other.study.radiographs(), strict=True)
+    )

@@ -1,7 +1,8 @@
 """Every architecture learns: on 300 phantoms it beats the best constant report and finds what its images show.
 
 Training is that of a user, by `train.main` with the small recipe and the bundled image encoder; only the encoder's
-classifier, which knows real findings, is fitted to the synthetic ones first.
+classifier, which knows real findings, is fitted to the synthetic ones first. All reports use the same words for the
+same findings: from 240 of them nobody could learn which of four wordings a phantom's author would have chosen.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from rrg.reporter import Reporter
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-SIZE = 160
+SIZE = 128
 MIN_SUPPORT = 4
 """Studies with a finding below which its F1 says nothing."""
 
@@ -50,7 +51,7 @@ class Phantoms:
 @pytest.fixture(scope="module")
 def phantoms(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Phantoms:
     folder = tmp_path_factory.mktemp("phantoms")
-    write_phantoms(folder, count=300, seed=0, size=SIZE)
+    write_phantoms(folder, count=300, seed=0, size=SIZE, one_wording=True)
     held_out = [study for split in ("val", "test") for study in read_annotation(folder, split)]
     encoder = bundled_encoder(weights / "image_encoder.safetensors")
     pooled, findings = pooled_features(encoder, read_annotation(folder, "train"))
@@ -109,21 +110,17 @@ def phantom_recipe(name: str) -> recipes.Recipe:
         "num_heads": 4,
         "num_encoder_layers": 1,
         "num_decoder_layers": 1,
-        "dropout": 0.2,
-        "feature_dropout": 0.2,
-        "label_smoothing": 0.1,
+        "dropout": 0.1,
+        "feature_dropout": 0.1,
     }
     return replace(
         small,
         config={**small.config, **changes},
         threshold=1,
-        epochs=30,
-        feature_variants=1,
-        augment=False,
+        epochs=60,
+        feature_variants=4,
         warmup_steps=30,
-        evaluate_from=30,
-        abnormal_weight=1.0,
-        length_penalty=1.0,
+        evaluate_from=60,
     )
 
 
