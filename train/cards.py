@@ -15,6 +15,8 @@ from results_block import split_name
 
 SELF_CRITICAL: frozenset[str] = frozenset()
 """Bundled models that went through the self-critical stage after the likelihood one."""
+STARTED_FROM = {"vit_gpt2": "a first run of 4 epochs by the same recipe (`--start-from`)"}
+"""Bundled models whose training began with weights that another run left."""
 BACKBONES = {"mobilenetv2_100": "MobileNetV2"}
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}
 PRECISIONS = {"float16": "half", "float32": "single"}
@@ -119,6 +121,8 @@ def _training(model: Published) -> str:
         parts.append(f"losses beside that of the words ({losses})")
     parts.append("mirrored images" if recipe.horizontal_flip else "no mirroring")
     text = ", ".join(parts) + "."
+    if model.info.name in STARTED_FROM:
+        text += f" It began with {STARTED_FROM[model.info.name]}."
     if model.info.name in SELF_CRITICAL:
         second = self_critical(recipe)
         text += (

@@ -320,6 +320,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
                 "mapper_layers": 1,
                 "max_positions": 160,
             },
+            epochs=8,
             evaluate_from=6,
             byte_pairs=1500,
             max_length=72,
