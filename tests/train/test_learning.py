@@ -117,10 +117,10 @@ def phantom_recipe(name: str) -> recipes.Recipe:
         small,
         config={**small.config, **changes},
         threshold=1,
-        epochs=60,
+        epochs=40,
         feature_variants=4,
         warmup_steps=30,
-        evaluate_from=60,
+        evaluate_from=40,
     )
 
 
