@@ -116,7 +116,7 @@ def explain(
         Heatmap(FINDINGS[i], "Grad-CAM", "last feature maps of the image encoder", "classifier logit", None, values)
         for i, values in zip(places, maps, strict=True)
     )
-    return Explanation(words, sentences, findings, native_maps(model, encoded, slots))
+    return Explanation(words, sentences, findings, native_maps(model, encoded, ids, slots))
 
 
 def of_radiographs(views: Tensor, slots: Sequence[int | None]) -> np.ndarray:
@@ -126,17 +126,16 @@ def of_radiographs(views: Tensor, slots: Sequence[int | None]) -> np.ndarray:
     return torch.stack([nothing if slot is None else views[:, slot] for slot in slots], dim=1).numpy()
 
 
-def native_maps(model: ReportModel, encoded: ReportEncoderOutput, slots: Sequence[int | None]) -> tuple[Heatmap, ...]:
-    """The architecture's own maps of one encoded study, each on its own grid."""
+@torch.inference_mode()
+def native_maps(
+    model: ReportModel, encoded: ReportEncoderOutput, ids: Tensor, slots: Sequence[int | None]
+) -> tuple[Heatmap, ...]:
+    """The architecture's own maps of one study, each on its own grid: of its images, and of its report `ids` [T]."""
     title = ARCHITECTURES[model.config.model_type].title
+    of_report = model.report_maps(model.shift_right(ids[None]), encoded) if len(ids) else {}
+    origins = {"computed from the images, before the first word": encoded.maps or {}, "while it wrote": of_report}
     return tuple(
-        Heatmap(
-            name,
-            title,
-            "computed from the images, before the first word",
-            "the model's own values",
-            None,
-            of_radiographs(values, slots)[0],
-        )
-        for name, values in (encoded.maps or {}).items()
+        Heatmap(name, title, origin, "the model's own values", None, of_radiographs(values, slots)[0])
+        for origin, maps in origins.items()
+        for name, values in maps.items()
     )

@@ -168,6 +168,10 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         """Words so far [B,T] (with a cache: those it has not seen) -> logits [B,T,vocabulary] and hidden states."""
         raise NotImplementedError
 
+    def report_maps(self, decoder_input_ids: Tensor, encoder_outputs: ReportEncoderOutput) -> dict[str, Tensor]:
+        """Maps of a finished report by name, each [B,V,h,w], beside those that `encode_features` gives without one."""
+        return {}
+
     def auxiliary_losses(
         self,
         encoder_outputs: ReportEncoderOutput,

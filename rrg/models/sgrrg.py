@@ -211,17 +211,7 @@ class SGRRG(ReportModel):
         if abnormal.any():
             said = attribute_logits.detach().float().sigmoid() * abnormal  # [B,29,A]
             chosen["abnormal attribute probability"] = described * said.amax(-1)
-        centres = (torch.arange(MAP_SIDE, device=boxes.device) + 0.5) / MAP_SIDE
-        x1, y1, x2, y2 = boxes[..., None].unbind(-2)  # [B,29,1]
-        columns = (x1 <= centres) & (centres < x2)  # [B,29,32]
-        rows = (y1 <= centres) & (centres < y2)
-        inside = rows[..., None] & columns[..., None, :]  # [B,29,32,32]
-        maps = {}
-        for name, values in chosen.items():
-            canvas = values.new_zeros(*view_mask.shape, MAP_SIDE, MAP_SIDE)
-            canvas[:, FRONTAL] = (values[..., None, None] * inside).amax(1) * view_mask[:, FRONTAL, None, None]
-            maps[name] = canvas
-        return maps
+        return {name: paint(values, boxes, view_mask) for name, values in chosen.items()}
 
     def abnormal_attributes(self, device: torch.device) -> Tensor:
         """[29,A] True for the attributes that say that something is there; none where the names are not known."""
@@ -288,6 +278,14 @@ class SGRRG(ReportModel):
         assert decoded.region_attentions is not None
         return torch.stack(decoded.region_attentions).mean(dim=(0, 2))  # [L,B,H,T,29] -> [B,T,29]
 
+    def report_maps(self, decoder_input_ids: Tensor, encoder_outputs: ReportEncoderOutput) -> dict[str, Tensor]:
+        """`region attention`: the mean over the words, painted on the boxes."""
+        assert isinstance(encoder_outputs, SGRRGEncoderOutput)
+        assert encoder_outputs.boxes is not None and encoder_outputs.attention_mask is not None
+        attention = self.region_attention(decoder_input_ids, encoder_outputs).float().mean(1)  # [B,29]
+        view_mask = encoder_outputs.attention_mask.unflatten(1, encoder_outputs.grid)[:, :, 0, 0]  # [B,V]
+        return {"region attention": paint(attention, encoder_outputs.boxes, view_mask)}
+
     # Losses -----------------------------------------------------------------------------------------------------------
 
     def auxiliary_losses(
@@ -336,6 +334,18 @@ class SGRRG(ReportModel):
         # Swin's index tables and masks are computed, not saved.
         if callable(compute := getattr(module, "init_non_persistent_buffers", None)):
             compute()
+
+
+def paint(values: Tensor, boxes: Tensor, view_mask: Tensor) -> Tensor:
+    """values [B,29] on their boxes [B,29,4], the highest on top: [B,V,32,32], 0 on all views but the frontal."""
+    centres = (torch.arange(MAP_SIDE, device=boxes.device) + 0.5) / MAP_SIDE
+    x1, y1, x2, y2 = boxes[..., None].unbind(-2)  # [B,29,1]
+    columns = (x1 <= centres) & (centres < x2)  # [B,29,32]
+    rows = (y1 <= centres) & (centres < y2)
+    inside = rows[..., None] & columns[..., None, :]  # [B,29,32,32]
+    canvas = values.new_zeros(*view_mask.shape, MAP_SIDE, MAP_SIDE)
+    canvas[:, FRONTAL] = (values[..., None, None] * inside).amax(1) * view_mask[:, FRONTAL, None, None]
+    return canvas
 
 
 def masked_bce(logits: Tensor, truth: Tensor, mask: Tensor) -> Tensor:

@@ -363,3 +363,15 @@ def test_each_word_says_which_regions_it_looked_at(model: SGRRG, features: Tenso
     assert attention.shape == (3, 9, 29)
     torch.testing.assert_close(attention.sum(-1), torch.ones(3, 9))
     assert attention.masked_select(~cast(Tensor, encoded.region_mask)[:, None]).abs().max() == 0
+
+
+def test_the_map_of_a_report_is_the_attention_of_its_words_to_the_regions(model: SGRRG, features: Tensor) -> None:
+    encoded = model.encode(features=features)
+    assert isinstance(encoded, SGRRGEncoderOutput) and encoded.region_mask is not None and encoded.region_mask.any()
+    ids = torch.zeros(len(features), 3, dtype=torch.long)
+    ids[:, 1:] = torch.tensor([5, 9])
+    painted = model.report_maps(ids, encoded)["region attention"]
+    assert painted.shape == (*features.shape[:2], 32, 32)
+    assert painted[:, 1:].count_nonzero() == 0
+    mean = model.region_attention(ids, encoded).mean(1)
+    torch.testing.assert_close(painted.amax((1, 2, 3)), mean.amax(1).float())
