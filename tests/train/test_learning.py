@@ -102,8 +102,6 @@ def fit_classifier(encoder: ImageEncoder, pooled: torch.Tensor, findings: torch.
 
 EPOCHS = {"xpronet": 60, "sgrrg": 60}
 """Passes over the 240 train studies; 40 are enough for the architectures that are not named."""
-CHANGES: dict[str, dict[str, Any]] = {"xpronet": {"finding_threshold": 0.3}}
-"""Further fields: half of the findings that phantoms show stay below the default."""
 
 
 def phantom_recipe(name: str) -> recipes.Recipe:
@@ -118,7 +116,6 @@ def phantom_recipe(name: str) -> recipes.Recipe:
         "num_decoder_layers": 1,
         "dropout": 0.1,
         "feature_dropout": 0.1,
-        **CHANGES.get(name, {}),
     }
     return replace(
         small,
