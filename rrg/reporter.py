@@ -169,11 +169,6 @@ class Reporter:
         """Images and view mask of one study. Raises InputError when an image of it cannot be read."""
         return study_tensors(study.radiographs(), self.transform, self.model.config.num_views)
 
-    def _images(self, study: Study) -> tuple[Tensor, Tensor]:
-        """What `extract_features` gives, [1,V,C,h,w] or more views, and view mask [1,V]."""
-        seen = self._see(study)
-        return seen.features, seen.view_mask
-
     def _see(self, study: Study) -> _Seen:
         radiographs = study.radiographs()
         num_views = self.model.config.num_views
