@@ -19,6 +19,7 @@ from torch import Tensor
 
 from rrg.data.batches import place_views, study_tensors
 from rrg.data.findings import label_report
+from rrg.data.images import Radiograph
 from rrg.data.studies import Study
 from rrg.data.text import detokenize
 from rrg.data.tokenizer import ReportTokenizer
@@ -110,32 +111,36 @@ class Reporter:
             batch = list(itertools.islice(readable, batch_size))
             if not batch:
                 return
-            images = [self._features(tensors) for _, tensors in batch]
+            images = [self._features(self._tensors(radiographs)) for _, radiographs in batch]
             features, view_mask = (torch.cat([image[i] for image in images]) for i in range(2))
             yield from self._write([study for study, _ in batch], features, view_mask, started)
 
     def _read(
         self, studies: Iterable[Study], ahead: int, skip: Callable[[Study, InputError], None] | None
-    ) -> Iterator[tuple[Study, dict[str, Tensor]]]:
-        """The tensors of each study; the images of the next `ahead` are decoded while the caller is busy."""
-        waiting: deque[tuple[Study, Future[dict[str, Tensor]]]] = deque()
+    ) -> Iterator[tuple[Study, Sequence[Radiograph]]]:
+        """The radiographs of each study; those of the next `ahead` are decoded while the caller is busy.
+
+        The threads call no tensor operation: each would bring OpenMP threads of its own, and more of these than cores
+        make every operation of the model wait.
+        """
+        waiting: deque[tuple[Study, Future[Sequence[Radiograph]]]] = deque()
         remaining = iter(studies)
         with ThreadPoolExecutor(_READERS) as pool:
             try:
                 while True:
                     for study in itertools.islice(remaining, ahead + 1 - len(waiting)):
-                        waiting.append((study, pool.submit(self._tensors, study)))
+                        waiting.append((study, pool.submit(study.radiographs)))
                     if not waiting:
                         return
                     study, future = waiting.popleft()
                     try:
-                        tensors = future.result()
+                        radiographs = future.result()
                     except InputError as error:
                         if skip is None:
                             raise
                         skip(study, error)
                     else:
-                        yield study, tensors
+                        yield study, radiographs
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
@@ -149,7 +154,7 @@ class Reporter:
 
     def features(self, study: Study) -> np.ndarray:
         """Pooled image features [C] of a study, for its nearest neighbours."""
-        tensors = self._tensors(study)
+        tensors = self._tensors(study.radiographs())
         with torch.inference_mode():
             maps = self.model.image_encoder(tensors["pixel_values"][None].to(self.model.device, self.model.dtype))
             view_mask = tensors["view_mask"][None].to(self.model.device)
@@ -165,15 +170,14 @@ class Reporter:
             digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
-    def _tensors(self, study: Study) -> dict[str, Tensor]:
-        """Images and view mask of one study. Raises InputError when an image of it cannot be read."""
-        return study_tensors(study.radiographs(), self.transform, self.model.config.num_views)
+    def _tensors(self, radiographs: Sequence[Radiograph]) -> dict[str, Tensor]:
+        """Images and view mask of one study."""
+        return study_tensors(radiographs, self.transform, self.model.config.num_views)
 
     def _see(self, study: Study) -> _Seen:
         radiographs = study.radiographs()
-        num_views = self.model.config.num_views
-        features, view_mask = self._features(study_tensors(radiographs, self.transform, num_views))
-        return _Seen(features, view_mask, place_views(radiographs, num_views))
+        features, view_mask = self._features(self._tensors(radiographs))
+        return _Seen(features, view_mask, place_views(radiographs, self.model.config.num_views))
 
     @torch.inference_mode()
     def _features(self, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor]:

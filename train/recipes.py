@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+from rewards import RewardWeights
 
 from rrg.data.scene_graph_rules import ATTRIBUTE_NAMES, ATTRIBUTE_SIZES
 
@@ -53,6 +55,8 @@ class Recipe:
     0 runs the encoder every time."""
     abnormal_weight: float = 1.0
     """How much more often a study with a finding is drawn: likelihood alone learns the normal report."""
+    rarity_exponent: float = 0.0
+    """More often still where its findings are rare (`trainer.sampling_weights`)."""
     beams: int = 3
     length_penalty: float = 0.0
     """Exponent of the length that a beam's log-probability is divided by. The R2Gen line sums: 0."""
@@ -64,11 +68,11 @@ class Recipe:
     """First epoch that is evaluated by generation."""
     patience: int = 50
     """Evaluations without a better val score before training stops."""
-    samples: int = 2
-    """Self-critical stage: reports sampled of each study beside the greedy one."""
-    concept_weight: float = 1.0
-    """Self-critical stage: weight of the concepts' F1 beside a tenth of CIDEr-D in the reward."""
-    likelihood_weight: float = 0.2
+    samples: int = 3
+    """Self-critical stage: reports sampled of each study, at least two."""
+    reward: RewardWeights = field(default_factory=RewardWeights)
+    """Self-critical stage: what a report is rewarded for."""
+    likelihood_weight: float = 0.1
     """Self-critical stage: weight of the likelihood loss beside it."""
     seed: int = 9223
 
@@ -139,7 +143,7 @@ def self_critical(recipe: Recipe) -> Recipe:
         recipe,
         epochs=1,
         batch_size=max(1, recipe.batch_size // 2),
-        lr_rest=recipe.lr_rest / 8,
+        lr_rest=recipe.lr_rest / 5,
         warmup_steps=20,
         schedule="cosine",
         evaluate_from=0,
@@ -248,7 +252,12 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             step_epochs=3,
             seed=9153,
         ),
-        "small": replace(SMALL_TRAINING, config={**SMALL, "global_ffn_size": 512, "memory_slots": 512, "topk": 32}),
+        "small": replace(
+            SMALL_TRAINING,
+            config={**SMALL, "global_ffn_size": 512, "memory_slots": 512, "topk": 32},
+            epochs=10,
+            evaluate_from=7,
+        ),
     },
     "sgrrg": {
         # SGRRG repository, its script for MIMIC-CXR with Chest ImaGenome (three GPUs, half precision). It also warms up
@@ -283,8 +292,9 @@ RECIPES: dict[str, dict[str, Recipe]] = {
                 "region_heads": 8,
                 "loss_weights": {"region": 0.25, "attribute": 0.1, "segregation": 0.1},
             },
-            epochs=7,
-            evaluate_from=5,
+            epochs=12,
+            rarity_exponent=0.5,
+            evaluate_from=7,
         ),
     },
     "vit_gpt2": {
@@ -355,6 +365,8 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             # The encoder is frozen and its classifier trained beforehand; a file of prototypes sets their length.
             SMALL_TRAINING,
             config={**SMALL, "prototype_size": 1536},
+            epochs=12,
+            evaluate_from=8,
         ),
     },
 }

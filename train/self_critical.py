@@ -1,8 +1,12 @@
 """Self-critical sequence training (Rennie et al., CVPR 2017): reports sampled by the model are rewarded as a whole.
 
-Likelihood learns the average report. Here each study is written several times by sampling and once greedily; samples
-that earn more than the greedy report (`rewards.ReportReward`) become likelier, those that earn less become rarer. A
-share of the likelihood loss, with the architecture's own terms, keeps the language and the auxiliary tasks alive.
+Likelihood learns the average report. Here each study is written several times by sampling; samples that earn more than
+the others of their study (`rewards.ReportReward`) become likelier, those that earn less become rarer. A share of the
+likelihood loss, with the architecture's own terms, keeps the language and the auxiliary tasks alive.
+
+The baseline of a sample is the mean of the others (Luo, arXiv 2003.09971). The greedy report as the baseline, as first
+published, was tried and came apart (LOG.md): where it earns more than almost every sample, all that is sampled becomes
+rarer, and what is left is noise.
 """
 
 from __future__ import annotations
@@ -15,24 +19,9 @@ import torch
 from rewards import ReportReward
 from torch import Tensor
 from trainer import ReportTrainer
-from transformers import LogitsProcessor, LogitsProcessorList
 
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.models.base import ReportEncoderOutput, ReportModel
-
-
-class FirstIsGreedy(LogitsProcessor):
-    """Of each `group` of rows the first takes the likeliest word, so one search gives samples and their baseline."""
-
-    def __init__(self, group: int):
-        self.group = group
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        first = scores[:: self.group]
-        best = torch.full_like(first, -torch.inf).scatter(1, first.argmax(1, keepdim=True), 0.0)
-        scores = scores.clone()
-        scores[:: self.group] = best
-        return scores
 
 
 class SelfCriticalTrainer(ReportTrainer):
@@ -50,23 +39,22 @@ class SelfCriticalTrainer(ReportTrainer):
         core.eval()  # samples and their likelihoods come from one distribution: no dropout
         # While a model is not training, its reports are written without the reference, as they will be in use.
         encoded = core.encode(inputs.get("pixel_values"), inputs["view_mask"], inputs.get("features"))
-        group = 1 + self.recipe.samples
+        times = self.recipe.samples
         with torch.no_grad():
-            ids = self.write(core, repeated(detached(encoded), group), group)
-        advantages = self.advantages(ids, inputs["labels"], group)  # [B, samples]
-        sampled = ids.unflatten(0, (-1, group))[:, 1:].flatten(0, 1)  # [B*samples, T] after BOS
-        likelihood = self.mean_log_likelihood(core, repeated(encoded, group - 1), sampled)
-        reinforce = -(advantages.flatten().to(likelihood) * likelihood).mean()
+            ids = self.write(core, repeated(detached(encoded), times))  # [B*samples, T] after BOS
+        advantages = self.advantages(ids, inputs["labels"]).flatten()
+        likelihood = self.log_likelihood(core, repeated(encoded, times), ids) / self.recipe.max_length
+        reinforce = -(advantages.to(likelihood) * likelihood).mean()
+        taught = core(**inputs, encoder_outputs=encoded)
         model.train()
-        taught = model(**inputs)
         loss = reinforce + self.recipe.likelihood_weight * taught.loss
         self.terms["self-critical"].append(reinforce.detach())
         for name, value in taught.losses.items():
             self.terms[name].append(value.detach())
         return loss
 
-    def write(self, model: ReportModel, encoded: ReportEncoderOutput, group: int) -> Tensor:
-        """Ids [rows, T] after BOS, padded; of each group of rows the first is greedy and the rest are sampled."""
+    def write(self, model: ReportModel, encoded: ReportEncoderOutput) -> Tensor:
+        """Sampled ids [rows, T] after BOS, padded."""
         suppressed = model.generation_config.suppress_tokens  # type: ignore[union-attr]
         ids = model.generate(
             encoder_outputs=encoded,
@@ -76,30 +64,32 @@ class SelfCriticalTrainer(ReportTrainer):
             max_length=self.recipe.max_length,
             no_repeat_ngram_size=0,
             suppress_tokens=suppressed,
-            logits_processor=LogitsProcessorList([FirstIsGreedy(group)]),
         )
         return ids[:, 1:]
 
-    def advantages(self, ids: Tensor, labels: Tensor, group: int) -> Tensor:
-        """Reward of each sample less that of the greedy report: [B, group - 1]."""
+    def advantages(self, ids: Tensor, labels: Tensor) -> Tensor:
+        """Reward of each sample less the mean of the others of its study: [B, samples]."""
         written = [self.text(row) for row in ids.cpu().numpy()]
         references = [self.text(np.where(row < 0, 0, row)) for row in labels.cpu().numpy()]
-        pairs = [reference for reference in references for _ in range(group)]
-        rewards = torch.from_numpy(self.reward(written, pairs)).unflatten(0, (-1, group))
-        self.terms["reward of greedy"].append(rewards[:, 0].mean())
-        return (rewards[:, 1:] - rewards[:, :1]).float()
+        times = self.recipe.samples
+        pairs = [reference for reference in references for _ in range(times)]
+        parts = {name: torch.from_numpy(part) for name, part in self.reward(written, pairs).items()}
+        for name, part in parts.items():
+            self.terms[f"reward {name}"].append(part.mean())
+        rewards = torch.stack(list(parts.values())).sum(0).unflatten(0, (-1, times))
+        return (rewards - rewards.mean(1, keepdim=True)).float() * times / (times - 1)
 
     def text(self, ids: np.ndarray) -> str:
         return " ".join(self.tokenizer.decode_words(ids))
 
-    def mean_log_likelihood(self, model: ReportModel, encoded: ReportEncoderOutput, ids: Tensor) -> Tensor:
-        """[rows]: mean log-probability of the words of ids [rows, T], the end included and the padding not."""
+    def log_likelihood(self, model: ReportModel, encoded: ReportEncoderOutput, ids: Tensor) -> Tensor:
+        """[rows]: log-probability of the words of ids [rows, T], the end included and the padding not."""
         pad = model.config.pad_token_id
         ended = (ids == pad).int().cumsum(1)
         counted = (ended == 0) | ((ended == 1) & (ids == pad))  # the first PAD is the end
         logits = model(decoder_input_ids=model.shift_right(ids), encoder_outputs=encoded).logits
         chosen = logits.float().log_softmax(-1).gather(-1, ids[..., None])[..., 0]
-        return (chosen * counted).sum(1) / counted.sum(1)
+        return (chosen * counted).sum(1)
 
 
 def detached(encoded: ReportEncoderOutput) -> ReportEncoderOutput:

@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 import tyro
+from calibrate import calibrate
 from features import FeatureDataset, cached_features
 from prototypes import with_prototypes
 from recipes import RECIPES, Recipe, self_critical
@@ -228,10 +229,12 @@ def main(run: Run) -> None:
     print(
         f"{run.architecture} {run.size}: {len(train_set)} train and {len(val_set)} val studies, {len(tokenizer)} words"
     )
+    calibrate(model, train_set)
     trainer = trainer_of(run, recipe, model, tokenizer, train_set, val_set, work / "checkpoints")
     checkpoints = work / "checkpoints"
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None)
     if trainer.is_world_process_zero():
+        calibrate(model, train_set)  # the best checkpoint is not the last
         save(model, tokenizer, recipe, run.out, run.encoder if run.share_encoder else None)
         described = {"run": asdict(run), "recipe": asdict(recipe), "history": trainer.state.log_history}
         (work / "curve.json").write_text(json.dumps(described, indent=1, default=str))
@@ -328,7 +331,7 @@ def trainer_of(
     if run.stage == "likelihood":
         return ReportTrainer(recipe, **arguments)
     corpus = [" ".join(tokenizer.decode_words(item["labels"].tolist())) for item in train_set.text_items()]
-    reward = ReportReward(corpus, recipe.concept_weight)
+    reward = ReportReward(corpus, recipe.reward)
     return SelfCriticalTrainer(recipe, tokenizer=tokenizer, reward=reward, **arguments)
 
 

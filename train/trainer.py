@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from calibrate import calibrate
 from recipes import Recipe
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import Sampler, WeightedRandomSampler
@@ -16,6 +17,9 @@ from transformers import EvalPrediction, Seq2SeqTrainer
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.evaluate.clinical import clinical_scores
 from rrg.evaluate.language import language_scores
+
+RAREST = 6.0
+"""How many times as often as a normal study one with a rare finding is drawn at most."""
 
 
 class ReportTrainer(Seq2SeqTrainer):
@@ -53,13 +57,12 @@ class ReportTrainer(Seq2SeqTrainer):
         return self.lr_scheduler
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int] | None:
-        if self.recipe.abnormal_weight == 1:
+        recipe = self.recipe
+        if recipe.abnormal_weight == 1 and recipe.rarity_exponent == 0:
             return super()._get_train_sampler(train_dataset)
         dataset: Any = train_dataset or self.train_dataset
-        normal = torch.tensor(
-            [float(text["findings"][-1]) for text in dataset.text_items()]
-        )  # "No Finding" is the last
-        weights = torch.where(normal > 0, 1.0, self.recipe.abnormal_weight)
+        findings = torch.stack([torch.as_tensor(text["findings"]) for text in dataset.text_items()])
+        weights = sampling_weights(findings, recipe.abnormal_weight, recipe.rarity_exponent)
         return WeightedRandomSampler(
             weights.tolist(), len(weights), generator=torch.Generator().manual_seed(self.args.seed)
         )
@@ -72,12 +75,29 @@ class ReportTrainer(Seq2SeqTrainer):
                 self.terms[name].append(value.detach())
         return (outputs.loss, outputs) if return_outputs else outputs.loss
 
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        calibrate(self.accelerator.unwrap_model(self.model), cast(Any, self.train_dataset))
+        return super().evaluate(*args, **kwargs)
+
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:
             for name, values in self.terms.items():
                 logs[f"loss {name}"] = float(torch.stack(values).mean())
             self.terms.clear()
         super().log(logs, start_time)
+
+
+def sampling_weights(findings: torch.Tensor, abnormal_weight: float, rarity_exponent: float) -> torch.Tensor:
+    """How often each study is drawn [n], of their findings [n, 14] of which the last is "No Finding", drawn once.
+
+    A study with a finding is drawn `abnormal_weight` times as often, or (normal studies / studies with its rarest
+    finding) ** `rarity_exponent` times where that is more, at most `RAREST` times.
+    """
+    asserted = findings > 0.5
+    counts = asserted.sum(0).clamp(min=1)
+    rarity = (counts[-1] / counts[:-1]) ** rarity_exponent if rarity_exponent else torch.zeros(len(counts) - 1)
+    rarest = (asserted[:, :-1] * rarity).amax(1).clamp(max=RAREST)
+    return torch.where(asserted[:, -1], 1.0, rarest.clamp(min=abnormal_weight))
 
 
 class ValScore:

@@ -6,6 +6,7 @@ T words. Token n is view n // (h*w), row n % (h*w) // w, column n % w. Id 0 is B
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
@@ -115,6 +116,9 @@ class ReportModel(PreTrainedModel, GenerationMixin):
     reads_scene_graphs: ClassVar[bool] = False
     """Whether training needs `scene_graph` in its batches."""
 
+    has_thresholds: ClassVar[bool] = False
+    """Whether it reads classes that it predicted itself, each above a threshold of its own: `set_thresholds`."""
+
     config: ReportConfig
     config_class: type[ReportConfig] = ReportConfig
     _keys_to_ignore_on_load_missing = [r"^image_encoder\."]  # they may stand in a file of their own: `from_pretrained`
@@ -157,6 +161,14 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         For architectures in which it chooses what is read. `encode_features`, which writes reports, predicts it.
         """
         return self.encode_features(features, view_mask)
+
+    def beliefs_and_truth(self, features: Tensor, view_mask: Tensor, reference: Reference) -> tuple[Tensor, Tensor]:
+        """Where `has_thresholds`: probability of each class by the model, whether the reference has it, both [B,K]."""
+        raise NotImplementedError
+
+    def set_thresholds(self, thresholds: Sequence[float]) -> None:
+        """Where `has_thresholds`: read a class from this probability on, K numbers."""
+        raise NotImplementedError
 
     def decode(
         self,

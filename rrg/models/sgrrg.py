@@ -19,17 +19,18 @@ L_a      losses["attribute"]               attribute predictor      BCE over all
 L_s      losses["segregation"]             abnormality contrast     a region's vectors agree where their flags do
 
 Departures from the published code. Its evaluation is given the reference's scene graph; here that graph is for training
-alone, and a report is written from the predicted one: regions above 0.2, attributes above 0.5. Where no detector gives
-boxes, they are those of an atlas (`rrg.data.scene_graph_atlas`), so without Chest ImaGenome no figure is comparable.
-Boxes do not follow the augmentation of an image, which moves it by a few percent. It sees one view; here the regions
-lie in the frontal one, a study without it has none, and the words attend to the tokens of all views. A view that is
-missing is masked. The width of the region networks (`region_size`) may differ from the backbone's. Keys and values of
-image and regions are kept in the cache instead of being computed for every word. Left out is what its scripts switch
-off: gates, hierarchical attention, other ways to encode the graphs.
+alone, and a report is written from the predicted one: regions above 0.2, attributes above 0.5 or above thresholds of
+their own. Where no detector gives boxes, they are those of an atlas (`rrg.data.scene_graph_atlas`), so without Chest
+ImaGenome no figure is comparable. Boxes do not follow the augmentation of an image, which moves it by a few percent. It
+sees one view; here the regions lie in the frontal one, a study without it has none, and the words attend to the tokens
+of all views. A view that is missing is masked. The width of the region networks (`region_size`) may differ from the
+backbone's. Keys and values of image and regions are kept in the cache instead of being computed for every word. Left
+out is what its scripts switch off: gates, hierarchical attention, other ways to encode the graphs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -85,6 +86,8 @@ class SGRRGConfig(ReportConfig):
     """A region with a higher probability is part of the predicted graph."""
     attribute_threshold: float = 0.5
     """An attribute with a higher probability is part of the predicted graph."""
+    attribute_thresholds: tuple = ()
+    """In its place one for each attribute by id (`train/calibrate.py`)."""
     contrast_margin: float = 0.4
     """Cosine up to which an abnormal and a normal vector of one region cost nothing."""
     init_std: float = 0.02
@@ -126,6 +129,7 @@ class SGRRG(ReportModel):
     """Scene graph aided report generation."""
 
     reads_scene_graphs = True
+    has_thresholds = True
     config: SGRRGConfig
     config_class = SGRRGConfig
 
@@ -182,7 +186,7 @@ class SGRRG(ReportModel):
         vectors, attribute_logits = self.attribute_predictor(maps, boxes)  # [B,29,E], [B,29,A]
         if graph is None:
             kept = region_logits.sigmoid() > self.config.region_threshold
-            attributes = attribute_logits.sigmoid() > self.config.attribute_threshold
+            attributes = attribute_logits.sigmoid() > self.attribute_thresholds(features.device)
         else:
             kept, attributes = graph["regions"] > 0, graph["attributes"] > 0
         kept = kept & frontal[:, None] & box_exists(boxes)  # [B,29]
@@ -197,6 +201,25 @@ class SGRRG(ReportModel):
             boxes=boxes,
             frontal=frontal,
         )
+
+    def attribute_thresholds(self, device: torch.device) -> Tensor:
+        """[29,A] of the configuration; 1 where a region has fewer attributes."""
+        valid = self.attribute_predictor.valid(device)
+        each = self.config.attribute_thresholds or (self.config.attribute_threshold,) * int(valid.sum())
+        return torch.ones(valid.shape, device=device).masked_scatter(valid, torch.tensor(each, device=device))
+
+    def set_thresholds(self, thresholds: Sequence[float]) -> None:
+        self.config.attribute_thresholds = tuple(thresholds)
+
+    def beliefs_and_truth(self, features: Tensor, view_mask: Tensor, reference: Reference) -> tuple[Tensor, Tensor]:
+        """Of each attribute by id [B,K]: its probability, 0 where its region is not part of the predicted graph."""
+        graph = reference.scene_graph
+        assert graph is not None
+        predicted = self.encode_graph(features, view_mask, graph["boxes"], None)
+        assert predicted.attribute_logits is not None and predicted.region_mask is not None
+        beliefs = predicted.attribute_logits.float().sigmoid() * predicted.region_mask[..., None]  # [B,29,A]
+        valid = self.attribute_predictor.valid(features.device)
+        return beliefs[:, valid], (graph["attributes"] > 0)[:, valid]
 
     def painted(
         self, region_logits: Tensor, attribute_logits: Tensor, boxes: Tensor, view_mask: Tensor
@@ -230,9 +253,10 @@ class SGRRG(ReportModel):
         offsets, names = self.scene_graph_encoder.offsets, self.config.attribute_names
         described = encoder_outputs.region_logits.float().sigmoid()
         said = encoder_outputs.attribute_logits.float().sigmoid()
+        thresholds = self.attribute_thresholds(said.device)
         studies: list[list[RegionReading]] = [[] for _ in range(len(described))]
         for study, region in encoder_outputs.region_mask.nonzero().tolist():
-            chosen = (said[study, region] > self.config.attribute_threshold).nonzero()[:, 0].tolist()
+            chosen = (said[study, region] > thresholds[region]).nonzero()[:, 0].tolist()
             ids = [(offsets[region] + local, float(said[study, region, local])) for local in chosen]
             studies[study].append(
                 RegionReading(

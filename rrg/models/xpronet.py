@@ -55,8 +55,8 @@ class XProNetConfig(ReportConfig):
     prototype_size: int = 2816
     """Length of a prototype: 2,048 image and 768 text features in the paper."""
     topk: int = 15
-    finding_threshold: float = 0.5
-    """Probability from which a predicted finding opens its prototypes; where none reaches it, the likeliest does."""
+    finding_thresholds: tuple = (0.5,) * len(FINDINGS)
+    """Probability above which each class opens its prototypes; where none exceeds its own, the likeliest does."""
     similarity_base: float = 1.5
     contrast_margin: float = 0.4
     legacy_padded_average: bool = False
@@ -85,11 +85,14 @@ class XProNetDecoderOutput(DecoderOutput):
 class XProNet(ReportModel):
     """Cross-modal prototype driven network."""
 
+    has_thresholds = True
     config: XProNetConfig
     config_class = XProNetConfig
 
     def __init__(self, config: XProNetConfig):
         super().__init__(config)
+        if len(config.finding_thresholds) != len(config.classes):
+            raise InputError(f"XProNet needs {len(config.classes)} finding_thresholds, one for each of its classes.")
         size = config.hidden_size
         sizes = (size, config.num_heads, config.ffn_size, config.dropout)
         self.project = nn.Sequential(
@@ -112,9 +115,20 @@ class XProNet(ReportModel):
 
     def predicted_classes(self, features: Tensor, view_mask: Tensor) -> Tensor:
         """What the image encoder sees in the study: [B, classes] bool with at least one True a row."""
-        with torch.no_grad():
-            beliefs = self.image_encoder.classify(features, view_mask).float().sigmoid()
-        return at_least_one(beliefs >= self.config.finding_threshold, beliefs.argmax(-1))
+        beliefs = self.class_beliefs(features, view_mask)
+        return at_least_one(beliefs > beliefs.new_tensor(self.config.finding_thresholds), beliefs.argmax(-1))
+
+    @torch.no_grad()
+    def class_beliefs(self, features: Tensor, view_mask: Tensor) -> Tensor:
+        """Probability [B, classes] of each class by the classifier on the images."""
+        return self.image_encoder.classify(features, view_mask).float().sigmoid()
+
+    def beliefs_and_truth(self, features: Tensor, view_mask: Tensor, reference: Reference) -> tuple[Tensor, Tensor]:
+        assert reference.findings is not None
+        return self.class_beliefs(features, view_mask), self.reference_classes(reference.findings)
+
+    def set_thresholds(self, thresholds: Sequence[float]) -> None:
+        self.config.finding_thresholds = tuple(thresholds)
 
     def reference_classes(self, findings: Tensor) -> Tensor:
         """What the reference says: [B, classes] bool; a study without any class belongs to the last, "No Finding"."""

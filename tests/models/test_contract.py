@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import DynamicCache, EncoderDecoderCache
 
-from rrg.models.base import ReportModel
+from rrg.models.base import Reference, ReportModel
 
 LIMIT = 14
 
@@ -200,3 +200,21 @@ def test_half_precision_runs(model: ReportModel, dtype: torch.dtype) -> None:
     assert rough.isfinite()
     torch.testing.assert_close(rough.float(), exact, rtol=0.1, atol=0.1)
     written(model, **batch, num_beams=3)
+
+
+def test_thresholds_decide_what_a_model_reads_of_its_own_predictions(model: ReportModel) -> None:
+    if not model.has_thresholds:
+        pytest.skip("reads no predicted classes")
+    batch, said = study_batch(model), targets(model)
+    reference = Reference(said["findings"], said.get("scene_graph"))
+    beliefs, truth = model.beliefs_and_truth(**batch, reference=reference)
+    assert beliefs.shape == truth.shape
+    assert truth.dtype == torch.bool
+    assert ((beliefs >= 0) & (beliefs <= 1)).all()
+    hidden = []
+    for threshold in (0.0, 1.0):
+        model.set_thresholds([threshold] * beliefs.shape[1])
+        ids = torch.randint(1, model.config.vocab_size, (3, 6), generator=torch.Generator().manual_seed(3))
+        with torch.no_grad():
+            hidden.append(model(**batch, decoder_input_ids=ids).logits)
+    assert not torch.allclose(hidden[0], hidden[1])

@@ -1,0 +1,62 @@
+"""Thresholds of what a model predicts and then writes by: each class as often as the train split has it.
+
+A class is asserted best where it is likelier than half of the F1 that it reaches (Lipton et al., ECML 2014), which for
+rare classes lies far below one half. A threshold that lets through as many studies as have the class needs no val
+split, and leaves the share of each class in the reports as it is in the references.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from rrg.data.batches import collate
+from rrg.models.base import Reference, ReportModel
+
+MOST_STUDIES = 4000
+"""More studies than this are sampled: the thresholds change little, the images take long."""
+
+
+@torch.no_grad()
+def calibrate(model: ReportModel, train_set: Dataset[dict[str, Any]]) -> None:
+    """Set the model's thresholds, if it has any, by the studies of `train_set`."""
+    if not model.has_thresholds:
+        return
+    was_training, count = model.training, len(train_set)  # type: ignore[arg-type]
+    model.eval()
+    generator = torch.Generator().manual_seed(0)
+    chosen = torch.randperm(count, generator=generator)[:MOST_STUDIES].tolist()
+    believed, true = [], []
+    for batch in DataLoader(Subset(train_set, chosen), batch_size=64, collate_fn=collate):
+        batch = {name: on_device(value, model.device) for name, value in batch.items()}
+        features = batch.get("features")
+        if features is None:
+            features = model.extract_features(batch["pixel_values"], batch["view_mask"])
+        reference = Reference(batch.get("findings"), batch.get("scene_graph"))
+        beliefs, truth = model.beliefs_and_truth(features.to(model.dtype), batch["view_mask"], reference)
+        believed.append(beliefs.float().cpu().numpy())
+        true.append(truth.cpu().numpy())
+    model.set_thresholds(matching_thresholds(np.concatenate(believed), np.concatenate(true)))
+    model.train(was_training)
+
+
+def matching_thresholds(believed: np.ndarray, true: np.ndarray) -> list[float]:
+    """believed [n, classes] in [0,1], true [n, classes] bool -> for each class what as many studies exceed as have it.
+
+    It lies half way between the last belief above it and the first below; 1 for a class that no study has.
+    """
+    descending = -np.sort(-believed, axis=0)
+    padded = np.concatenate((descending, np.zeros_like(descending[:1])))
+    counts, classes = true.sum(0), np.arange(believed.shape[1])
+    halfway = (padded[np.maximum(counts, 1) - 1, classes] + padded[counts, classes]) / 2
+    return np.where(counts > 0, halfway, 1.0).astype(float).round(6).tolist()
+
+
+def on_device(value: Any, device: torch.device) -> Any:
+    """A tensor, or a dictionary of them, on `device`."""
+    if isinstance(value, dict):
+        return {name: on_device(part, device) for name, part in value.items()}
+    return value.to(device)
