@@ -115,7 +115,8 @@ def _training(model: Published) -> str:
         f"at most {recipe.epochs} epochs",
     ]
     if recipe.abnormal_weight != 1:
-        parts.append(f"studies with a finding drawn {recipe.abnormal_weight:g} times as often")
+        rare = ", with a rare one up to six times" if recipe.rarity_exponent else ""
+        parts.append(f"studies with a finding drawn {recipe.abnormal_weight:g} times as often{rare}")
     if recipe.config.get("loss_weights"):
         losses = ", ".join(f"{name} {weight:g}" for name, weight in recipe.config["loss_weights"].items())
         parts.append(f"losses beside that of the words ({losses})")
@@ -124,10 +125,11 @@ def _training(model: Published) -> str:
     if model.info.name in STARTED_FROM:
         text += f" It began with {STARTED_FROM[model.info.name]}."
     if model.info.name in SELF_CRITICAL:
-        second = self_critical(recipe)
+        second, weights = self_critical(recipe), self_critical(recipe).reward
         text += (
-            f" Then a self-critical stage: {second.epochs} epoch{'s' if second.epochs > 1 else ''} at learning rate "
-            f"{_short(second.lr_rest)}, whole reports rewarded by CIDEr-D and by the concepts they assert."
+            f" Then a self-critical stage: {second.epochs} epochs at learning rate {_short(second.lr_rest)}, "
+            f"{second.samples} reports sampled of each study and rewarded by CIDEr-D ({weights.cider:g}), ROUGE-L "
+            f"({weights.rouge:g}) and the concepts they assert ({weights.concepts:g})."
         )
     return text
 

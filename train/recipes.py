@@ -68,7 +68,7 @@ class Recipe:
     """First epoch that is evaluated by generation."""
     patience: int = 50
     """Evaluations without a better val score before training stops."""
-    samples: int = 3
+    samples: int = 5
     """Self-critical stage: reports sampled of each study, at least two."""
     reward: RewardWeights = field(default_factory=RewardWeights)
     """Self-critical stage: what a report is rewarded for."""
@@ -138,14 +138,18 @@ VIT_GPT2 = Recipe(
 
 
 def self_critical(recipe: Recipe) -> Recipe:
-    """The self-critical stage that follows `recipe`: fewer, smaller steps on whole reports (no paper has it)."""
+    """The self-critical stage that follows `recipe`: smaller steps on whole reports (no paper has it).
+
+    Studies are drawn as often as they are: the reward says what a rare finding is worth.
+    """
     return replace(
         recipe,
-        epochs=1,
-        batch_size=max(1, recipe.batch_size // 2),
-        lr_rest=recipe.lr_rest / 5,
+        epochs=2,
+        lr_rest=recipe.lr_rest / 4,
         warmup_steps=20,
         schedule="cosine",
+        abnormal_weight=1.0,
+        rarity_exponent=0.0,
         evaluate_from=0,
     )
 
@@ -295,6 +299,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             epochs=12,
             rarity_exponent=0.5,
             evaluate_from=7,
+            reward=RewardWeights(concepts=0.1),
         ),
     },
     "vit_gpt2": {

@@ -1,7 +1,7 @@
 """Train an architecture.
 
     python train/train.py r2gen_cmn --data DIR --encoder runs/encoder/image_encoder.safetensors --out weights/r2gen_cmn
-    python train/train.py r2gen_cmn --stage self_critical --start-from weights/r2gen_cmn --out weights/r2gen_cmn ...
+    python train/train.py r2gen_cmn --stage scst --start-from weights/r2gen_cmn --out weights/r2gen_cmn ...
     accelerate launch train/train.py r2gen_cmn --size published_mimic ...      # several GPUs
 
 Each epoch reports are generated for the val split and scored; the best checkpoint is written to --out as a folder
@@ -60,9 +60,9 @@ class Run:
     """Keeps checkpoints and the curve in a folder for each architecture, size and stage, and features for all."""
     size: str = "small"
     """Recipe: small, or a published one."""
-    stage: Literal["likelihood", "self_critical"] = "likelihood"
-    """likelihood learns from the words of the references; self_critical goes on from such a model (--start-from) with
-    rewards for whole reports."""
+    stage: Literal["likelihood", "scst"] = "likelihood"
+    """likelihood learns from the words of the references; scst, self-critical sequence training, goes on from such a
+    model (--start-from) with rewards for whole reports."""
     start_from: Path | None = None
     """Folder of weights to go on from."""
     encoder: Path | None = None
@@ -182,7 +182,7 @@ def vocabulary(run: Run, recipe: Recipe, train_reports: Sequence[str]) -> Report
 def start(run: Run, recipe: Recipe, train_reports: Sequence[str]) -> tuple[ReportModel, ReportTokenizer]:
     """The model that training begins with, and its vocabulary."""
     if run.start_from is None:
-        if run.stage == "self_critical":
+        if run.stage == "scst":
             raise InputError("The self-critical stage goes on from a trained model: name its folder by --start-from.")
         tokenizer = vocabulary(run, recipe, train_reports)
         model = build_model(recipe, run.architecture, tokenizer, run.encoder, run.prototypes, run.sdam)
@@ -207,7 +207,7 @@ def main(run: Run) -> None:
         known = ", ".join(f"{name} ({', '.join(sizes)})" for name, sizes in RECIPES.items())
         raise InputError(f"There is no recipe {run.size!r} for {run.architecture!r}. There are: {known}.")
     recipe = RECIPES[run.architecture][run.size]
-    if run.stage == "self_critical":
+    if run.stage == "scst":
         recipe = self_critical(recipe)
     recipe = replace(recipe, epochs=run.epochs or recipe.epochs, seed=recipe.seed if run.seed is None else run.seed)
     set_seed(recipe.seed)

@@ -123,21 +123,19 @@ def test_the_self_critical_stage_goes_on_from_a_trained_model(
 ) -> None:
     train.main(run(phantoms, encoder, tmp_path, epochs=1))
     first = R2GenCMN.from_pretrained(tmp_path / "out", dtype=torch.float32).state_dict()
-    again = replace(
-        run(phantoms, encoder, tmp_path, epochs=1), stage="self_critical", start_from=tmp_path / "out", encoder=None
-    )
+    again = replace(run(phantoms, encoder, tmp_path, epochs=1), stage="scst", start_from=tmp_path / "out", encoder=None)
     train.main(replace(again, out=tmp_path / "rewarded"))
     moved = R2GenCMN.from_pretrained(tmp_path / "rewarded", dtype=torch.float32).state_dict()
     assert (moved["transformer.head.weight"] - first["transformer.head.weight"]).abs().max() > 1e-5
     assert torch.equal(moved["image_encoder.findings.weight"], first["image_encoder.findings.weight"])
-    assert any("eval_score" in entry for entry in history(tmp_path, "self_critical"))
+    assert any("eval_score" in entry for entry in history(tmp_path, "scst"))
 
 
 def test_the_self_critical_stage_needs_a_model_to_go_on_from(
     phantoms: Path, encoder: Path, tmp_path: Path, tiny: recipes.Recipe
 ) -> None:
     with pytest.raises(InputError, match="--start-from"):
-        train.main(run(phantoms, encoder, tmp_path, stage="self_critical"))
+        train.main(run(phantoms, encoder, tmp_path, stage="scst"))
 
 
 def test_an_encoder_that_is_trained_along_moves(
