@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rrg import consensus
+from rrg.consensus import Consensus
 from rrg.data.batches import place_views, study_tensors
 from rrg.data.findings import label_report
 from rrg.data.images import Radiograph
@@ -31,14 +33,8 @@ from rrg.models.base import ReportEncoderOutput, ReportModel
 from rrg.report import Report, ReportFinding, Sentence, Word
 from rrg.weights import model_type, weights_digest
 
-_REPORTED_SETTINGS = (
-    "num_beams",
-    "length_penalty",
-    "max_length",
-    "early_stopping",
-    "no_repeat_ngram_size",
-    "suppress_tokens",
-)
+_SEARCH = ("num_beams", "length_penalty", "early_stopping")
+_REPORTED_SETTINGS = ("consensus", *_SEARCH, "max_length", "no_repeat_ngram_size", "suppress_tokens")
 
 _READERS = 2
 """Threads that decode images ahead of the model."""
@@ -68,8 +64,13 @@ class Reporter:
         self._latest: tuple[str, _Seen] | None = None
         config = model.config
         self.transform = ViewTransform(config.image_size, tuple(config.image_mean), tuple(config.image_std))
+        self.consensus = Consensus.of(model.generation_config)
         settings = model.generation_config.to_dict()
-        self.decoding = {name: settings[name] for name in _REPORTED_SETTINGS if settings.get(name) is not None}
+        self.decoding = {
+            name: settings[name]
+            for name in _REPORTED_SETTINGS
+            if settings.get(name) is not None and not (self.consensus and name in _SEARCH)
+        }
 
     @classmethod
     def from_pretrained(cls, folder: Path | str, device: str | None = None) -> Reporter:
@@ -188,7 +189,10 @@ class Reporter:
     @torch.inference_mode()
     def _write(self, studies: Sequence[Study], features: Tensor, view_mask: Tensor, started: float) -> list[Report]:
         encoded = self.model.encode(view_mask=view_mask, features=features)
-        ids = self.model.generate(encoder_outputs=encoded)[:, 1:]  # without BOS
+        if self.consensus is None:
+            ids = self.model.generate(encoder_outputs=encoded)[:, 1:]  # without BOS
+        else:
+            ids = consensus.write(self.model, self.tokenizer, encoded, self.consensus)
         probabilities = self._probabilities(encoded, ids)
         beliefs = encoded.finding_logits.float().sigmoid()  # type: ignore[union-attr]
         seconds = (time.perf_counter() - started) / len(studies)

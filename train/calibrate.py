@@ -1,8 +1,8 @@
-"""Thresholds of what a model predicts and then writes by: each class as often as the train split has it.
+"""Thresholds of what a model predicts and then writes by: each class in proportion to its share of the train split.
 
 A class is asserted best where it is likelier than half of the F1 that it reaches (Lipton et al., ECML 2014), which for
-rare classes lies far below one half. A threshold that lets through as many studies as have the class needs no val
-split, and leaves the share of each class in the reports as it is in the references.
+rare classes lies far below one half. A threshold that lets through a multiple of the studies that have the class needs
+no val split. The report leaves out some of what is predicted, so the multiple may be more than one.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ MOST_STUDIES = 4000
 
 
 @torch.no_grad()
-def calibrate(model: ReportModel, train_set: Dataset[dict[str, Any]]) -> None:
-    """Set the model's thresholds, if it has any, by the studies of `train_set`."""
+def calibrate(model: ReportModel, train_set: Dataset[dict[str, Any]], share: float) -> None:
+    """Set the model's thresholds, if it has any: a class is predicted `share` times as often as `train_set` has it."""
     if not model.has_thresholds:
         return
     was_training, count = model.training, len(train_set)  # type: ignore[arg-type]
@@ -39,18 +39,18 @@ def calibrate(model: ReportModel, train_set: Dataset[dict[str, Any]]) -> None:
         beliefs, truth = model.beliefs_and_truth(features.to(model.dtype), batch["view_mask"], reference)
         believed.append(beliefs.float().cpu().numpy())
         true.append(truth.cpu().numpy())
-    model.set_thresholds(matching_thresholds(np.concatenate(believed), np.concatenate(true)))
+    model.set_thresholds(matching_thresholds(np.concatenate(believed), np.concatenate(true), share))
     model.train(was_training)
 
 
-def matching_thresholds(believed: np.ndarray, true: np.ndarray) -> list[float]:
-    """believed [n, classes] in [0,1], true [n, classes] bool -> for each class what as many studies exceed as have it.
+def matching_thresholds(believed: np.ndarray, true: np.ndarray, share: float) -> list[float]:
+    """For each class what `share` times as many studies exceed as have it; believed [n, classes], true [n, classes].
 
     It lies half way between the last belief above it and the first below; 1 for a class that no study has.
     """
     descending = -np.sort(-believed, axis=0)
     padded = np.concatenate((descending, np.zeros_like(descending[:1])))
-    counts, classes = true.sum(0), np.arange(believed.shape[1])
+    counts, classes = np.round(share * true.sum(0)).astype(int).clip(0, len(believed)), np.arange(believed.shape[1])
     halfway = (padded[np.maximum(counts, 1) - 1, classes] + padded[counts, classes]) / 2
     return np.where(counts > 0, halfway, 1.0).astype(float).round(6).tolist()
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from rewards import RewardWeights
 
+from rrg.consensus import Consensus
 from rrg.data.scene_graph_rules import ATTRIBUTE_NAMES, ATTRIBUTE_SIZES
 
 
@@ -57,6 +58,8 @@ class Recipe:
     """How much more often a study with a finding is drawn: likelihood alone learns the normal report."""
     rarity_exponent: float = 0.0
     """More often still where its findings are rare (`trainer.sampling_weights`)."""
+    predicted_share: float = 1.0
+    """How many times as often as it is there a class is predicted that the report is then written by (`calibrate`)."""
     beams: int = 3
     length_penalty: float = 0.0
     """Exponent of the length that a beam's log-probability is divided by. The R2Gen line sums: 0."""
@@ -64,6 +67,8 @@ class Recipe:
     """Length of the word sequences that a report may not hold twice; 0 allows all."""
     unwritten: tuple[str, ...] = ()
     """Words that are never written beside `<unk>`: `xxxx` stands where a report was de-identified."""
+    consensus: Consensus | None = None
+    """The finished model writes by consensus instead; while it trains, by beams."""
     evaluate_from: int = 0
     """First epoch that is evaluated by generation."""
     patience: int = 50
@@ -105,9 +110,11 @@ SMALL_TRAINING = Recipe(
     max_grad_norm=1.0,
     feature_variants=4,
     abnormal_weight=2.0,
+    predicted_share=2.0,
     length_penalty=2.0,
     no_repeat_ngram=6,
     unwritten=("xxxx",),
+    consensus=Consensus(),
     evaluate_from=3,
     patience=6,
 )
@@ -208,7 +215,8 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             SMALL_TRAINING,
             config={**SMALL, "loss_weights": {"consistency": 0.15}},
             epochs=7,
-            evaluate_from=5,
+            rarity_exponent=0.5,
+            evaluate_from=3,
         ),
     },
     "csr_lmca": {
@@ -241,6 +249,8 @@ RECIPES: dict[str, dict[str, Recipe]] = {
                 "memory_slots": 512,
                 "topk": 32,
             },
+            epochs=6,
+            rarity_exponent=0.5,
             feature_variants=1,  # of twice as many pictures
         ),
     },
@@ -296,10 +306,9 @@ RECIPES: dict[str, dict[str, Recipe]] = {
                 "region_heads": 8,
                 "loss_weights": {"region": 0.25, "attribute": 0.1, "segregation": 0.1},
             },
-            epochs=12,
-            rarity_exponent=0.5,
-            evaluate_from=7,
-            reward=RewardWeights(concepts=0.1),
+            epochs=8,
+            abnormal_weight=1.0,
+            evaluate_from=5,
         ),
     },
     "vit_gpt2": {
@@ -336,7 +345,8 @@ RECIPES: dict[str, dict[str, Recipe]] = {
                 "max_positions": 160,
             },
             epochs=8,
-            evaluate_from=6,
+            rarity_exponent=0.5,
+            evaluate_from=3,
             byte_pairs=1500,
             max_length=72,
         ),
@@ -370,8 +380,9 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             # The encoder is frozen and its classifier trained beforehand; a file of prototypes sets their length.
             SMALL_TRAINING,
             config={**SMALL, "prototype_size": 1536},
-            epochs=12,
-            evaluate_from=8,
+            epochs=14,
+            rarity_exponent=0.5,
+            evaluate_from=9,
         ),
     },
 }

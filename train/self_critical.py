@@ -11,7 +11,6 @@ rarer, and what is left is noise.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -41,9 +40,9 @@ class SelfCriticalTrainer(ReportTrainer):
         encoded = core.encode(inputs.get("pixel_values"), inputs["view_mask"], inputs.get("features"))
         times = self.recipe.samples
         with torch.no_grad():
-            ids = self.write(core, repeated(detached(encoded), times))  # [B*samples, T] after BOS
+            ids = self.write(core, encoded.mapped(Tensor.detach).repeated(times))  # [B*samples, T] after BOS
         advantages = self.advantages(ids, inputs["labels"]).flatten()
-        likelihood = self.log_likelihood(core, repeated(encoded, times), ids) / self.recipe.max_length
+        likelihood = self.log_likelihood(core, encoded.repeated(times), ids) / self.recipe.max_length
         reinforce = -(advantages.to(likelihood) * likelihood).mean()
         taught = core(**inputs, encoder_outputs=encoded)
         model.train()
@@ -90,19 +89,3 @@ class SelfCriticalTrainer(ReportTrainer):
         logits = model(decoder_input_ids=model.shift_right(ids), encoder_outputs=encoded).logits
         chosen = logits.float().log_softmax(-1).gather(-1, ids[..., None])[..., 0]
         return (chosen * counted).sum(1)
-
-
-def detached(encoded: ReportEncoderOutput) -> ReportEncoderOutput:
-    """The same study without gradients."""
-    return mapped(encoded, Tensor.detach)
-
-
-def repeated(encoded: ReportEncoderOutput, times: int) -> ReportEncoderOutput:
-    """Each study `times` times, one after the other; what all studies share stays."""
-    return mapped(encoded, lambda tensor: tensor.repeat_interleave(times, dim=0))
-
-
-def mapped(encoded: ReportEncoderOutput, change: Callable[[Tensor], Tensor]) -> ReportEncoderOutput:
-    """A copy with every tensor that has a row a study changed."""
-    fields: dict[str, Any] = {k: change(v) if isinstance(v, Tensor) else v for k, v in encoded.items()}
-    return type(encoded)(**fields)

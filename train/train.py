@@ -133,6 +133,7 @@ def decoding(recipe: Recipe, tokenizer: ReportTokenizer) -> GenerationConfig:
         eos_token_id=end,
         pad_token_id=end,
         decoder_start_token_id=end,
+        **({} if recipe.consensus is None else {"consensus": recipe.consensus.to_dict()}),
     )
 
 
@@ -229,12 +230,12 @@ def main(run: Run) -> None:
     print(
         f"{run.architecture} {run.size}: {len(train_set)} train and {len(val_set)} val studies, {len(tokenizer)} words"
     )
-    calibrate(model, train_set)
+    calibrate(model, train_set, recipe.predicted_share)
     trainer = trainer_of(run, recipe, model, tokenizer, train_set, val_set, work / "checkpoints")
     checkpoints = work / "checkpoints"
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None)
     if trainer.is_world_process_zero():
-        calibrate(model, train_set)  # the best checkpoint is not the last
+        calibrate(model, train_set, recipe.predicted_share)  # the best checkpoint is not the last
         save(model, tokenizer, recipe, run.out, run.encoder if run.share_encoder else None)
         described = {"run": asdict(run), "recipe": asdict(recipe), "history": trainer.state.log_history}
         (work / "curve.json").write_text(json.dumps(described, indent=1, default=str))

@@ -76,7 +76,8 @@ class ReportTrainer(Seq2SeqTrainer):
         return (outputs.loss, outputs) if return_outputs else outputs.loss
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        calibrate(self.accelerator.unwrap_model(self.model), cast(Any, self.train_dataset))
+        model = self.accelerator.unwrap_model(self.model)
+        calibrate(model, cast(Any, self.train_dataset), self.recipe.predicted_share)
         return super().evaluate(*args, **kwargs)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:

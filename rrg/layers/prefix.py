@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import DynamicCache, EncoderDecoderCache
+from transformers.cache_utils import DynamicLayer
 
 
 def prefix_mask(mapped_mask: Tensor, seen: int, length: int, dtype: torch.dtype) -> Tensor:
@@ -27,6 +28,26 @@ def prefix_mask(mapped_mask: Tensor, seen: int, length: int, dtype: torch.dtype)
     return mask.masked_fill(~allowed, torch.finfo(dtype).min)[:, None]
 
 
+class PrefixedLayer(DynamicLayer):
+    """Keys and values of one layer's prefix and words, to which one step adds its own.
+
+    The three are put together in one go: two would copy the prefix twice for every word.
+    """
+
+    def __init__(self, prefix: DynamicLayer, words: DynamicLayer):
+        super().__init__()
+        self.parts = (prefix, words) if words.get_seq_length() else (prefix,)
+
+    def get_seq_length(self) -> int:
+        return super().get_seq_length() or sum(part.get_seq_length() for part in self.parts)
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        self.lazy_initialization(key_states, value_states)
+        self.keys = torch.cat((*(part.keys for part in self.parts), key_states), dim=-2)  # type: ignore[arg-type]
+        self.values = torch.cat((*(part.values for part in self.parts), value_states), dim=-2)  # type: ignore[arg-type]
+        return self.keys, self.values
+
+
 def joined(cache: EncoderDecoderCache) -> DynamicCache:
     """Keys and values of prefix and words as the language model wants them: in one piece.
 
@@ -34,13 +55,10 @@ def joined(cache: EncoderDecoderCache) -> DynamicCache:
     cut as many of the words it passes, and beams would re-order what is the same for all of them.
     """
     both = DynamicCache()
-    words: list[Any] = cache.self_attention_cache.layers
     prefix: list[Any] = cache.cross_attention_cache.layers
+    words: list[Any] = cache.self_attention_cache.layers
     if cache.cross_attention_cache.get_seq_length():
-        for i, kept in enumerate(prefix):
-            both.update(kept.keys, kept.values, i)
-            if cache.get_seq_length():
-                both.update(words[i].keys, words[i].values, i)
+        both.layers = [PrefixedLayer(*parts) for parts in zip(prefix, words, strict=True)]
     return both
 
 

@@ -6,7 +6,7 @@ T words. Token n is view n // (h*w), row n % (h*w) // w, column n % w. Id 0 is B
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
@@ -92,6 +92,19 @@ class ReportEncoderOutput(ModelOutput):
     in the same order."""
     maps: dict[str, Tensor] | None = None
     """Maps of the architecture's own by name, each [B, V, h, w], of the study's views and on a grid of its own."""
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """A copy with each tensor that has a row a study changed; what all studies share stays, `maps` are left out."""
+        fields: dict[str, Any] = {k: change(v) if isinstance(v, Tensor) else v for k, v in self.items() if k != "maps"}
+        return type(self)(**fields)
+
+    def repeated(self, times: int) -> Self:
+        """Each study `times` times, one after the other."""
+        return self.mapped(lambda tensor: tensor.repeat_interleave(times, dim=0))
+
+    def rows(self, chosen: slice) -> Self:
+        """Some of the studies."""
+        return self.mapped(lambda tensor: tensor[chosen])
 
 
 @dataclass

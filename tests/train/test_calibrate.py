@@ -20,10 +20,12 @@ def test_as_many_exceed_the_threshold_as_have_the_class() -> None:
     believed = generator.random((50, 4))
     true = generator.random((50, 4)) < [0.02, 0.3, 0.9, 0.0]
     true[0, 2], true[:, 3] = True, False
-    thresholds = matching_thresholds(believed, true)
+    thresholds = matching_thresholds(believed, true, 1.0)
     assert ((believed > thresholds).sum(0) == true.sum(0)).all()
     assert thresholds[3] == 1
-    assert (believed > matching_thresholds(believed, np.ones_like(true))).all(), "a class that all studies have"
+    twice = (believed > matching_thresholds(believed, true, 2.0)).sum(0)
+    assert twice.tolist() == np.minimum(2 * true.sum(0), 50).tolist()
+    assert (believed > matching_thresholds(believed, np.ones_like(true), 1.0)).all(), "a class that all studies have"
 
 
 def studies(model: Any, count: int) -> list[dict[str, torch.Tensor]]:
@@ -43,7 +45,7 @@ def test_a_model_predicts_each_class_as_often_as_the_studies_have_it(training: b
     torch.manual_seed(0)
     model = XProNet(XProNetConfig(prototypes_per_class=3, prototype_size=32, topk=5, **SIZES)).train(training)
     material = studies(model, 70)
-    calibrate(model, material)  # type: ignore[arg-type]
+    calibrate(model, material, 1.0)  # type: ignore[arg-type]
     assert model.training is training
     features, view_mask, findings = (
         torch.stack([study[name] for study in material]) for name in ("features", "view_mask", "findings")
@@ -57,5 +59,5 @@ def test_a_model_predicts_each_class_as_often_as_the_studies_have_it(training: b
 def test_a_model_without_thresholds_is_left_alone() -> None:
     model = R2GenCMN(R2GenCMNConfig(memory_slots=20, topk=4, **SIZES))
     before = model.config.to_dict()
-    calibrate(model, [])  # type: ignore[arg-type]
+    calibrate(model, [], 1.0)  # type: ignore[arg-type]
     assert model.config.to_dict() == before

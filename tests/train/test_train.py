@@ -199,6 +199,20 @@ def test_studies_with_a_finding_are_drawn_more_often(tmp_path: Path) -> None:
     assert sum(i >= 300 for i in drawn) / len(drawn) == pytest.approx(0.5, abs=0.05)
 
 
+def test_the_rarer_its_rarest_finding_the_more_often_a_study_is_drawn() -> None:
+    from trainer import RAREST, sampling_weights
+
+    normal, common, rare, rarest, both = ([13], [1], [2], [3], [1, 2])
+    studies = [normal] * 100 + [common] * 24 + [rare] * 3 + [rarest] + [both]
+    findings = torch.zeros(len(studies), 14)
+    for row, classes in zip(findings, studies, strict=True):
+        row[classes] = 1
+    weights = sampling_weights(findings, abnormal_weight=1.5, rarity_exponent=0.5)
+    assert weights[[0, 100, 124, 127, 128]].tolist() == pytest.approx([1, 2, 5, RAREST, 5])
+    assert sampling_weights(findings, 3.0, 0.5)[100] == 3
+    assert sampling_weights(findings, 3.0, 0.0).unique().tolist() == [1, 3]
+
+
 def test_an_unknown_recipe_is_answered_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="published_iu"):
         train.main(train.Run("r2gen_cmn", data=tmp_path, out=tmp_path, size="huge"))
