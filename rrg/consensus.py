@@ -3,9 +3,9 @@
 Minimum Bayes risk decoding (Kumar and Byrne, HLT-NAACL 2004; Eikema and Aziz, EMNLP 2022). Beam search looks for the
 likeliest wording, and the likeliest of all is a template; what most samples say is closer to what a radiologist says.
 A sample is worth its mean ROUGE-L against the other samples, as if each of them were the reference, and what its
-findings are worth to the classifier on the images: each that it asserts earns the classifier's probability less a bar.
-The F1 of a finding is best when it is asserted where it is likelier than half of that F1 (Lipton et al., ECML 2014),
-hence a bar well below one half.
+findings are worth to the classifier on the images: each that it asserts earns the logarithm of the classifier's
+probability over the bar of that finding. The bars (`train/calibrate.py`) are low for rare findings, as the F1 of a
+finding is best when it is asserted where it is likelier than half of that F1 (Lipton et al., ECML 2014).
 
 The samples are drawn by the Gumbel-max trick with noise that a seed of each study decides: a study has one report,
 whatever batch it is in and however often it is asked for.
@@ -31,6 +31,8 @@ _ROWS = 128
 """Samples that are written at once: more are no faster, and the image is kept in memory for each."""
 _BETA = 1.2
 """Weight of recall in ROUGE-L, that of the COCO captions."""
+_MOST = 3.0
+"""Nats that speak for or against one finding at most."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +43,16 @@ class Consensus:
     """Reports that are sampled of each study."""
     temperature: float = 0.7
     """Logits are divided by it: lower samples are likelier and more alike."""
-    findings_weight: float = 0.4
-    """What one finding that the classifier is sure of is worth, in ROUGE-L."""
-    findings_bar: float = 0.15
-    """Probability by the classifier from which a finding is worth asserting."""
+    findings_weight: float = 0.2
+    """What a finding is worth, in ROUGE-L, whose probability is e times its bar."""
+    findings_bars: tuple[float, ...] = ()
+    """Probability from which each of the 13 findings is worth asserting; none: the classifier is not asked."""
 
     @classmethod
     def of(cls, settings: GenerationConfig) -> Self | None:
         """The consensus that generation settings ask for; None where they leave it to the library's search."""
         given: dict[str, Any] | None = getattr(settings, "consensus", None)
-        return None if given is None else cls(**given)
+        return None if given is None else cls(**{**given, "findings_bars": tuple(given["findings_bars"])})
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -70,8 +72,14 @@ class GumbelNoise(LogitsProcessor):
 
 
 @torch.no_grad()
-def write(model: ReportModel, tokenizer: ReportTokenizer, encoded: ReportEncoderOutput, consensus: Consensus) -> Tensor:
-    """The report of each study: ids [B,T] after BOS, padded."""
+def write(
+    model: ReportModel,
+    tokenizer: ReportTokenizer,
+    encoded: ReportEncoderOutput,
+    seeds: Sequence[int],
+    consensus: Consensus,
+) -> Tensor:
+    """The report of each study: ids [B,T] after BOS, padded. `seeds`: one a study."""
     assert encoded.last_hidden_state is not None and encoded.finding_logits is not None
     studies = len(encoded.last_hidden_state)
     at_once = max(1, _ROWS // consensus.samples)
@@ -101,7 +109,10 @@ def sample(model: ReportModel, encoded: ReportEncoderOutput, seeds: Sequence[int
 
 def choose(words: Sequence[Sequence[str]], beliefs: np.ndarray, consensus: Consensus) -> int:
     """Index of the sample that is worth most; words of each, beliefs [14] of the classifier."""
-    worth = agreement(words) + consensus.findings_weight * (asserted(words) @ (beliefs[:-1] - consensus.findings_bar))
+    worth = agreement(words)
+    if consensus.findings_bars:
+        evidence = np.log(beliefs[:-1].clip(1e-6) / np.asarray(consensus.findings_bars)).clip(-_MOST, _MOST)
+        worth = worth + consensus.findings_weight * asserted(words) @ evidence
     return int(np.argmax(worth))
 
 

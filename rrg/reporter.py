@@ -50,6 +50,8 @@ class _Seen:
     """[1,V]"""
     slots: list[int | None]
     """The view slot of each radiograph, None for one that the model does not read."""
+    seed: int
+    """What decides on samples: it follows from the pixels."""
 
 
 class Reporter:
@@ -91,8 +93,8 @@ class Reporter:
     def report(self, study: Study) -> Report:
         """The model's report on one study. Raises InputError when an image of it cannot be read."""
         started = time.perf_counter()
-        seen = self._see(study)
-        report = self._write([study], seen.features, seen.view_mask, started)[0]
+        seen = self._look(study.radiographs())
+        report = self._write([study], seen.features, seen.view_mask, [seen.seed], started)[0]
         self._latest = (report.report_id, seen)
         return report
 
@@ -112,9 +114,14 @@ class Reporter:
             batch = list(itertools.islice(readable, batch_size))
             if not batch:
                 return
-            images = [self._features(self._tensors(radiographs)) for _, radiographs in batch]
-            features, view_mask = (torch.cat([image[i] for image in images]) for i in range(2))
-            yield from self._write([study for study, _ in batch], features, view_mask, started)
+            seen = [self._look(radiographs) for _, radiographs in batch]
+            features, view_mask = (
+                torch.cat([each.features for each in seen]),
+                torch.cat([each.view_mask for each in seen]),
+            )
+            yield from self._write(
+                [study for study, _ in batch], features, view_mask, [each.seed for each in seen], started
+            )
 
     def _read(
         self, studies: Iterable[Study], ahead: int, skip: Callable[[Study, InputError], None] | None
@@ -149,7 +156,7 @@ class Reporter:
         """Maps of `report`, written by this model on `study`, over the images of `study`."""
         latest_id, seen = self._latest or ("", None)
         if seen is None or latest_id != report.report_id:
-            seen = self._see(study)
+            seen = self._look(study.radiographs())
         ids, words = self._word_ids(report)
         return explain(self.model, report, ids, words, seen.features, seen.view_mask, seen.slots)
 
@@ -175,10 +182,11 @@ class Reporter:
         """Images and view mask of one study."""
         return study_tensors(radiographs, self.transform, self.model.config.num_views)
 
-    def _see(self, study: Study) -> _Seen:
-        radiographs = study.radiographs()
+    def _look(self, radiographs: Sequence[Radiograph]) -> _Seen:
         features, view_mask = self._features(self._tensors(radiographs))
-        return _Seen(features, view_mask, place_views(radiographs, self.model.config.num_views))
+        slots = place_views(radiographs, self.model.config.num_views)
+        pixels = "".join(radiographs[slots.index(slot)].sha256 for slot in sorted(s for s in slots if s is not None))
+        return _Seen(features, view_mask, slots, seed=int(hashlib.sha256(pixels.encode()).hexdigest()[:8], 16))
 
     @torch.inference_mode()
     def _features(self, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -187,12 +195,14 @@ class Reporter:
         return self.model.extract_features(pixel_values, view_mask), view_mask
 
     @torch.inference_mode()
-    def _write(self, studies: Sequence[Study], features: Tensor, view_mask: Tensor, started: float) -> list[Report]:
+    def _write(
+        self, studies: Sequence[Study], features: Tensor, view_mask: Tensor, seeds: Sequence[int], started: float
+    ) -> list[Report]:
         encoded = self.model.encode(view_mask=view_mask, features=features)
         if self.consensus is None:
             ids = self.model.generate(encoder_outputs=encoded)[:, 1:]  # without BOS
         else:
-            ids = consensus.write(self.model, self.tokenizer, encoded, self.consensus)
+            ids = consensus.write(self.model, self.tokenizer, encoded, seeds, self.consensus)
         probabilities = self._probabilities(encoded, ids)
         beliefs = encoded.finding_logits.float().sigmoid()  # type: ignore[union-attr]
         seconds = (time.perf_counter() - started) / len(studies)

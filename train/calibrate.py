@@ -1,4 +1,4 @@
-"""Thresholds of what a model predicts and then writes by: each class in proportion to its share of the train split.
+"""Thresholds of what a model predicts and writes by: each class in proportion to its share of the train split.
 
 A class is asserted best where it is likelier than half of the F1 that it reaches (Lipton et al., ECML 2014), which for
 rare classes lies far below one half. A threshold that lets through a multiple of the studies that have the class needs
@@ -7,10 +7,12 @@ no val split. The report leaves out some of what is predicted, so the multiple m
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from rrg.data.batches import collate
@@ -25,21 +27,39 @@ def calibrate(model: ReportModel, train_set: Dataset[dict[str, Any]], share: flo
     """Set the model's thresholds, if it has any: a class is predicted `share` times as often as `train_set` has it."""
     if not model.has_thresholds:
         return
+    believed, true = [], []
+    for features, view_mask, reference in _looked_at(model, train_set):
+        beliefs, truth = model.beliefs_and_truth(features, view_mask, reference)
+        believed.append(beliefs.float().cpu().numpy())
+        true.append(truth.cpu().numpy())
+    model.set_thresholds(matching_thresholds(np.concatenate(believed), np.concatenate(true), share))
+
+
+@torch.no_grad()
+def findings_bars(model: ReportModel, train_set: Dataset[dict[str, Any]], share: float) -> tuple[float, ...]:
+    """For each of the 13 findings the probability by the classifier on the images that `share` times as many studies
+    exceed as have it (`rrg.consensus`)."""
+    believed, true = [], []
+    for features, view_mask, reference in _looked_at(model, train_set):
+        assert reference.findings is not None
+        beliefs = model.encode(features=features, view_mask=view_mask).finding_logits
+        believed.append(beliefs.float().sigmoid()[:, :-1].cpu().numpy())  # type: ignore[union-attr]
+        true.append(reference.findings[:, :-1].cpu().numpy() > 0.5)
+    return tuple(matching_thresholds(np.concatenate(believed), np.concatenate(true), share))
+
+
+def _looked_at(model: ReportModel, train_set: Dataset[dict[str, Any]]) -> Iterator[tuple[Tensor, Tensor, Reference]]:
+    """Features, view mask and reference of batches of studies, while the model does not train."""
     was_training, count = model.training, len(train_set)  # type: ignore[arg-type]
     model.eval()
-    generator = torch.Generator().manual_seed(0)
-    chosen = torch.randperm(count, generator=generator)[:MOST_STUDIES].tolist()
-    believed, true = [], []
+    chosen = torch.randperm(count, generator=torch.Generator().manual_seed(0))[:MOST_STUDIES].tolist()
     for batch in DataLoader(Subset(train_set, chosen), batch_size=64, collate_fn=collate):
         batch = {name: on_device(value, model.device) for name, value in batch.items()}
         features = batch.get("features")
         if features is None:
             features = model.extract_features(batch["pixel_values"], batch["view_mask"])
         reference = Reference(batch.get("findings"), batch.get("scene_graph"))
-        beliefs, truth = model.beliefs_and_truth(features.to(model.dtype), batch["view_mask"], reference)
-        believed.append(beliefs.float().cpu().numpy())
-        true.append(truth.cpu().numpy())
-    model.set_thresholds(matching_thresholds(np.concatenate(believed), np.concatenate(true), share))
+        yield features.to(model.dtype), batch["view_mask"], reference
     model.train(was_training)
 
 

@@ -68,7 +68,9 @@ class Recipe:
     unwritten: tuple[str, ...] = ()
     """Words that are never written beside `<unk>`: `xxxx` stands where a report was de-identified."""
     consensus: Consensus | None = None
-    """The finished model writes by consensus instead; while it trains, by beams."""
+    """The finished model writes by consensus instead; while it trains, by beams. The bars are computed."""
+    bar_share: float = 1.5
+    """How many times as often as it is there a finding exceeds its bar."""
     evaluate_from: int = 0
     """First epoch that is evaluated by generation."""
     patience: int = 50

@@ -40,7 +40,7 @@ class SelfCriticalTrainer(ReportTrainer):
         encoded = core.encode(inputs.get("pixel_values"), inputs["view_mask"], inputs.get("features"))
         times = self.recipe.samples
         with torch.no_grad():
-            ids = self.write(core, encoded.mapped(Tensor.detach).repeated(times))  # [B*samples, T] after BOS
+            ids = self.write(core, encoded.with_each(Tensor.detach).repeated(times))  # [B*samples, T] after BOS
         advantages = self.advantages(ids, inputs["labels"]).flatten()
         likelihood = self.log_likelihood(core, encoded.repeated(times), ids) / self.recipe.max_length
         reinforce = -(advantages.to(likelihood) * likelihood).mean()

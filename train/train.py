@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 import tyro
-from calibrate import calibrate
+from calibrate import calibrate, findings_bars
 from features import FeatureDataset, cached_features
 from prototypes import with_prototypes
 from recipes import RECIPES, Recipe, self_critical
@@ -236,6 +236,9 @@ def main(run: Run) -> None:
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None)
     if trainer.is_world_process_zero():
         calibrate(model, train_set, recipe.predicted_share)  # the best checkpoint is not the last
+        if recipe.consensus is not None:
+            bars = findings_bars(model, train_set, recipe.bar_share)
+            recipe = replace(recipe, consensus=replace(recipe.consensus, findings_bars=bars))
         save(model, tokenizer, recipe, run.out, run.encoder if run.share_encoder else None)
         described = {"run": asdict(run), "recipe": asdict(recipe), "history": trainer.state.log_history}
         (work / "curve.json").write_text(json.dumps(described, indent=1, default=str))

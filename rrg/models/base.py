@@ -93,18 +93,18 @@ class ReportEncoderOutput(ModelOutput):
     maps: dict[str, Tensor] | None = None
     """Maps of the architecture's own by name, each [B, V, h, w], of the study's views and on a grid of its own."""
 
-    def mapped(self, change: Callable[[Tensor], Tensor]) -> Self:
+    def with_each(self, change: Callable[[Tensor], Tensor]) -> Self:
         """A copy with each tensor that has a row a study changed; what all studies share stays, `maps` are left out."""
         fields: dict[str, Any] = {k: change(v) if isinstance(v, Tensor) else v for k, v in self.items() if k != "maps"}
         return type(self)(**fields)
 
     def repeated(self, times: int) -> Self:
         """Each study `times` times, one after the other."""
-        return self.mapped(lambda tensor: tensor.repeat_interleave(times, dim=0))
+        return self.with_each(lambda tensor: tensor.repeat_interleave(times, dim=0))
 
     def rows(self, chosen: slice) -> Self:
         """Some of the studies."""
-        return self.mapped(lambda tensor: tensor[chosen])
+        return self.with_each(lambda tensor: tensor[chosen])
 
 
 @dataclass
