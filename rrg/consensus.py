@@ -67,7 +67,7 @@ class GumbelNoise(LogitsProcessor):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         shape = (self.samples, scores.shape[1])
-        noise = np.concatenate([-np.log(own.standard_exponential(shape, np.float32)) for own in self.generators])
+        noise = np.concatenate([own.gumbel(size=shape) for own in self.generators]).astype(np.float32)
         return scores.float() / self.temperature + torch.from_numpy(noise).to(scores.device)
 
 

@@ -1,7 +1,8 @@
 """How fast each model with weights is on this machine: `make bench`, or python scripts/bench.py --help.
 
-Each figure is the median of --repeats rounds over the same studies, after one round that is not counted. Only figures
-of one machine, one number of threads and little other load can be compared.
+Reports are written by the beams of a model's generation settings, and once more as the model is bundled where that is
+by consensus. Each figure is the median of --repeats rounds over the same studies, after one round that is not counted.
+Only figures of one machine, one number of threads and little other load can be compared.
 """
 
 from __future__ import annotations
@@ -30,13 +31,15 @@ from rrg.settings import Settings
 
 BATCH = 16
 ROWS = {
-    "reports_per_second_batch_1": "reports a second, one at a time",
-    "reports_per_second_batch_16": "reports a second, 16 at a time",
-    "report_and_maps_ms_p50": "report and all its maps, median ms",
-    "report_and_maps_ms_max": "report and all its maps, slowest ms",
+    "reports_per_second_batch_1": "beams: reports a second, one at a time",
+    "reports_per_second_batch_16": "beams: reports a second, 16 at a time",
+    "as_bundled_per_second_batch_1": "as bundled: reports a second, one at a time",
+    "as_bundled_per_second_batch_16": "as bundled: reports a second, 16 at a time",
+    "report_and_maps_ms_p50": "as bundled: report and all its maps, median ms",
+    "report_and_maps_ms_max": "as bundled: report and all its maps, slowest ms",
     "image_encoder_ms": "image encoder, ms a study",
     "visual_encoder_ms": "visual encoder, ms a study",
-    "decoder_ms": "decoder with its search, ms a report",
+    "decoder_ms": "decoder with its beams, ms a report",
     "maps_ms": "maps of a report just written, ms",
     "training_step_ms": f"training step on features, batch {BATCH}, ms",
     "peak_memory_mb": "peak memory of the process so far, MB",
@@ -115,12 +118,22 @@ def measure(reporter: Reporter, studies: Sequence[Study], repeats: int) -> dict[
         return 1e3 * (written - started), 1e3 * (time.perf_counter() - written)
 
     count = len(studies)
-    alone = _seconds(lambda: [reporter.report(study) for study in studies], repeats) / count
-    together = _seconds(lambda: list(reporter.reports(studies, BATCH)), repeats) / count
+
+    def speeds() -> tuple[float, float]:
+        """Seconds a report, one at a time and in batches."""
+        alone = _seconds(lambda: [reporter.report(study) for study in studies], repeats)
+        return alone / count, _seconds(lambda: list(reporter.reports(studies, BATCH)), repeats) / count
+
+    bundled = speeds()
+    consensus, reporter.consensus = reporter.consensus, None
+    beams = speeds()
+    reporter.consensus = consensus
     both = [explained(study) for _ in range(repeats) for study in studies]
     return {
-        "reports_per_second_batch_1": 1 / alone,
-        "reports_per_second_batch_16": 1 / together,
+        "reports_per_second_batch_1": 1 / beams[0],
+        "reports_per_second_batch_16": 1 / beams[1],
+        "as_bundled_per_second_batch_1": 1 / bundled[0],
+        "as_bundled_per_second_batch_16": 1 / bundled[1],
         "report_and_maps_ms_p50": statistics.median(report + maps for report, maps in both),
         "report_and_maps_ms_max": max(report + maps for report, maps in both),
         "image_encoder_ms": 1e3 * _seconds(features, repeats) / count,

@@ -15,7 +15,11 @@ from results_block import split_name
 
 SELF_CRITICAL: frozenset[str] = frozenset()
 """Bundled models that went through the self-critical stage after the likelihood one."""
-STARTED_FROM = {"vit_gpt2": "a first run of 4 epochs by the same recipe (`--start-from`)"}
+STARTED_FROM = {
+    "vit_gpt2": "weights of 12 epochs in which studies with a finding were drawn twice as often (`--start-from`, and "
+    "5 epochs from there)",
+    "csr_lmca": "weights of 4 epochs in which studies with a finding were drawn twice as often (`--start-from`)",
+}
 """Bundled models whose training began with weights that another run left."""
 BACKBONES = {"mobilenetv2_100": "MobileNetV2"}
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}
@@ -135,13 +139,20 @@ def _training(model: Published) -> str:
 
 
 def _decoding(decoding: Mapping[str, Any], recipe: Recipe) -> str:
-    penalty = decoding.get("length_penalty", 0)
-    parts = [
-        f"Beam search of {decoding['num_beams']}",
-        f"the log-probability divided by the length to the power of {penalty:g}"
-        if penalty
-        else "log-probabilities summed",
-    ]
+    penalty, consensus = decoding.get("length_penalty", 0), decoding.get("consensus")
+    if consensus:
+        parts = [
+            f"The one of {consensus['samples']} sampled reports (temperature {consensus['temperature']:g}) that agrees "
+            "best with the others (ROUGE-L) and whose findings the classifier on the images believes in "
+            "(`rrg/consensus.py`)"
+        ]
+    else:
+        parts = [
+            f"Beam search of {decoding['num_beams']}",
+            f"the log-probability divided by the length to the power of {penalty:g}"
+            if penalty
+            else "log-probabilities summed",
+        ]
     if decoding.get("no_repeat_ngram_size"):
         parts.append(f"no sequence of {decoding['no_repeat_ngram_size']} words twice")
     parts.append(f"never {' or '.join(f'`{word}`' for word in ('<unk>', *recipe.unwritten))}")

@@ -217,8 +217,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             SMALL_TRAINING,
             config={**SMALL, "loss_weights": {"consistency": 0.15}},
             epochs=7,
-            rarity_exponent=0.5,
-            evaluate_from=3,
+            evaluate_from=5,
         ),
     },
     "csr_lmca": {

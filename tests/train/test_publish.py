@@ -185,6 +185,17 @@ def test_a_missing_figure_is_an_empty_cell_with_its_reason(checkout: Checkout) -
     assert "An empty cell: not computed: no Java." in checkout.readme.read_text()
 
 
+def test_the_card_says_how_reports_are_decoded(checkout: Checkout) -> None:
+    consensus = {"samples": 16, "temperature": 0.7, "findings_weight": 0.2, "findings_bars": [0.1] * 13}
+    checkout.measure("r2gen_cmn", 0.2)
+    checkout.measure("camanet", 0.4, decoding={"consensus": consensus, "no_repeat_ngram_size": 6})
+    checkout.publish()
+    beams, agreed = ((checkout.weights / name / "README.md").read_text() for name in ("r2gen_cmn", "camanet"))
+    assert "Beam search of 3, the log-probability divided by the length to the power of 2" in beams
+    assert "The one of 16 sampled reports (temperature 0.7) that agrees best with the others" in agreed
+    assert "Beam search" not in agreed
+
+
 def test_the_card_has_its_own_command_figures_and_limits(checkout: Checkout) -> None:
     checkout.measure("camanet", 0.4)
     checkout.publish()
