@@ -178,8 +178,9 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         ),
         "small": replace(
             SMALL_TRAINING,
-            config={**SMALL, "num_encoder_layers": 3, "num_decoder_layers": 3, "memory_slots": 512, "topk": 32},
+            config={**SMALL, "memory_slots": 512, "topk": 32},
             epochs=10,
+            evaluate_from=8,
         ),
     },
     "camanet": {
