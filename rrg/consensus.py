@@ -29,8 +29,6 @@ from rrg.models.base import ReportEncoderOutput, ReportModel
 
 _ROWS = 128
 """Samples that are written at once: more are no faster, and the image is kept in memory for each."""
-_BETA = 1.2
-"""Weight of recall in ROUGE-L, that of the COCO captions."""
 _MOST = 3.0
 """Nats that speak for or against one finding at most."""
 
@@ -43,6 +41,8 @@ class Consensus:
     """Reports that are sampled of each study."""
     temperature: float = 0.7
     """Logits are divided by it: lower samples are likelier and more alike."""
+    recall_weight: float = 1.2
+    """Weight of recall in ROUGE-L, 1.2 as for the COCO captions: higher prefers longer reports."""
     findings_weight: float = 0.2
     """What a finding is worth, in ROUGE-L, whose probability is e times its bar."""
     findings_bars: tuple[float, ...] = ()
@@ -109,31 +109,31 @@ def sample(model: ReportModel, encoded: ReportEncoderOutput, seeds: Sequence[int
 
 def choose(words: Sequence[Sequence[str]], beliefs: np.ndarray, consensus: Consensus) -> int:
     """Index of the sample that is worth most; words of each, beliefs [14] of the classifier."""
-    worth = agreement(words)
+    worth = agreement(words, consensus.recall_weight)
     if consensus.findings_bars:
         evidence = np.log(beliefs[:-1].clip(1e-6) / np.asarray(consensus.findings_bars)).clip(-_MOST, _MOST)
         worth = worth + consensus.findings_weight * asserted(words) @ evidence
     return int(np.argmax(worth))
 
 
-def agreement(words: Sequence[Sequence[str]]) -> np.ndarray:
+def agreement(words: Sequence[Sequence[str]], recall_weight: float) -> np.ndarray:
     """Mean ROUGE-L [K] of each sample against the others."""
     total = np.zeros(len(words))
     for i, one in enumerate(words):
         places = _places(one)
         for j in range(i):
             common = _common(places, len(one), words[j])
-            total[i] += rouge(common, len(one), len(words[j]))
-            total[j] += rouge(common, len(words[j]), len(one))
+            total[i] += rouge(common, len(one), len(words[j]), recall_weight)
+            total[j] += rouge(common, len(words[j]), len(one), recall_weight)
     return total / max(1, len(words) - 1)
 
 
-def rouge(common: int, written: int, reference: int) -> float:
+def rouge(common: int, written: int, reference: int, recall_weight: float) -> float:
     """ROUGE-L of a report of `written` words that has a subsequence of `common` words in common with a reference."""
     if not common:
         return 0.0
     precision, recall = common / written, common / reference
-    return (1 + _BETA**2) * precision * recall / (recall + _BETA**2 * precision)
+    return (1 + recall_weight**2) * precision * recall / (recall + recall_weight**2 * precision)
 
 
 def asserted(words: Sequence[Sequence[str]]) -> np.ndarray:

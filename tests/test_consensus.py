@@ -45,7 +45,7 @@ def test_the_agreement_of_a_sample_is_its_mean_rouge_l_against_the_others() -> N
         np.mean([Rouge().calc_score([" ".join(one)], [" ".join(other)]) for other in reports if other is not one])
         for one in reports
     ]
-    np.testing.assert_allclose(consensus.agreement(reports), expected, rtol=1e-12)
+    np.testing.assert_allclose(consensus.agreement(reports, 1.2), expected, rtol=1e-12)
 
 
 def test_what_most_samples_say_is_chosen() -> None:
@@ -59,6 +59,12 @@ def test_a_finding_is_asserted_where_the_classifier_believes_in_it(belief: float
     asked = Consensus(findings_weight=1.0, findings_bars=(0.1,) * 13)
     samples = [EFFUSION, CLEAR, NORMAL]
     assert (samples[consensus.choose(samples, beliefs, asked)] == EFFUSION) is is_asserted
+
+
+def test_more_weight_of_recall_prefers_the_longer_report() -> None:
+    samples = [NORMAL, NORMAL[:7], [*NORMAL, *EFFUSION]]
+    chosen = [consensus.choose(samples, np.full(14, 0.5), Consensus(recall_weight=weight)) for weight in (0.2, 5.0)]
+    assert chosen == [1, 2]
 
 
 def test_one_sample_and_an_empty_one_can_be_chosen_too() -> None:

@@ -179,8 +179,9 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "small": replace(
             SMALL_TRAINING,
             config={**SMALL, "memory_slots": 512, "topk": 32},
-            epochs=10,
-            evaluate_from=8,
+            epochs=7,
+            rarity_exponent=0.5,
+            evaluate_from=6,
         ),
     },
     "camanet": {
@@ -273,6 +274,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             config={**SMALL, "global_ffn_size": 512, "memory_slots": 512, "topk": 32},
             epochs=10,
             evaluate_from=7,
+            consensus=Consensus(recall_weight=2.0),  # its samples are short
         ),
     },
     "sgrrg": {

@@ -43,9 +43,11 @@ class PrefixedLayer(DynamicLayer):
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         self.lazy_initialization(key_states, value_states)
-        self.keys = torch.cat((*(part.keys for part in self.parts), key_states), dim=-2)  # type: ignore[arg-type]
-        self.values = torch.cat((*(part.values for part in self.parts), value_states), dim=-2)  # type: ignore[arg-type]
-        return self.keys, self.values
+        parts: Any = self.parts
+        keys = torch.cat((*(part.keys for part in parts), key_states), dim=-2)
+        values = torch.cat((*(part.values for part in parts), value_states), dim=-2)
+        self.keys, self.values = keys, values
+        return keys, values
 
 
 def joined(cache: EncoderDecoderCache) -> DynamicCache:
@@ -58,7 +60,7 @@ def joined(cache: EncoderDecoderCache) -> DynamicCache:
     prefix: list[Any] = cache.cross_attention_cache.layers
     words: list[Any] = cache.self_attention_cache.layers
     if cache.cross_attention_cache.get_seq_length():
-        both.layers = [PrefixedLayer(*parts) for parts in zip(prefix, words, strict=True)]
+        both.layers.extend(PrefixedLayer(*parts) for parts in zip(prefix, words, strict=True))
     return both
 
 
