@@ -52,7 +52,7 @@ class Consensus:
     def of(cls, settings: GenerationConfig) -> Self | None:
         """The consensus that generation settings ask for; None where they leave it to the library's search."""
         given: dict[str, Any] | None = getattr(settings, "consensus", None)
-        return None if given is None else cls(**{**given, "findings_bars": tuple(given["findings_bars"])})
+        return None if given is None else cls(**{**given, "findings_bars": tuple(given.get("findings_bars", ()))})
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -7,7 +7,8 @@ no val split. The report leaves out some of what is predicted, so the multiple m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import starmap
 from typing import Any
 
 import numpy as np
@@ -25,27 +26,30 @@ MOST_STUDIES = 4000
 @torch.no_grad()
 def calibrate(model: ReportModel, train_set: Dataset[dict[str, Any]], share: float) -> None:
     """Set the model's thresholds, if it has any: a class is predicted `share` times as often as `train_set` has it."""
-    if not model.has_thresholds:
-        return
-    believed, true = [], []
-    for features, view_mask, reference in _looked_at(model, train_set):
-        beliefs, truth = model.beliefs_and_truth(features, view_mask, reference)
-        believed.append(beliefs.float().cpu().numpy())
-        true.append(truth.cpu().numpy())
-    model.set_thresholds(matching_thresholds(np.concatenate(believed), np.concatenate(true), share))
+    if model.has_thresholds:
+        looked_at = _looked_at(model, train_set)
+        model.set_thresholds(_matching(starmap(model.beliefs_and_truth, looked_at), share))
 
 
 @torch.no_grad()
 def findings_bars(model: ReportModel, train_set: Dataset[dict[str, Any]], share: float) -> tuple[float, ...]:
     """For each of the 13 findings the probability by the classifier on the images that `share` times as many studies
     exceed as have it (`rrg.consensus`)."""
-    believed, true = [], []
-    for features, view_mask, reference in _looked_at(model, train_set):
-        assert reference.findings is not None
-        beliefs = model.encode(features=features, view_mask=view_mask).finding_logits
-        believed.append(beliefs.float().sigmoid()[:, :-1].cpu().numpy())  # type: ignore[union-attr]
-        true.append(reference.findings[:, :-1].cpu().numpy() > 0.5)
-    return tuple(matching_thresholds(np.concatenate(believed), np.concatenate(true), share))
+
+    def beliefs_and_truth(features: Tensor, view_mask: Tensor, reference: Reference) -> tuple[Tensor, Tensor]:
+        encoded = model.encode(features=features, view_mask=view_mask)
+        assert encoded.finding_logits is not None and reference.findings is not None
+        return encoded.finding_logits.float().sigmoid()[:, :-1], reference.findings[:, :-1] > 0.5
+
+    return tuple(_matching(starmap(beliefs_and_truth, _looked_at(model, train_set)), share))
+
+
+def _matching(batches: Iterable[tuple[Tensor, Tensor]], share: float) -> list[float]:
+    """`matching_thresholds` of beliefs and truth that come in batches."""
+    believed, true = zip(
+        *((beliefs.float().cpu().numpy(), truth.cpu().numpy()) for beliefs, truth in batches), strict=True
+    )
+    return matching_thresholds(np.concatenate(believed), np.concatenate(true), share)
 
 
 def _looked_at(model: ReportModel, train_set: Dataset[dict[str, Any]]) -> Iterator[tuple[Tensor, Tensor, Reference]]:

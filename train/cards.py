@@ -10,11 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from figures import CLINICAL, PROTOCOLS, Published, clinical_table, language_table, number, per_cent, protocol_line
-from recipes import RECIPES, SMALL, Recipe, self_critical
+from recipes import RECIPES, SMALL, Recipe
 from results_block import split_name
 
-SELF_CRITICAL: frozenset[str] = frozenset()
-"""Bundled models that went through the self-critical stage after the likelihood one."""
 STARTED_FROM = {
     "vit_gpt2": "weights of 12 epochs in which studies with a finding were drawn twice as often (`--start-from`, and "
     "5 epochs from there)",
@@ -128,13 +126,6 @@ def _training(model: Published) -> str:
     text = ", ".join(parts) + "."
     if model.info.name in STARTED_FROM:
         text += f" It began with {STARTED_FROM[model.info.name]}."
-    if model.info.name in SELF_CRITICAL:
-        second, weights = self_critical(recipe), self_critical(recipe).reward
-        text += (
-            f" Then a self-critical stage: {second.epochs} epochs at learning rate {_short(second.lr_rest)}, "
-            f"{second.samples} reports sampled of each study and rewarded by CIDEr-D ({weights.cider:g}), ROUGE-L "
-            f"({weights.rouge:g}) and the concepts they assert ({weights.concepts:g})."
-        )
     return text
 
 

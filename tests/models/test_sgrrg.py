@@ -357,6 +357,15 @@ def test_probabilities_are_painted_on_the_boxes_of_the_frontal_view(features: Te
             assert all(0 <= names.index(name) - first < 4 and p > 0.5 for name, p in reading.attributes.items())
 
 
+def test_a_threshold_belongs_to_the_attribute_of_its_id(model: SGRRG, features: Tensor) -> None:
+    model.config.region_threshold = 0.0
+    chosen = sum(SIZES[:7]) + 1  # the second attribute of the eighth region
+    model.set_thresholds([0.0 if i == chosen else 1.0 for i in range(sum(SIZES))])
+    for readings in model.read_regions(cast(SGRRGEncoderOutput, model.encode(features=features))):
+        read = {reading.name: list(reading.attributes) for reading in readings}
+        assert read == {name: [str(chosen)] if name == REGIONS[7] else [] for name in REGIONS}
+
+
 def test_each_word_says_which_regions_it_looked_at(model: SGRRG, features: Tensor) -> None:
     encoded = cast(SGRRGEncoderOutput, model.encode(features=features))
     attention = model.region_attention(labels(), encoded)

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 import train
+from rrg.consensus import Consensus
 from rrg.data.phantom import write_phantoms
 from rrg.data.studies import read_annotation
 from rrg.errors import InputError
@@ -105,6 +106,31 @@ def test_a_trained_folder_is_read_by_the_reporter_and_keeps_the_encoder(
     logged = history(tmp_path)
     assert any("eval_score" in entry for entry in logged)
     assert {path.suffix for path in (tmp_path / "out").iterdir()} <= {".json", ".safetensors", ".jinja"}
+
+
+def test_a_trained_folder_writes_by_the_consensus_of_its_recipe_with_bars_from_the_train_split(
+    phantoms: Path, encoder: Path, tmp_path: Path, tiny: recipes.Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_consensus = replace(tiny, epochs=1, consensus=Consensus(samples=3, temperature=0.5))
+    monkeypatch.setitem(recipes.RECIPES["r2gen_cmn"], "tiny", by_consensus)
+    train.main(run(phantoms, encoder, tmp_path))
+    reporter = Reporter.from_pretrained(tmp_path / "out", device="cpu")
+    assert reporter.consensus is not None
+    assert (reporter.consensus.samples, reporter.consensus.temperature) == (3, 0.5)
+    assert len(reporter.consensus.findings_bars) == 13
+    assert len(set(reporter.consensus.findings_bars)) > 3
+
+
+def test_a_trained_folder_keeps_the_thresholds_that_fit_the_train_split(
+    phantoms: Path, encoder: Path, tmp_path: Path, tiny: recipes.Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = {name: size for name, size in SIZES.items() if name != "memory_slots"}
+    small = {**sizes, "prototypes_per_class": 3, "prototype_size": 16}
+    monkeypatch.setitem(recipes.RECIPES["xpronet"], "tiny", replace(tiny, config=small, epochs=1))
+    train.main(replace(run(phantoms, encoder, tmp_path), architecture="xpronet"))
+    thresholds = Reporter.from_pretrained(tmp_path / "out", device="cpu").model.config.finding_thresholds
+    assert len(thresholds) == 14
+    assert len(set(thresholds)) > 3
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(
