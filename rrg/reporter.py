@@ -87,6 +87,7 @@ class Reporter:
         # Half precision is for the disk: a CPU computes faster in single.
         dtype = torch.float16 if device == "cuda" else torch.float32
         model = ARCHITECTURES[kind].load().from_pretrained(folder, dtype=dtype)
+        model.image_encoder.fold_batch_norms()
         model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(folder.resolve().name, model, ReportTokenizer.from_pretrained(folder), weights_digest(folder))
 

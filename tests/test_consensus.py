@@ -17,65 +17,101 @@ from rrg.data.findings import FINDINGS
 from rrg.data.phantom import make_phantom
 from rrg.reporter import Reporter
 
-NORMAL = ["the", "heart", "is", "normal", "in", "size", ".", "the", "lungs", "are", "clear", "."]
-CLEAR = ["the", "heart", "is", "normal", ".", "the", "lungs", "are", "clear", "."]
-EFFUSION = ["there", "is", "a", "small", "left", "pleural", "effusion", "."]
-ODD = ["zebra"]
+NORMAL = ("the", "heart", "is", "normal", "in", "size", ".", "the", "lungs", "are", "clear", ".")
+CLEAR = ("the", "heart", "is", "normal", ".", "the", "lungs", "are", "clear", ".")
+EFFUSION = ("there", "is", "a", "small", "left", "pleural", "effusion", ".")
+ODD = ("zebra",)
+HALF = np.full(14, 0.5)
 
 
-def random_reports(count: int) -> list[list[str]]:
-    generator = np.random.default_rng(0)
-    return [[str(word) for word in generator.integers(0, 7, generator.integers(1, 90))] for _ in range(count)]
-
-
-def test_the_longest_common_subsequence_is_that_of_the_table() -> None:
-    reports = random_reports(14)
-    for one in reports:
-        for other in reports:
-            table = np.zeros((len(one) + 1, len(other) + 1), dtype=int)
-            for i, a in enumerate(one):
-                for j, b in enumerate(other):
-                    table[i + 1, j + 1] = table[i, j] + 1 if a == b else max(table[i, j + 1], table[i + 1, j])
-            assert consensus.longest_common_subsequence(one, other) == table[-1, -1]
-
-
-def test_the_agreement_of_a_sample_is_its_mean_rouge_l_against_the_others() -> None:
-    reports = random_reports(6)
-    expected = [
-        np.mean([Rouge().calc_score([" ".join(one)], [" ".join(other)]) for other in reports if other is not one])
-        for one in reports
-    ]
-    np.testing.assert_allclose(consensus.agreement(reports, 1.2), expected, rtol=1e-12)
+def whole(**settings: Any) -> Consensus:
+    """Settings that take one of the samples as it is."""
+    return Consensus(recombine=False, **settings)
 
 
 def test_what_most_samples_say_is_chosen() -> None:
-    assert consensus.choose([ODD, EFFUSION, NORMAL, CLEAR, CLEAR], np.full(14, 0.5), Consensus()) == 3
+    assert consensus.agree([ODD, EFFUSION, NORMAL, CLEAR, CLEAR], HALF, whole()) == CLEAR
 
 
+@pytest.mark.parametrize("recombine", [False, True])
 @pytest.mark.parametrize(("belief", "is_asserted"), [(0.9, True), (0.01, False)])
-def test_a_finding_is_asserted_where_the_classifier_believes_in_it(belief: float, is_asserted: bool) -> None:
+def test_a_finding_is_asserted_where_the_classifier_believes_in_it(
+    belief: float, is_asserted: bool, recombine: bool
+) -> None:
     beliefs = np.full(14, 0.1)
     beliefs[FINDINGS.index("Pleural Effusion")] = belief
-    asked = Consensus(findings_weight=1.0, findings_bars=(0.1,) * 13)
-    samples = [EFFUSION, CLEAR, NORMAL]
-    assert (samples[consensus.choose(samples, beliefs, asked)] == EFFUSION) is is_asserted
+    asked = Consensus(findings_weight=1.0, findings_bars=(0.1,) * 13, recombine=recombine)
+    written = consensus.agree([EFFUSION, CLEAR, NORMAL], beliefs, asked)
+    assert ("effusion" in written) is is_asserted
 
 
 def test_more_weight_of_recall_prefers_the_longer_report() -> None:
-    samples = [NORMAL, NORMAL[:7], [*NORMAL, *EFFUSION]]
-    chosen = [consensus.choose(samples, np.full(14, 0.5), Consensus(recall_weight=weight)) for weight in (0.2, 5.0)]
-    assert chosen == [1, 2]
+    samples = [NORMAL, NORMAL[:7], (*NORMAL, *EFFUSION)]
+    chosen = [consensus.agree(samples, HALF, whole(recall_weight=weight)) for weight in (0.2, 5.0)]
+    assert chosen == samples[1:]
 
 
-def test_one_sample_and_an_empty_one_can_be_chosen_too() -> None:
-    assert consensus.choose([NORMAL], np.full(14, 0.5), Consensus()) == 0
-    assert consensus.choose([[], []], np.full(14, 0.5), Consensus()) == 0
+def test_sentences_of_several_samples_are_put_together() -> None:
+    heart, lungs, bones = (tuple(text.split()) for text in ("heart normal .", "lungs are clear .", "no fracture ."))
+    samples = [(*heart, *ODD), (*lungs, *bones), (*heart, *lungs), (*heart, *bones), (*heart, *lungs, *bones, "x", "y")]
+    assert consensus.agree(samples, HALF, whole()) in samples
+    assert consensus.agree(samples, HALF, Consensus()) == (*heart, *lungs, *bones)
+
+
+def random_samples(seed: int) -> list[tuple[str, ...]]:
+    """Reports of one to five sentences out of twelve, some without a full stop at their end."""
+    generator = np.random.default_rng(seed)
+    known = [(*(str(w) for w in generator.integers(0, 9, generator.integers(1, 7))), ".") for _ in range(12)]
+    samples = [
+        consensus.joined([known[i] for i in generator.choice(12, generator.integers(1, 6), replace=False)])
+        for _ in range(8)
+    ]
+    return [*samples[:-1], samples[-1][:-1]]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_one_change_makes_a_recombined_report_worth_more(seed: int) -> None:
+    samples, asked = random_samples(seed), Consensus()
+    written = consensus.agree(samples, HALF, asked)
+
+    def value(report: tuple[str, ...]) -> float:
+        return float(np.mean([Rouge().calc_score([" ".join(report)], [" ".join(other)]) for other in samples]))
+
+    offered = {sentence for sample in samples for sentence in consensus.sentences(sample)}
+    report = tuple(consensus.sentences(written))
+    assert set(report) <= offered
+    assert len(written) <= max(map(len, samples))
+    assert value(written) >= value(consensus.agree(samples, HALF, whole())) - 1e-9
+    others = [report[:i] + report[i + 1 :] for i in range(len(report)) if len(report) > 1]
+    for sentence in {sentence for sentence in offered if sentence[-1] == "."} - set(report):
+        others += [(*report[:i], sentence, *report[i + 1 :]) for i in range(len(report))]
+        others += [(*report[:i], sentence, *report[i:]) for i in range(len(report) + 1)]
+    allowed = [
+        other
+        for each in others
+        if len(other := consensus.joined(each)) <= max(map(len, samples)) and all(s[-1] == "." for s in each[:-1])
+    ]
+    assert max(map(value, allowed)) <= value(written) + 1e-8
+
+
+def test_the_sentences_of_a_report_are_all_of_it() -> None:
+    assert list(consensus.sentences(NORMAL)) == [NORMAL[:7], NORMAL[7:]]
+    assert list(consensus.sentences((*EFFUSION, *ODD))) == [EFFUSION, ODD]
+    assert list(consensus.sentences(())) == []
+
+
+@pytest.mark.parametrize("recombine", [False, True])
+def test_one_sample_and_an_empty_one_can_be_chosen_too(recombine: bool) -> None:
+    asked = Consensus(recombine=recombine)
+    assert consensus.agree([NORMAL], HALF, asked) == NORMAL
+    assert consensus.agree([(), ()], HALF, asked) == ()
 
 
 def test_the_noise_samples_from_the_distribution_of_the_words() -> None:
     scores = torch.log(torch.tensor([[0.6, 0.3, 0.1]])).repeat(4000, 1)
-    drawn = consensus.GumbelNoise([5], 4000, temperature=1.0)(torch.zeros(4000, 1), scores).argmax(1)
-    shares = drawn.bincount(minlength=3) / 4000
+    left = consensus.GumbelNoise([5], 4000, temperature=1.0)(torch.zeros(4000, 1), scores)
+    assert (left.softmax(1).amax(1) == 1).all(), "nothing is left to chance but by the noise"
+    shares = left.argmax(1).bincount(minlength=3) / 4000
     torch.testing.assert_close(shares, torch.tensor([0.6, 0.3, 0.1]), atol=0.03, rtol=0)
 
 

@@ -274,7 +274,6 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             config={**SMALL, "global_ffn_size": 512, "memory_slots": 512, "topk": 32},
             epochs=10,
             evaluate_from=7,
-            consensus=Consensus(recall_weight=2.0),  # its samples are short
         ),
     },
     "sgrrg": {

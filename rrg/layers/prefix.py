@@ -10,8 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import DynamicCache, EncoderDecoderCache
+from transformers import Cache
 from transformers.cache_utils import DynamicLayer
+
+_ROOM = 64
+"""Words that there is room for before keys and values are copied into more of it."""
 
 
 def prefix_mask(mapped_mask: Tensor, seen: int, length: int, dtype: torch.dtype) -> Tensor:
@@ -29,49 +32,39 @@ def prefix_mask(mapped_mask: Tensor, seen: int, length: int, dtype: torch.dtype)
 
 
 class PrefixedLayer(DynamicLayer):
-    """Keys and values of one layer's prefix and words, to which one step adds its own.
+    """Keys and values of one layer: a prefix, and then the words, written into room that is there beforehand.
 
-    The three are put together in one go: two would copy the prefix twice for every word.
+    Only the words count in its length, for the library passes those that it does not count; and only they are
+    re-ordered, for the beams of a study have their prefix in common. `keys` and `values` are the whole room.
     """
 
-    def __init__(self, prefix: DynamicLayer, words: DynamicLayer):
+    def __init__(self, prefix_length: int):
         super().__init__()
-        self.parts = (prefix, words) if words.get_seq_length() else (prefix,)
+        self.prefix_length = prefix_length
+        self.end = 0
+        """Places that are written, the prefix included."""
 
     def get_seq_length(self) -> int:
-        return super().get_seq_length() or sum(part.get_seq_length() for part in self.parts)
+        return max(0, self.end - self.prefix_length)
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        self.lazy_initialization(key_states, value_states)
-        parts: Any = self.parts
-        keys = torch.cat((*(part.keys for part in parts), key_states), dim=-2)
-        values = torch.cat((*(part.values for part in parts), value_states), dim=-2)
-        self.keys, self.values = keys, values
-        return keys, values
+        first, self.end = self.end, self.end + key_states.shape[-2]
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+            self.keys, self.values = key_states[:, :, :0], value_states[:, :, :0]
+        if self.end > self.keys.shape[-2]:
+            more = (0, 0, 0, self.end + _ROOM - self.keys.shape[-2])
+            self.keys, self.values = F.pad(self.keys, more), F.pad(self.values, more)
+        self.keys[:, :, first : self.end], self.values[:, :, first : self.end] = key_states, value_states
+        return self.keys[:, :, : self.end], self.values[:, :, : self.end]
+
+    def reorder_cache(self, beam_idx: torch.LongTensor) -> None:
+        words = slice(self.prefix_length, self.end)
+        for room in (self.keys, self.values):
+            if room is not None:
+                room[:, :, words] = room[:, :, words].index_select(0, beam_idx.to(room.device))
 
 
-def joined(cache: EncoderDecoderCache) -> DynamicCache:
-    """Keys and values of prefix and words as the language model wants them: in one piece.
-
-    The prefix is kept on the side of the image. On that of the words, the library would count it among them and would
-    cut as many of the words it passes, and beams would re-order what is the same for all of them.
-    """
-    both = DynamicCache()
-    prefix: list[Any] = cache.cross_attention_cache.layers
-    words: list[Any] = cache.self_attention_cache.layers
-    if cache.cross_attention_cache.get_seq_length():
-        both.layers.extend(PrefixedLayer(*parts) for parts in zip(prefix, words, strict=True))
-    return both
-
-
-def keep(cache: EncoderDecoderCache, both: DynamicCache, prefix_length: int) -> None:
-    """Puts what is new in `both` (the inverse of `joined`) where it belongs."""
-    known = prefix_length + cache.get_seq_length()
-    new_prefix = not cache.cross_attention_cache.get_seq_length()
-    layers: list[Any] = both.layers
-    for i, layer in enumerate(layers):
-        if new_prefix:
-            prefix = (part[:, :, :prefix_length] for part in (layer.keys, layer.values))
-            cache.cross_attention_cache.update(*prefix, i)
-        cache.self_attention_cache.update(layer.keys[:, :, known:], layer.values[:, :, known:], i)
-        cache.is_updated[i] = True
+def with_prefix(cache: Cache, prefix_length: int, num_layers: int) -> None:
+    """Make layers with a prefix of a cache that holds nothing yet."""
+    cache.layers[:] = [PrefixedLayer(prefix_length) for _ in range(num_layers)]

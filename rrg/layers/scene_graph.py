@@ -210,6 +210,7 @@ class RegionDecoderLayer(nn.Module):
         attended, region_weights = self.region_attention(
             self.norms[2](x), regions, region_mask | ~has_region, cache, self.region_layer, need_weights=need_weights
         )
+        has_region = has_region.repeat_interleave(len(x) // len(has_region), dim=0)  # of each row of words
         x = torch.where(has_region[:, 0], x + self.dropout(attended), x)
         if region_weights is not None:
             region_weights = region_weights * has_region

@@ -88,7 +88,17 @@ class MultiHeadAttention(nn.Module):
         layer: int = 0,
         need_weights: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """Attention of x [B,n,D] over itself, or over `source` [B,m,D] whose projections a cache keeps whole."""
+        """Attention of x [B,n,D] over itself, or over `source` [B,m,D] whose projections a cache keeps whole.
+
+        With a source x may have K rows for each of its rows, one after the other (beams, samples), and `mask` has one.
+        They attend as one sequence of K*n: its keys and values are read once, not K times.
+        """
+        if source is not None and len(x) != len(source):
+            folded = x.reshape(len(source), -1, x.shape[-1])  # [B,K*n,D]
+            hidden, weights = self.forward(folded, source, mask, cache, layer, need_weights)
+            if weights is not None:
+                weights = weights.unflatten(2, (-1, x.shape[1])).transpose(1, 2).flatten(0, 1)  # [B*K,H,n,m]
+            return hidden.reshape(x.shape), weights
         query = self.split_heads(self.query(x))
         if source is not None and cache is not None and cache.is_updated.get(layer):
             kept: Any = cache.cross_attention_cache.layers[layer]

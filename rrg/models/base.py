@@ -98,10 +98,6 @@ class ReportEncoderOutput(ModelOutput):
         fields: dict[str, Any] = {k: change(v) if isinstance(v, Tensor) else v for k, v in self.items() if k != "maps"}
         return type(self)(**fields)
 
-    def repeated(self, times: int) -> Self:
-        """Each study `times` times, one after the other."""
-        return self.with_each(lambda tensor: tensor.repeat_interleave(times, dim=0))
-
     def rows(self, chosen: slice) -> Self:
         """Some of the studies."""
         return self.with_each(lambda tensor: tensor[chosen])
@@ -190,7 +186,10 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         cache: EncoderDecoderCache | None,
         output_attentions: bool,
     ) -> tuple[Tensor, DecoderOutput]:
-        """Words so far [B,T] (with a cache: those it has not seen) -> logits [B,T,vocabulary] and hidden states."""
+        """Words so far [B,T] (with a cache: those it has not seen) -> logits [B,T,vocabulary] and hidden states.
+
+        There may be K rows of words for each study of `encoder_outputs`, one after the other: beams, samples.
+        """
         raise NotImplementedError
 
     def report_maps(self, decoder_input_ids: Tensor, encoder_outputs: ReportEncoderOutput) -> dict[str, Tensor]:
@@ -345,10 +344,14 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         """
         if encoder_outputs is None:
             encoder_outputs = self.encode(pixel_values, view_mask, features)
-        # A copy: beam search repeats the tensors of what it is given in place.
-        outputs = type(encoder_outputs)(**encoder_outputs)
         generate = cast(Any, super()).generate
-        return generate(encoder_outputs=outputs, attention_mask=outputs.attention_mask, **kwargs)
+        return generate(encoder_outputs=encoder_outputs, attention_mask=encoder_outputs.attention_mask, **kwargs)
+
+    def _expand_inputs_for_generation(  # type: ignore[override]
+        self, expand_size: int = 1, is_encoder_decoder: bool = False, input_ids: Tensor | None = None, **kwargs: Any
+    ) -> tuple[Tensor | None, dict[str, Any]]:
+        """Beams and samples have a row each for what they write, and their study's image in common (`decode`)."""
+        return None if input_ids is None else input_ids.repeat_interleave(expand_size, dim=0), kwargs
 
     def _reorder_cache(self, cache: EncoderDecoderCache, beam_idx: torch.LongTensor) -> EncoderDecoderCache:
         """Beams of one study look at the same image, so only what was written is re-ordered."""

@@ -50,7 +50,7 @@ from transformers.models.gpt2.modeling_gpt2 import GPT2Attention
 from rrg.data.findings import FINDINGS
 from rrg.errors import InputError
 from rrg.layers.image_encoder import ImageEncoder
-from rrg.layers.prefix import joined, keep, prefix_mask
+from rrg.layers.prefix import prefix_mask, with_prefix
 from rrg.layers.transformer import Decoder, DecoderOutput
 from rrg.layers.vit import ViTImageEncoder, attention_rollout, look
 from rrg.models.base import ReportConfig, ReportEncoderOutput, ReportModel, visual_tokens
@@ -315,7 +315,12 @@ class ViTGPT2(ReportModel):
         cache: EncoderDecoderCache | None,
         output_attentions: bool,
     ) -> tuple[Tensor, DecoderOutput]:
-        assert isinstance(encoder_outputs, ViTGPT2EncoderOutput)
+        assert isinstance(encoder_outputs, ViTGPT2EncoderOutput) and encoder_outputs.mapped is not None
+        if (times := len(decoder_input_ids) // len(encoder_outputs.mapped)) > 1:
+            # The library's language models keep a row of keys and values of the image for each row of words.
+            read = ("mapped", "mapped_mask", "mapper_attention")
+            rows = {k: v.repeat_interleave(times, dim=0) for k, v in encoder_outputs.items() if k in read}
+            encoder_outputs = ViTGPT2EncoderOutput(**{**encoder_outputs, **rows})
         words = self.language_model.get_input_embeddings()(decoder_input_ids)  # [B,T,D]
         read = self._read_prefix if self.config.fusion == "prefix" else self._read_across
         decoded = read(words, encoder_outputs, cache, output_attentions)
@@ -327,19 +332,23 @@ class ViTGPT2(ReportModel):
     ) -> DecoderOutput:
         """The mapped tokens stand before the words [B,T,D], of which a cache has seen earlier ones."""
         assert encoded.mapped is not None and encoded.mapped_mask is not None
-        both = None if cache is None else joined(cache)
-        seen = 0 if both is None else both.get_seq_length()
-        inputs = words if seen else torch.cat((encoded.mapped, words), dim=1)
         prefix, length = encoded.mapped.shape[1], words.shape[1]
+        kept = None if cache is None else cache.self_attention_cache
+        seen = 0
+        if kept is not None and kept.get_seq_length():
+            seen = prefix + kept.get_seq_length()
+        elif kept is not None:
+            with_prefix(kept, prefix, self.config.num_decoder_layers)
+        inputs = words if seen else torch.cat((encoded.mapped, words), dim=1)
+        end = seen + inputs.shape[1]
         outputs = self.language_model.base_model(
             inputs_embeds=inputs,
-            attention_mask=prefix_mask(encoded.mapped_mask, seen, seen + inputs.shape[1], inputs.dtype),
-            cache=both,
-            use_cache=both is not None,
+            attention_mask=prefix_mask(encoded.mapped_mask, seen, end, inputs.dtype),
+            position_ids=torch.arange(seen, end, device=inputs.device)[None],
+            cache=kept,
+            use_cache=kept is not None,
             output_attentions=output_attentions,
         )
-        if cache is not None and both is not None:
-            keep(cache, both, prefix)
         weights = None
         if output_attentions:
             to_prefix = [layer[:, :, -length:, :prefix] for layer in outputs.attentions]  # [B,H,T,K] each

@@ -190,10 +190,8 @@ class XProNet(ReportModel):
         self, response: MemoryResponse, token_mask: Tensor, grid: tuple[int, int, int]
     ) -> dict[str, Tensor]:
         """Share of each patch's reading that went to each class, mean over heads; 0 where there is no view."""
-        owners = response.indices // self.config.prototypes_per_class  # [B,H,N,k]
-        weights = response.weights.detach().float()
-        mass = weights.new_zeros(*owners.shape[:3], len(self.config.classes)).scatter_add(-1, owners, weights)
-        mass = mass.mean(1) * token_mask[..., None]  # [B,H,N,classes] -> [B,N,classes]
+        weights = response.weights.detach().float().unflatten(-1, (len(self.config.classes), -1))  # [B,H,N,classes,P]
+        mass = weights.sum(-1).mean(1) * token_mask[..., None]  # [B,N,classes]
         maps = mass.transpose(1, 2).unflatten(-1, grid)  # [B,classes,V,h,w]
         return {f"prototypes: {name}": maps[:, i] for i, name in enumerate(self.config.classes)}
 

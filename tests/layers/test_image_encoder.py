@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from rrg.layers.image_encoder import ImageEncoder
 
@@ -32,6 +34,24 @@ def test_each_view_goes_through_the_same_backbone() -> None:
     features = encoder(images)
     assert features.shape[:3] == (2, 2, encoder.num_features)
     torch.testing.assert_close(encoder(images.flip(1)).flip(1), features, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("backbone", ["mobilenetv2_100", "test_efficientnet", "resnet18", "densenet121", "test_vit"])
+def test_folded_batch_norms_change_no_map(backbone: str) -> None:
+    torch.manual_seed(0)
+    encoder = ImageEncoder(backbone, {}, 14)
+    for module in encoder.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor in (module.weight, module.bias, module.running_mean, module.running_var):
+                nn.init.uniform_(tensor, 0.5, 1.5)
+    encoder.eval().requires_grad_(False)
+    size = 160 if backbone == "test_vit" else 64
+    images = torch.randn(1, 2, 3, size, size)
+    maps = encoder(images)
+    encoder.fold_batch_norms()
+    torch.testing.assert_close(encoder(images), maps, atol=1e-3, rtol=1e-3)
+    left = sum(isinstance(module, nn.BatchNorm2d) for module in encoder.modules())
+    assert left == (62 if backbone == "densenet121" else 0), "norms before their convolution stay"
 
 
 def test_imagenet_weights_fit_the_bundled_backbone(shared_data: Path) -> None:

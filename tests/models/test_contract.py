@@ -104,6 +104,29 @@ def test_a_step_with_a_cache_has_the_logits_of_the_whole_prefix(model: ReportMod
     torch.testing.assert_close(torch.cat(parts, dim=1), whole, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("use_cache", [False, True])
+def test_several_rows_of_words_read_one_study(model: ReportModel, use_cache: bool) -> None:
+    batch = study_batch(model)
+    batch["view_mask"][1, 1] = False
+    encoded = model.encode(**batch)
+    generator = torch.Generator().manual_seed(2)
+    ids = F.pad(torch.randint(1, model.config.vocab_size, (6, 7), generator=generator), (1, 0))  # two a study
+
+    def read(rows: Tensor, study: Any) -> list[Tensor]:
+        cache = EncoderDecoderCache(DynamicCache(), DynamicCache()) if use_cache else None
+        steps = (rows[:, :3], rows[:, 3:4], rows[:, 4:]) if use_cache else (rows,)
+        parts = [
+            model(decoder_input_ids=step, encoder_outputs=study, cache=cache, output_attentions=True) for step in steps
+        ]
+        return [torch.cat([p.logits for p in parts], 1), torch.cat([p.cross_attentions[-1] for p in parts], 2)]
+
+    together = read(ids, encoded)
+    for row in range(6):
+        alone = read(ids[row : row + 1], encoded.rows(slice(row // 2, row // 2 + 1)))
+        for one, other in zip(alone, together, strict=True):
+            torch.testing.assert_close(other[row : row + 1], one, atol=1e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize("beams", [1, 3])
 def test_a_study_is_read_the_same_alone_and_in_a_batch(model: ReportModel, beams: int) -> None:
     batch = study_batch(model, 4)

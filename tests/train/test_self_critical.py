@@ -61,7 +61,7 @@ def test_samples_differ_and_hold_no_suppressed_word(
 ) -> None:
     trainer = trainer_of(model, tokenizer, None, tmp_path)
     encoded = model.encode(features=batch(model)["features"])
-    ids = trainer.write(model, encoded.repeated(6))
+    ids = trainer.write(model, encoded, 6)
     assert ids.shape[0] == 3 * 6
     assert ids.shape[1] < 8
     assert not (ids == tokenizer.unk_token_id).any()
