@@ -7,6 +7,7 @@ LCS-length computation revisited, AWOCA 2004), for all pairs together.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -40,8 +41,8 @@ class Agreement:
         for step in range(longest):
             matched = row & self._masks[ids[:, step]]
             row = (row + matched | row - matched) & self._everything
-        left = _count_bits(row).astype(int) if self._bits is object else np.bitwise_count(row).astype(int)
-        return self.lengths - left
+        left: Any = _count_bits(row) if self._bits is object else np.bitwise_count(row)
+        return self.lengths - left.astype(int)
 
     def __call__(self, reports: Sequence[Sequence[str]]) -> np.ndarray:
         """ROUGE-L of each report against each sample [R,K]; 0 where they have no word in common."""

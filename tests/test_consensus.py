@@ -1,4 +1,4 @@
-"""Consensus decoding: what a sample is worth, and one report a study whatever batch it is in."""
+"""Consensus decoding: how samples are drawn, and one report a study whatever batch it is in."""
 
 from __future__ import annotations
 
@@ -8,103 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pycocoevalcap.rouge.rouge import Rouge
 from transformers import GenerationConfig
 
 from rrg import consensus
 from rrg.consensus import Consensus
-from rrg.data.findings import FINDINGS
 from rrg.data.phantom import make_phantom
 from rrg.reporter import Reporter
 
-NORMAL = ("the", "heart", "is", "normal", "in", "size", ".", "the", "lungs", "are", "clear", ".")
-CLEAR = ("the", "heart", "is", "normal", ".", "the", "lungs", "are", "clear", ".")
-EFFUSION = ("there", "is", "a", "small", "left", "pleural", "effusion", ".")
-ODD = ("zebra",)
-HALF = np.full(14, 0.5)
 
-
-def whole(**settings: Any) -> Consensus:
-    """Settings that take one of the samples as it is."""
-    return Consensus(recombine=False, **settings)
-
-
-def test_what_most_samples_say_is_chosen() -> None:
-    assert consensus.agree([ODD, EFFUSION, NORMAL, CLEAR, CLEAR], HALF, whole()) == CLEAR
-
-
-@pytest.mark.parametrize("recombine", [False, True])
-@pytest.mark.parametrize(("belief", "is_asserted"), [(0.9, True), (0.01, False)])
-def test_a_finding_is_asserted_where_the_classifier_believes_in_it(
-    belief: float, is_asserted: bool, recombine: bool
-) -> None:
+def test_evidence_is_the_logarithm_of_a_belief_over_its_bar_within_bounds() -> None:
     beliefs = np.full(14, 0.1)
-    beliefs[FINDINGS.index("Pleural Effusion")] = belief
-    asked = Consensus(findings_weight=1.0, findings_bars=(0.1,) * 13, recombine=recombine)
-    written = consensus.agree([EFFUSION, CLEAR, NORMAL], beliefs, asked)
-    assert ("effusion" in written) is is_asserted
-
-
-def test_more_weight_of_recall_prefers_the_longer_report() -> None:
-    samples = [NORMAL, NORMAL[:7], (*NORMAL, *EFFUSION)]
-    chosen = [consensus.agree(samples, HALF, whole(recall_weight=weight)) for weight in (0.2, 5.0)]
-    assert chosen == samples[1:]
-
-
-def test_sentences_of_several_samples_are_put_together() -> None:
-    heart, lungs, bones = (tuple(text.split()) for text in ("heart normal .", "lungs are clear .", "no fracture ."))
-    samples = [(*heart, *ODD), (*lungs, *bones), (*heart, *lungs), (*heart, *bones), (*heart, *lungs, *bones, "x", "y")]
-    assert consensus.agree(samples, HALF, whole()) in samples
-    assert consensus.agree(samples, HALF, Consensus()) == (*heart, *lungs, *bones)
-
-
-def random_samples(seed: int) -> list[tuple[str, ...]]:
-    """Reports of one to five sentences out of twelve, some without a full stop at their end."""
-    generator = np.random.default_rng(seed)
-    known = [(*(str(w) for w in generator.integers(0, 9, generator.integers(1, 7))), ".") for _ in range(12)]
-    samples = [
-        consensus.joined([known[i] for i in generator.choice(12, generator.integers(1, 6), replace=False)])
-        for _ in range(8)
-    ]
-    return [*samples[:-1], samples[-1][:-1]]
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_no_one_change_makes_a_recombined_report_worth_more(seed: int) -> None:
-    samples, asked = random_samples(seed), Consensus()
-    written = consensus.agree(samples, HALF, asked)
-
-    def value(report: tuple[str, ...]) -> float:
-        return float(np.mean([Rouge().calc_score([" ".join(report)], [" ".join(other)]) for other in samples]))
-
-    offered = {sentence for sample in samples for sentence in consensus.sentences(sample)}
-    report = tuple(consensus.sentences(written))
-    assert set(report) <= offered
-    assert len(written) <= max(map(len, samples))
-    assert value(written) >= value(consensus.agree(samples, HALF, whole())) - 1e-9
-    others = [report[:i] + report[i + 1 :] for i in range(len(report)) if len(report) > 1]
-    for sentence in {sentence for sentence in offered if sentence[-1] == "."} - set(report):
-        others += [(*report[:i], sentence, *report[i + 1 :]) for i in range(len(report))]
-        others += [(*report[:i], sentence, *report[i:]) for i in range(len(report) + 1)]
-    allowed = [
-        other
-        for each in others
-        if len(other := consensus.joined(each)) <= max(map(len, samples)) and all(s[-1] == "." for s in each[:-1])
-    ]
-    assert max(map(value, allowed)) <= value(written) + 1e-8
-
-
-def test_the_sentences_of_a_report_are_all_of_it() -> None:
-    assert list(consensus.sentences(NORMAL)) == [NORMAL[:7], NORMAL[7:]]
-    assert list(consensus.sentences((*EFFUSION, *ODD))) == [EFFUSION, ODD]
-    assert list(consensus.sentences(())) == []
-
-
-@pytest.mark.parametrize("recombine", [False, True])
-def test_one_sample_and_an_empty_one_can_be_chosen_too(recombine: bool) -> None:
-    asked = Consensus(recombine=recombine)
-    assert consensus.agree([NORMAL], HALF, asked) == NORMAL
-    assert consensus.agree([(), ()], HALF, asked) == ()
+    beliefs[:3] = (0.2, 1.0, 0.0)
+    evidence = Consensus(findings_weight=0.5, findings_bars=(0.1, 0.001, *[0.1] * 11)).evidence(beliefs)
+    np.testing.assert_allclose(evidence, [0.5 * np.log(2), 1.5, -1.5, *[0] * 10], atol=1e-12)
+    assert not Consensus().evidence(beliefs).any()
 
 
 def test_the_noise_samples_from_the_distribution_of_the_words() -> None:

@@ -133,9 +133,9 @@ def _decoding(decoding: Mapping[str, Any], recipe: Recipe) -> str:
     penalty, consensus = decoding.get("length_penalty", 0), decoding.get("consensus")
     if consensus:
         parts = [
-            f"The one of {consensus['samples']} sampled reports (temperature {consensus['temperature']:g}) that agrees "
-            "best with the others (ROUGE-L) and whose findings the classifier on the images believes in "
-            "(`rrg/consensus.py`)"
+            f"Sentences of {consensus['samples']} sampled reports (temperature {consensus['temperature']:g}), put "
+            "together to the report that agrees best with all of them (ROUGE-L), says nothing twice, contradicts "
+            "nothing, and whose findings the classifier on the images believes in (`rrg/consensus.py`)"
         ]
     else:
         parts = [

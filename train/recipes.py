@@ -274,6 +274,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             config={**SMALL, "global_ffn_size": 512, "memory_slots": 512, "topk": 32},
             epochs=10,
             evaluate_from=7,
+            consensus=Consensus(samples=64),
         ),
     },
     "sgrrg": {
@@ -386,6 +387,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             epochs=14,
             rarity_exponent=0.5,
             evaluate_from=9,
+            consensus=Consensus(samples=64, temperature=0.7),
         ),
     },
 }

@@ -51,12 +51,17 @@ class PrefixedLayer(DynamicLayer):
         first, self.end = self.end, self.end + key_states.shape[-2]
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-            self.keys, self.values = key_states[:, :, :0], value_states[:, :, :0]
-        if self.end > self.keys.shape[-2]:
-            more = (0, 0, 0, self.end + _ROOM - self.keys.shape[-2])
-            self.keys, self.values = F.pad(self.keys, more), F.pad(self.values, more)
-        self.keys[:, :, first : self.end], self.values[:, :, first : self.end] = key_states, value_states
+        self.keys = self._written(self.keys if first else key_states[:, :, :0], key_states, first)
+        self.values = self._written(self.values if first else value_states[:, :, :0], value_states, first)
         return self.keys[:, :, : self.end], self.values[:, :, : self.end]
+
+    def _written(self, room: Tensor | None, states: Tensor, first: int) -> Tensor:
+        """`states` from place `first` on in `room`, or in more room if that is too small."""
+        assert room is not None
+        if self.end > room.shape[-2]:
+            room = F.pad(room, (0, 0, 0, self.end + _ROOM - room.shape[-2]))
+        room[:, :, first : self.end] = states
+        return room
 
     def reorder_cache(self, beam_idx: torch.LongTensor) -> None:
         words = slice(self.prefix_length, self.end)

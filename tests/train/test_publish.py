@@ -192,7 +192,7 @@ def test_the_card_says_how_reports_are_decoded(checkout: Checkout) -> None:
     checkout.publish()
     beams, agreed = ((checkout.weights / name / "README.md").read_text() for name in ("r2gen_cmn", "camanet"))
     assert "Beam search of 3, the log-probability divided by the length to the power of 2" in beams
-    assert "The one of 16 sampled reports (temperature 0.7) that agrees best with the others" in agreed
+    assert "Sentences of 16 sampled reports (temperature 0.7), put together" in agreed
     assert "Beam search" not in agreed
 
 

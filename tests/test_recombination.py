@@ -1,0 +1,136 @@
+"""The report that samples agree on: worth as ROUGE-L has it, coherent, and no single change makes it better."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from pycocoevalcap.rouge.rouge import Rouge
+
+from rrg.data.findings import FINDINGS, Status, label_concepts, label_report
+from rrg.recombination import Words, agree, joined, sentences
+
+NOTHING = np.zeros(13)
+SAID = [
+    "the heart is normal in size .",
+    "heart size is normal .",
+    "the heart is enlarged .",
+    "the lungs are clear .",
+    "no focal consolidation .",
+    "no pleural effusion or pneumothorax .",
+    "no pneumothorax .",
+    "there is a small left pleural effusion .",
+    "degenerative changes of the spine .",
+    "no acute fracture .",
+    "compared with the prior study .",
+    "unremarkable .",
+]
+
+
+def words(text: str) -> Words:
+    return tuple(text.split())
+
+
+def random_samples(seed: int) -> list[Words]:
+    """Reports of one to six sentences, the last of which may be broken off."""
+    generator = np.random.default_rng(seed)
+    chosen = [generator.choice(len(SAID), generator.integers(1, 7), replace=False) for _ in range(9)]
+    samples = [words(" ".join(SAID[i] for i in each)) for each in chosen]
+    return [sample[:-1] if i % 4 == 0 else sample for i, sample in enumerate(samples)]
+
+
+def evidence_for(finding: str, worth: float) -> np.ndarray:
+    evidence = NOTHING.copy()
+    evidence[FINDINGS.index(finding)] = worth
+    return evidence
+
+
+def test_what_most_samples_say_is_written() -> None:
+    normal, clear, other = words(SAID[0] + " " + SAID[3]), words(SAID[3]), words(SAID[7])
+    assert agree([other, normal, normal, clear], 1.2, NOTHING) == normal
+
+
+def test_sentences_of_several_samples_are_put_together() -> None:
+    heart, lungs, spine = (words(SAID[i]) for i in (0, 3, 8))
+    samples = [(*heart, "zebra"), (*lungs, *spine), (*heart, *lungs), (*heart, *spine), (*heart, *lungs, *spine, "x")]
+    assert agree(samples, 1.2, NOTHING) == (*heart, *lungs, *spine)
+
+
+@pytest.mark.parametrize(("worth", "is_asserted"), [(1.0, True), (-1.0, False)])
+def test_a_finding_is_asserted_where_it_is_believed_in(worth: float, is_asserted: bool) -> None:
+    effusion, clear, normal = words(SAID[7]), words(SAID[3]), words(SAID[0] + " " + SAID[3])
+    written = agree([effusion, clear, normal], 1.2, evidence_for("Pleural Effusion", worth))
+    assert ("effusion" in written) is is_asserted
+
+
+def test_more_weight_of_recall_writes_more() -> None:
+    samples = [words(SAID[3]), words(" ".join(SAID[i] for i in (0, 3, 8, 9)))]
+    short, long = (agree(samples, weight, NOTHING) for weight in (0.2, 5.0))
+    assert (short, long) == (samples[0], samples[1])
+
+
+def test_a_stray_word_is_written_only_where_several_samples_have_it() -> None:
+    heart, stray = words(SAID[0]), words(SAID[11])
+    assert agree([(*heart, *stray), heart, heart], 1.2, NOTHING) == heart
+    assert agree([(*heart, *stray)] * 3, 1.2, NOTHING) == (*heart, *stray)
+
+
+def test_without_a_whole_sentence_one_of_the_samples_is_written() -> None:
+    assert agree([("zebra",), ("horse", "zebra"), ("horse",)], 1.2, NOTHING) == ("horse", "zebra")
+    assert agree([()], 1.2, NOTHING) == ()
+    assert agree([(), ()], 1.2, NOTHING) == ()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_single_change_makes_the_report_worth_more(seed: int) -> None:
+    samples = random_samples(seed)
+    evidence = np.random.default_rng(seed).normal(0, 0.1, 13)
+    written = agree(samples, 1.2, evidence)
+    report = tuple(sentences(written))
+    said = Counter(sentence for sample in samples for sentence in set(sentences(sample)))
+
+    def statuses(sentence: Words) -> list[Status]:
+        return [finding.status for finding in label_concepts(" ".join(sentence))]
+
+    def is_offered(sentence: Words) -> bool:
+        return sentence[-1] == "." and (said[sentence] > 1 or set(statuses(sentence)) != {Status.BLANK})
+
+    def is_coherent(report: tuple[Words, ...]) -> bool:
+        of_each = [{i: s for i, s in enumerate(statuses(one)) if s != Status.BLANK} for one in report]
+        for i, own in enumerate(of_each):
+            others = [other for j, other in enumerate(of_each) if j != i]
+            if own and all(any(key in other for other in others) for key in own):
+                return False
+            for other in others:
+                if any((own[key] == Status.ABSENT) != (other[key] == Status.ABSENT) for key in own.keys() & other):
+                    return False
+        return True
+
+    def value(report: tuple[Words, ...]) -> float:
+        text = " ".join(joined(report))
+        found = {
+            i
+            for sentence in report
+            for i, finding in enumerate(label_report(" ".join(sentence))[:13])
+            if finding.status in (Status.PRESENT, Status.UNCERTAIN)
+        }
+        rouge = np.mean([Rouge().calc_score([text], [" ".join(sample)]) for sample in samples])
+        return float(rouge + sum(evidence[i] for i in found))
+
+    longest = max(map(len, samples))
+    assert all(map(is_offered, report))
+    assert is_coherent(report)
+    assert len(written) <= longest
+    changed = [report[:i] + report[i + 1 :] for i in range(len(report)) if len(report) > 1]
+    for sentence in {sentence for sentence in said if is_offered(sentence)} - set(report):
+        changed += [(*report[:i], sentence, *report[i + 1 :]) for i in range(len(report))]
+        changed += [(*report[:i], sentence, *report[i:]) for i in range(len(report) + 1)]
+    allowed = [other for other in changed if len(joined(other)) <= longest and is_coherent(other)]
+    assert max(map(value, allowed)) <= value(report) + 1e-8
+
+
+def test_the_sentences_of_a_report_are_all_of_it() -> None:
+    assert list(sentences(words("a b . c ."))) == [("a", "b", "."), ("c", ".")]
+    assert list(sentences(words("a . b c"))) == [("a", "."), ("b", "c")]
+    assert list(sentences(())) == []
