@@ -387,7 +387,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             epochs=14,
             rarity_exponent=0.5,
             evaluate_from=9,
-            consensus=Consensus(samples=64, temperature=0.7),
+            consensus=Consensus(temperature=0.7),
         ),
     },
 }
