@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 
 from rrg.agreement import Agreement
-from rrg.data.findings import Status, label_concepts
+from rrg.data.findings import FINDINGS, Status, label_concepts
 
 Words = tuple[str, ...]
 Report = tuple[Words, ...]
@@ -47,18 +47,23 @@ class Worth:
     def __init__(self, samples: Sequence[Words], recall_weight: float, evidence: np.ndarray):
         self.agreement = Agreement(samples, recall_weight)
         self.evidence = evidence
+        self._worths: dict[frozenset[int], float] = {}
 
     def of(self, reports: Sequence[Report], of_samples: bool = False) -> np.ndarray:
         """Worth [R] of each report; `of_samples`: one of each sample, whose agreement with itself does not count."""
-        agreement = self.agreement([joined(report) for report in reports])  # [R,K]
+        agreement = self.agreement(reports)  # [R,K]
         if of_samples and len(reports) > 1:
             np.fill_diagonal(agreement, 0.0)
             agreement = agreement * (len(reports) / (len(reports) - 1))
-        asserted = np.zeros((len(reports), len(self.evidence)), dtype=bool)
-        for i, report in enumerate(reports):
-            for sentence in report:
-                asserted[i] |= statements(sentence)[: len(self.evidence)] > 0
-        return agreement.mean(1) + asserted @ self.evidence
+        findings = [self._findings(report) for report in reports]
+        return agreement.mean(1) + np.array(findings)
+
+    def _findings(self, report: Report) -> float:
+        """What the findings that a report asserts are worth."""
+        asserted = frozenset[int]().union(*map(assertions, report))
+        if asserted not in self._worths:
+            self._worths[asserted] = float(sum(self.evidence[i] for i in sorted(asserted)))
+        return self._worths[asserted]
 
 
 def improved(report: Report, offered: Sequence[Words], worth: Worth, longest: int) -> Report:
@@ -122,3 +127,9 @@ def statements(sentence: Words) -> np.ndarray:
     """What a sentence says of each of the labeler's concepts, findings first: 1 there, -1 not there, 0 nothing."""
     signs = [_SIGNS[finding.status] for finding in label_concepts(" ".join(sentence))]
     return np.array(signs, dtype=np.int8)
+
+
+@lru_cache(maxsize=8192)
+def assertions(sentence: Words) -> frozenset[int]:
+    """Which of the 13 findings a sentence says are there."""
+    return frozenset(np.flatnonzero(statements(sentence)[: len(FINDINGS) - 1] > 0).tolist())
