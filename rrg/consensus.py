@@ -65,7 +65,7 @@ class Consensus:
 
 
 class GumbelNoise(LogitsProcessor):
-    """Samples a word and leaves no other; `samples` rows a study, whose noise its seed decides."""
+    """Makes of the likeliest word a sampled one; `samples` rows a study, whose noise its seed decides."""
 
     def __init__(self, seeds: Sequence[int], samples: int, temperature: float):
         self.generators = [np.random.default_rng(seed) for seed in seeds]
@@ -74,10 +74,7 @@ class GumbelNoise(LogitsProcessor):
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         shape = (self.samples, scores.shape[1])
         noise = np.concatenate([own.gumbel(size=shape) for own in self.generators]).astype(np.float32)
-        sampled = (scores.float() / self.temperature + torch.from_numpy(noise).to(scores.device)).argmax(
-            1, keepdim=True
-        )
-        return torch.full_like(scores, -torch.inf).scatter(1, sampled, 0.0)
+        return scores.float() / self.temperature + torch.from_numpy(noise).to(scores.device)
 
 
 @torch.no_grad()
@@ -109,10 +106,9 @@ def write(
 def sample(model: ReportModel, encoded: ReportEncoderOutput, seeds: Sequence[int], consensus: Consensus) -> Tensor:
     """Reports of each study [B,K,T] after BOS, padded."""
     ids = model.generate(
-        encoder_outputs=encoded,
+        encoder_outputs=type(encoded)(**{**encoded, "samples": consensus.samples}),
         num_beams=1,
-        do_sample=True,  # from what the noise leaves: the library returns several reports of a study in no other way
-        num_return_sequences=consensus.samples,
+        do_sample=False,
         length_penalty=1.0,
         logits_processor=LogitsProcessorList([GumbelNoise(seeds, consensus.samples, consensus.temperature)]),
     )

@@ -90,6 +90,8 @@ class ReportEncoderOutput(ModelOutput):
     grid: tuple[int, int, int] | None = None
     """(V, h, w): the place of token n in its image. V may be a multiple of the study's views: further pictures of them,
     in the same order."""
+    samples: int | None = None
+    """Reports of each study that `generate` writes beside each other; None: one."""
     maps: dict[str, Tensor] | None = None
     """Maps of the architecture's own by name, each [B, V, h, w], of the study's views and on a grid of its own."""
 
@@ -351,6 +353,7 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         self, expand_size: int = 1, is_encoder_decoder: bool = False, input_ids: Tensor | None = None, **kwargs: Any
     ) -> tuple[Tensor | None, dict[str, Any]]:
         """Beams and samples have a row each for what they write, and their study's image in common (`decode`)."""
+        expand_size *= kwargs["encoder_outputs"].samples or 1
         return None if input_ids is None else input_ids.repeat_interleave(expand_size, dim=0), kwargs
 
     def _reorder_cache(self, cache: EncoderDecoderCache, beam_idx: torch.LongTensor) -> EncoderDecoderCache:
