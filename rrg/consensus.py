@@ -106,7 +106,8 @@ def write(
 def sample(model: ReportModel, encoded: ReportEncoderOutput, seeds: Sequence[int], consensus: Consensus) -> Tensor:
     """Reports of each study [B,K,T] after BOS, padded."""
     ids = model.generate(
-        encoder_outputs=type(encoded)(**{**encoded, "samples": consensus.samples}),
+        encoder_outputs=encoded,
+        samples=consensus.samples,
         num_beams=1,
         do_sample=False,
         length_penalty=1.0,

@@ -3,7 +3,8 @@
 A report is worth its mean ROUGE-L against the samples, as if each of them were the reference, and what its findings are
 worth to whoever asks. No sample says everything best, so the best one is recombined with sentences of the others for as
 long as it gains (our own). Agreement alone would say things twice or leave contradictions, which no radiologist does:
-every sentence has to speak of something that no other one speaks of, and no finding is both there and not there.
+every sentence has to speak of something that no other one speaks of, and no finding is both there and not there. Both
+are as the rule labeler reads them: what it does not know ("hyperexpanded" and "low volumes") can still disagree.
 """
 
 from __future__ import annotations

@@ -12,7 +12,9 @@ from transformers import GenerationConfig
 
 from rrg import consensus
 from rrg.consensus import Consensus
+from rrg.data.findings import FINDINGS
 from rrg.data.phantom import make_phantom
+from rrg.models.base import ReportEncoderOutput
 from rrg.reporter import Reporter
 
 
@@ -66,3 +68,19 @@ def test_the_report_says_how_it_was_decoded(reporter: Reporter) -> None:
     decoding = reporter.report(make_phantom(0, size=96).study).decoding
     assert decoding["consensus"]["samples"] == 4
     assert "num_beams" not in decoding
+
+
+@pytest.mark.parametrize("believed", [True, False])
+def test_the_classifier_of_the_study_decides_what_its_samples_leave_open(
+    reporter: Reporter, believed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer, studies = reporter.tokenizer, 2
+    texts = ("heart size is normal .", "there is marked cardiomegaly .")
+    written = [torch.tensor([*tokenizer.encode_words(text.split())[0], *[0] * 9])[:9] for text in texts]
+    monkeypatch.setattr(consensus, "sample", lambda *_: torch.stack(written).expand(studies, -1, -1))
+    logits = torch.zeros(studies, 14)
+    logits[1, FINDINGS.index("Cardiomegaly")] = 5.0 if believed else -5.0
+    encoded = ReportEncoderOutput(torch.zeros(studies, 1, 1), finding_logits=logits)
+    asked = Consensus(samples=2, findings_weight=1.0, findings_bars=(0.6,) * 13)
+    ids = consensus.write(reporter.model, tokenizer, encoded, [0, 1], asked)
+    assert [" ".join(tokenizer.decode_words(row.numpy())) for row in ids] == [texts[0], texts[believed]]

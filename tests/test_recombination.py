@@ -9,7 +9,7 @@ import pytest
 from pycocoevalcap.rouge.rouge import Rouge
 
 from rrg.data.findings import FINDINGS, Status, label_concepts, label_report
-from rrg.recombination import Words, agree, joined, sentences
+from rrg.recombination import Words, Worth, agree, is_coherent, joined, sentences
 
 NOTHING = np.zeros(13)
 SAID = [
@@ -25,6 +25,7 @@ SAID = [
     "no acute fracture .",
     "compared with the prior study .",
     "unremarkable .",
+    "mild cardiomegaly and a small left pleural effusion .",
 ]
 
 
@@ -62,6 +63,38 @@ def test_a_finding_is_asserted_where_it_is_believed_in(worth: float, is_asserted
     effusion, clear, normal = words(SAID[7]), words(SAID[3]), words(SAID[0] + " " + SAID[3])
     written = agree([effusion, clear, normal], 1.2, evidence_for("Pleural Effusion", worth))
     assert ("effusion" in written) is is_asserted
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ([0, 3, 5], True),
+        ([0, 2], False),  # normal and enlarged
+        ([7, 5], False),  # an effusion and none
+        ([12, 5], False),  # the same, where each says something else too
+        ([0, 1], False),  # normal, twice
+        ([5, 6], False),  # the second says nothing new
+        ([0, 10, 11], True),  # nothing that the labeler knows
+        ([], True),
+    ],
+)
+def test_a_coherent_report_neither_contradicts_nor_repeats_itself(said: list[int], expected: bool) -> None:
+    assert is_coherent(tuple(words(SAID[i]) for i in said)) is expected
+
+
+def test_even_a_finding_that_is_much_believed_in_makes_no_contradiction() -> None:
+    normal, enlarged = words(SAID[0]), words(SAID[2])
+    samples = [(*normal, *words(SAID[3])), (*normal, *words(SAID[8])), enlarged]
+    assert enlarged in sentences(agree(samples, 1.2, evidence_for("Cardiomegaly", 1.0)))
+    assert normal not in sentences(agree(samples, 1.2, evidence_for("Cardiomegaly", 1.0)))
+
+
+def test_a_sample_is_no_witness_for_itself() -> None:
+    worth = Worth([("a", "."), ("b", ".")], 1.2, NOTHING)
+    own = [(("a", "."),), (("b", "."),)]
+    of_the_full_stop_alone = 0.5
+    np.testing.assert_allclose(worth.of(own, of_samples=True), of_the_full_stop_alone)
+    np.testing.assert_allclose(worth.of(own), (1 + of_the_full_stop_alone) / 2)
 
 
 def test_more_weight_of_recall_writes_more() -> None:

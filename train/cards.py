@@ -134,8 +134,9 @@ def _decoding(decoding: Mapping[str, Any], recipe: Recipe) -> str:
     if consensus:
         parts = [
             f"Sentences of {consensus['samples']} sampled reports (temperature {consensus['temperature']:g}), put "
-            "together to the report that agrees best with all of them (ROUGE-L), says nothing twice, contradicts "
-            "nothing, and whose findings the classifier on the images believes in (`rrg/consensus.py`)"
+            "together to the report that agrees best with all of them (ROUGE-L), whose findings the classifier on the "
+            "images believes in, and in which, to the rule labeler, no sentence repeats or contradicts another "
+            "(`rrg/consensus.py`)"
         ]
     else:
         parts = [

@@ -58,7 +58,7 @@ class SelfCriticalTrainer(ReportTrainer):
         ids = model.generate(
             encoder_outputs=encoded,
             do_sample=True,
-            num_return_sequences=samples,
+            samples=samples,
             num_beams=1,
             top_k=0,
             max_length=self.recipe.max_length,

@@ -91,7 +91,7 @@ class ReportEncoderOutput(ModelOutput):
     """(V, h, w): the place of token n in its image. V may be a multiple of the study's views: further pictures of them,
     in the same order."""
     samples: int | None = None
-    """Reports of each study that `generate` writes beside each other; None: one."""
+    """Rows of words that each study gets: set by `generate` alone."""
     maps: dict[str, Tensor] | None = None
     """Maps of the architecture's own by name, each [B, V, h, w], of the study's views and on a grid of its own."""
 
@@ -337,17 +337,22 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         labels: Tensor | None = None,
         findings: Tensor | None = None,
         scene_graph: dict[str, Tensor] | None = None,
+        samples: int = 1,
         **kwargs: Any,
     ) -> Any:
         """The library's `generate`, after one pass of the image encoder a study however many beams there are.
+
+        `samples` reports of each study are written, one after the other in the ids [B*samples,T] that come back: with
+        `do_sample`, or a logits processor that makes them differ (the library has several for the former alone).
 
         A whole batch may be passed: `labels`, `findings` and `scene_graph`, what the reference says, stop here and
         reach no report.
         """
         if encoder_outputs is None:
             encoder_outputs = self.encode(pixel_values, view_mask, features)
+        study = type(encoder_outputs)(**{**encoder_outputs, "samples": samples})
         generate = cast(Any, super()).generate
-        return generate(encoder_outputs=encoder_outputs, attention_mask=encoder_outputs.attention_mask, **kwargs)
+        return generate(encoder_outputs=study, attention_mask=study.attention_mask, **kwargs)
 
     def _expand_inputs_for_generation(  # type: ignore[override]
         self, expand_size: int = 1, is_encoder_decoder: bool = False, input_ids: Tensor | None = None, **kwargs: Any

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from rrg.layers.memory import TopKMemoryRead
+from rrg.layers.memory import TopKMemoryRead, kth_best
 
 
 @pytest.fixture
@@ -30,6 +30,13 @@ def test_each_head_of_each_token_reads_its_own_best_slots(read: TopKMemoryRead) 
                 assert response.weights[b, h, n].nonzero()[:, 0].tolist() == sorted(best.tolist())
                 heads.append(scores[best].softmax(0) @ values[best])
             torch.testing.assert_close(response.hidden[b, n], read.output(torch.cat(heads)), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_the_kth_best_is_that_of_topk(dtype: torch.dtype) -> None:
+    scores = torch.randn(2, 3, 40, generator=torch.Generator().manual_seed(0)).to(dtype)
+    scores[0, 0, :37] = -torch.inf  # fewer real slots than are read
+    assert torch.equal(kth_best(scores, 5), scores.topk(5, dim=-1).values[..., -1:])
 
 
 def test_reading_all_slots_is_dense_attention(read: TopKMemoryRead) -> None:

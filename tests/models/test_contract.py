@@ -128,6 +128,14 @@ def test_several_rows_of_words_read_one_study(model: ReportModel, use_cache: boo
 
 
 @pytest.mark.parametrize("beams", [1, 3])
+def test_several_reports_of_a_study_stand_one_after_the_other(model: ReportModel, beams: int) -> None:
+    batch = study_batch(model, 4)
+    once = written(model, **batch, num_beams=beams)
+    assert torch.equal(written(model, **batch, num_beams=beams, samples=2), once.repeat_interleave(2, dim=0))
+    assert len(once.unique(dim=0)) > 1, "the studies must differ for this to prove anything"
+
+
+@pytest.mark.parametrize("beams", [1, 3])
 def test_a_study_is_read_the_same_alone_and_in_a_batch(model: ReportModel, beams: int) -> None:
     batch = study_batch(model, 4)
     batch["view_mask"][1, 1] = batch["view_mask"][2, 0] = False

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from transformers import DynamicCache, EncoderDecoderCache, GPT2Config, GPT2LMHeadModel, ViTConfig, ViTModel
 
 from rrg.errors import InputError
+from rrg.layers import prefix
 from rrg.models.vit_gpt2 import ViTGPT2, ViTGPT2Config, ViTGPT2EncoderOutput, attention_rollout
 
 ENDS = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"), 0)
@@ -85,6 +86,17 @@ def test_steps_with_a_cache_have_the_logits_and_maps_of_the_whole_prefix(model: 
     torch.testing.assert_close(torch.cat([p.logits for p in parts], 1), whole.logits, atol=1e-5, rtol=1e-4)
     maps = torch.cat([p.cross_attentions[-1] for p in parts], 2)
     torch.testing.assert_close(maps, whole.cross_attentions[-1], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+@pytest.mark.parametrize("language_model", ["gpt2", "biogpt"])
+def test_room_for_words_grows_when_it_is_full(language_model: str, beams: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of(fusion="prefix", language_model=language_model)
+    settings: dict = {**study(model), "num_beams": beams, "do_sample": False, "min_length": 9, "max_length": 9}
+    roomy = model.generate(**settings)
+    monkeypatch.setattr(prefix, "_ROOM", 1)
+    assert torch.equal(model.generate(**settings), roomy)
+    assert torch.equal(model.generate(**settings, use_cache=False), roomy)
 
 
 def test_maps_sum_to_one_and_are_zero_on_a_missing_view(model: ViTGPT2) -> None:
