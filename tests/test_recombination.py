@@ -103,6 +103,12 @@ def test_more_weight_of_recall_writes_more() -> None:
     assert (short, long) == (samples[0], samples[1])
 
 
+def test_no_report_is_longer_than_the_longest_sample() -> None:
+    heart, lungs = words(SAID[1]), words(SAID[3])
+    assert agree([heart, lungs], 5.0, NOTHING) in (heart, lungs)
+    assert set(sentences(agree([heart, lungs, (*heart, *lungs)], 5.0, NOTHING))) == {heart, lungs}
+
+
 def test_a_stray_word_is_written_only_where_several_samples_have_it() -> None:
     heart, stray = words(SAID[0]), words(SAID[11])
     assert agree([(*heart, *stray), heart, heart], 1.2, NOTHING) == heart
