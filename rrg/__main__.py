@@ -10,6 +10,7 @@ import tyro
 from tyro.extras import SubcommandApp
 
 from rrg.errors import InputError
+from rrg.memory import spare_memory
 from rrg.settings import Settings
 
 if TYPE_CHECKING:
@@ -103,9 +104,6 @@ def batch(data: Path, out: Path, model: str = "r2gen_cmn", split: str | None = N
         split: Which studies of annotation.json; all without it.
         batch_size: Studies that are decoded together.
     """
-    from rrg.memory import spare_memory
-
-    spare_memory()
     from rrg.batch import run_batch
 
     result = run_batch(data, out, model, split, batch_size)
@@ -160,6 +158,7 @@ def _study(image: tuple[Path, ...]) -> Study:
 
 def main() -> None:
     """Run one command; bad input ends it with its message alone."""
+    spare_memory()
     try:
         app.cli(prog="python -m rrg", description="Radiology report generation from chest X-rays. Research use only.")
     except InputError as error:

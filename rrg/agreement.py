@@ -1,69 +1,156 @@
-"""ROUGE-L of many reports, made of sentences, against a few: how far a report agrees with samples of its study.
+"""How far many reports, made of sentences, agree with a few samples of their study: by ROUGE-L and by CIDEr.
 
-The longest common subsequence comes from the bits of one number a pair, a word at a time (Hyyro, Bit-parallel
-LCS-length computation revisited, AWOCA 2004), for all pairs together.
+Both are computed for all reports together, as recombination asks for thousands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from rrg.ngrams import LONGEST, NgramFrequencies, Words
+
 _count_bits = np.frompyfunc(int.bit_count, 1, 1)
 
+_SIGMA = 6.0
+"""Words by which a report may be longer or shorter than a sample, as CIDEr-D has it."""
 
-class Agreement:
-    """ROUGE-L against each of K samples as if it were the reference."""
 
-    def __init__(self, samples: Sequence[Sequence[str]], recall_weight: float):
-        """`recall_weight`: 1.2 as for the COCO captions; higher prefers longer reports."""
-        self.lengths = np.array([len(sample) for sample in samples])  # [K]
-        self.recall_weight = recall_weight
-        self._ids = {word: i for i, word in enumerate({word: None for sample in samples for word in sample})}
-        self._sentences: dict[tuple[str, ...], np.ndarray] = {}
-        # Longer samples than 64 words, which no one number of NumPy holds, are counted in Python's.
-        self._bits = np.uint64 if self.lengths.max(initial=0) <= 64 else object
-        masks = [[0] * len(samples) for _ in range(len(self._ids) + 1)]  # the last row: a word of no sample
-        for k, sample in enumerate(samples):
-            for place, word in enumerate(sample):
-                masks[self._ids[word]][k] |= 1 << place
-        self._masks = np.array(masks, dtype=self._bits)  # [words+1,K]: the places of each word
-        self._everything = np.array([(1 << len(sample)) - 1 for sample in samples], dtype=self._bits)  # [K]
+@dataclass(frozen=True, eq=False)
+class Numbered:
+    """Reports as numbers of their words."""
 
-    def _encoded(self, sentence: tuple[str, ...]) -> np.ndarray:
-        """Its words as rows of the masks; reports share most of their sentences."""
+    words: np.ndarray
+    """[R,longest], padded with the number of a word that no sample has"""
+    lengths: np.ndarray
+    """[R]"""
+
+
+class Samples:
+    """K samples of a study, and the numbers of their words."""
+
+    def __init__(self, texts: Sequence[Sequence[str]]):
+        self.texts = texts
+        self.lengths = np.array([len(text) for text in texts])  # [K]
+        self.vocabulary = list({word: None for text in texts for word in text})
+        self._numbers = {word: i for i, word in enumerate(self.vocabulary)}
+        self._sentences: dict[Words, np.ndarray] = {}
+
+    def number(self, reports: Sequence[Sequence[Words]]) -> Numbered:
+        """Reports, each a sequence of sentences, as numbers."""
+        parts = [self._sentence(sentence) for report in reports for sentence in report]
+        lengths = np.array([sum(map(len, report)) for report in reports], dtype=int)
+        longest = int(lengths.max(initial=0))
+        words = np.full((len(reports), longest), len(self.vocabulary))
+        if parts:
+            words[np.arange(longest) < lengths[:, None]] = np.concatenate(parts)
+        return Numbered(words, lengths)
+
+    def _sentence(self, sentence: Words) -> np.ndarray:
+        """Its words' numbers; reports share most of their sentences."""
         known = self._sentences.get(sentence)
         if known is None:
-            known = np.array([self._ids.get(word, len(self._ids)) for word in sentence], dtype=int)
+            known = np.array([self._numbers.get(word, len(self.vocabulary)) for word in sentence], dtype=int)
             self._sentences[sentence] = known
         return known
 
-    @staticmethod
-    def written(reports: Sequence[Sequence[tuple[str, ...]]]) -> np.ndarray:
-        """Words of each report [R]."""
-        return np.array([sum(map(len, report)) for report in reports], dtype=int)
 
-    def common(self, reports: Sequence[Sequence[tuple[str, ...]]]) -> np.ndarray:
+class RougeL:
+    """ROUGE-L against each of K samples as if it were the reference.
+
+    The longest common subsequence comes from the bits of one number a pair, a word at a time (Hyyro, Bit-parallel
+    LCS-length computation revisited, AWOCA 2004), for all pairs together.
+    """
+
+    def __init__(self, samples: Samples, recall_weight: float):
+        """`recall_weight`: 1.2 as for the COCO captions; higher prefers longer reports."""
+        self.lengths = samples.lengths
+        self.recall_weight = recall_weight
+        # Longer samples than 64 words, which no one number of NumPy holds, are counted in Python's.
+        self._bits = np.uint64 if self.lengths.max(initial=0) <= 64 else object
+        vocabulary = len(samples.vocabulary)
+        masks = [[0] * len(samples.texts) for _ in range(vocabulary + 1)]  # the last row: a word of no sample
+        numbered = samples.number([[tuple(text)] for text in samples.texts])
+        for k, (words, length) in enumerate(zip(numbered.words.tolist(), numbered.lengths.tolist(), strict=True)):
+            for place, word in enumerate(words[:length]):
+                masks[word][k] |= 1 << place
+        self._masks = np.array(masks, dtype=self._bits)  # [words+1,K]: the places of each word
+        self._everything = np.array([(1 << length) - 1 for length in self.lengths.tolist()], dtype=self._bits)  # [K]
+
+    def common(self, reports: Numbered) -> np.ndarray:
         """Length in words of the longest common subsequence of each report with each sample [R,K]."""
-        parts = [self._encoded(sentence) for report in reports for sentence in report]
-        lengths = self.written(reports)
-        longest = int(lengths.max(initial=0))
-        ids = np.full((len(reports), longest), len(self._ids))
-        if parts:
-            ids[np.arange(longest) < lengths[:, None]] = np.concatenate(parts)
-        row = np.tile(self._everything, (len(reports), 1))
-        for step in range(longest):
-            matched = row & self._masks[ids[:, step]]
+        row = np.tile(self._everything, (len(reports.words), 1))
+        for words in reports.words.T:
+            matched = row & self._masks[words]
             row = (row + matched | row - matched) & self._everything
         left: Any = _count_bits(row) if self._bits is object else np.bitwise_count(row)
         return self.lengths - left.astype(int)
 
-    def __call__(self, reports: Sequence[Sequence[tuple[str, ...]]]) -> np.ndarray:
+    def __call__(self, reports: Numbered) -> np.ndarray:
         """ROUGE-L of each report against each sample [R,K]; 0 where they have no word in common."""
         common = self.common(reports)
-        written = self.written(reports)[:, None]
+        written = reports.lengths[:, None]
         precision, recall = common / np.maximum(1, written), common / np.maximum(1, self.lengths)
         weight = self.recall_weight**2
         return (1 + weight) * precision * recall / np.where(common, recall + weight * precision, 1)
+
+
+class Cider:
+    """Mean CIDEr against the samples, from 0 to 1 (Vedantam et al., CVPR 2015, section 5; the papers' is ten times it).
+
+    For 1 to 4 words, the cosine of the n-grams' counts times their rarity; the mean. As the samples' vectors of length
+    one are averaged first, a report costs no more for many samples than for one. It differs from what evaluation
+    computes (CIDEr-D) in three ways that spare us all pairs: a report's n-gram counts each time that it stands there,
+    whatever the sample's count; the penalty for another length is averaged apart from the cosine; and an n-gram of no
+    sample, such as one across two sentences that no sample has one after the other, is taken for the rarest.
+    """
+
+    def __init__(self, samples: Samples, frequencies: NgramFrequencies):
+        self.lengths = samples.lengths
+        self._unknown = len(samples.vocabulary)
+        # n-grams are states: that of n words follows from the state of the first n-1 and the last word's number. The
+        # last row and column, and the last state, are those of n-grams that no sample has.
+        self._steps: list[np.ndarray] = []
+        self._shares: list[np.ndarray] = []  # what each n-gram adds to the product with the samples' mean vector
+        self._squares: list[np.ndarray] = []  # and to the square of the report's own length
+        words = samples.number([[tuple(text)] for text in samples.texts]).words  # [K,longest]
+        states, known = np.zeros_like(words), list[Words]([()])
+        for n in range(min(LONGEST, words.shape[1])):
+            states, last = states[:, : words.shape[1] - n], words[:, n:]
+            there = (states < len(known)) & (last < self._unknown)
+            pairs, which = np.unique(states[there] * self._unknown + last[there], return_inverse=True)  # [n-grams]
+            firsts, lasts = np.divmod(pairs, self._unknown)
+            step = np.full((len(known) + 1, self._unknown + 1), len(pairs))
+            step[firsts, lasts] = np.arange(len(pairs))
+            known = [
+                (*known[first], samples.vocabulary[word])
+                for first, word in zip(firsts.tolist(), lasts.tolist(), strict=True)
+            ]
+            rarity = frequencies.rarity(known)
+            counts = np.zeros((len(words), len(known)))  # [K,n-grams]
+            np.add.at(counts, (np.nonzero(there)[0], which), 1)
+            vectors = counts * rarity
+            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+            self._steps.append(step)
+            self._shares.append(np.append((vectors / np.where(lengths, lengths, 1)).mean(0) * rarity, 0))
+            self._squares.append(np.append(rarity**2, np.log(frequencies.reports) ** 2))
+            states = np.full_like(states, len(known))
+            states[there] = which
+
+    def __call__(self, reports: Numbered) -> np.ndarray:
+        """Agreement [R] with the samples."""
+        cosines = np.zeros(len(reports.words))
+        states = np.zeros_like(reports.words)
+        longest = reports.words.shape[1]
+        for n, (step, shares, squares) in enumerate(zip(self._steps, self._shares, self._squares, strict=True)):
+            if n >= longest:
+                break
+            states = step[states[:, : longest - n], reports.words[:, n:]]
+            there = np.arange(longest - n) < reports.lengths[:, None] - n
+            lengths = np.sqrt((squares[states] * there).sum(1))
+            cosines += (shares[states] * there).sum(1) / np.where(lengths, lengths, 1)
+        off = reports.lengths[:, None] - self.lengths  # [R,K]
+        return cosines / LONGEST * np.exp(-(off**2) / (2 * _SIGMA**2)).mean(1)

@@ -1,4 +1,4 @@
-"""What a serving process without a GPU need not hold in memory."""
+"""Memory of a process without a GPU: what it need not hold, and what it should not ask for twice."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ _MALLOPT = {
 
 
 def spare_memory() -> None:
-    """Call before torch is imported. Saves about 130 MB of resident memory where there is no GPU, else does nothing.
+    """Call early in every process that runs models; it does nothing where there is a GPU.
 
-    torch loads Triton wherever it is installed, and it comes with every torch from PyPI, but it only compiles for GPUs.
+    Tensors are given the pages of those before them, which spares the image encoder a third of its time. Called before
+    torch is imported it also saves about 130 MB: torch loads Triton wherever it is installed, and it comes with every
+    torch from PyPI, but it only compiles for GPUs.
     """
     if Path("/dev/nvidiactl").exists() or sys.platform != "linux":
         return

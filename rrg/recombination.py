@@ -1,10 +1,11 @@
 """One report out of the sentences of many samples of it: the one that agrees best with all of them.
 
-A report is worth its mean ROUGE-L against the samples, as if each of them were the reference, and what its findings are
-worth to whoever asks. No sample says everything best, so the best one is recombined with sentences of the others for as
-long as it gains (our own). Agreement alone would say things twice or leave contradictions, which no radiologist does:
-every sentence has to speak of something that no other one speaks of, and no finding is both there and not there. Both
-are as the rule labeler reads them: what it does not know ("hyperexpanded" and "low volumes") can still disagree.
+A report is worth its mean ROUGE-L against the samples, as if each of them were the reference, its CIDEr if that is
+asked for too, which counts rare wordings more, and what its findings are worth to whoever asks. No sample says
+everything best, so the best one is recombined with sentences of the others for as long as it gains (our own). Agreement
+alone would say things twice or leave contradictions, which no radiologist does: every sentence has to speak of
+something that no other one speaks of, and no finding is both there and not there. Both are as the rule labeler reads
+them: what it does not know ("hyperexpanded" and "low volumes") can still disagree.
 """
 
 from __future__ import annotations
@@ -15,21 +16,19 @@ from functools import lru_cache
 
 import numpy as np
 
-from rrg.agreement import Agreement
+from rrg.agreement import Cider, RougeL, Samples
 from rrg.data.findings import FINDINGS, Status, label_concepts
+from rrg.ngrams import NgramFrequencies, Words
 
-Words = tuple[str, ...]
 Report = tuple[Words, ...]
 """Sentences, each with its full stop."""
 
 
-def agree(samples: Sequence[Words], recall_weight: float, evidence: np.ndarray) -> Words:
-    """The report that samples of a study agree on.
+def agree(samples: Sequence[Words], worth: Worth) -> Words:
+    """The report that samples of a study agree on, by what reports are worth.
 
-    `recall_weight` is that of `Agreement`, evidence [13] what it is worth to assert each finding. Where no sample has a
-    whole sentence it is one of the samples. No report is longer than the longest sample.
+    Where no sample has a whole sentence it is one of the samples. No report is longer than the longest sample.
     """
-    worth = Worth(samples, recall_weight, evidence)
     reports = [tuple(dict.fromkeys(sentences(sample))) for sample in samples]
     said = Counter(sentence for report in reports for sentence in report)
     # A sentence of nothing that the labeler knows, such as a stray word, must be in several samples to be offered.
@@ -45,19 +44,37 @@ def agree(samples: Sequence[Words], recall_weight: float, evidence: np.ndarray) 
 class Worth:
     """What a report is worth: agreement with the samples, and findings that are believed in."""
 
-    def __init__(self, samples: Sequence[Words], recall_weight: float, evidence: np.ndarray):
-        self.agreement = Agreement(samples, recall_weight)
+    def __init__(
+        self,
+        samples: Sequence[Words],
+        recall_weight: float,
+        evidence: np.ndarray,
+        cider_weight: float = 0.0,
+        frequencies: NgramFrequencies | None = None,
+    ):
+        """`recall_weight` is that of `RougeL`, evidence [13] what it is worth to assert each finding.
+
+        `cider_weight`, for which `frequencies` are needed, is what a CIDEr of 1 is worth, in ROUGE-L.
+        """
+        self.samples = Samples(samples)
+        self.rouge_l = RougeL(self.samples, recall_weight)
+        self.cider = None if frequencies is None or not cider_weight else Cider(self.samples, frequencies)
+        self.cider_weight = cider_weight
         self.evidence = evidence
         self._worths: dict[frozenset[int], float] = {}
 
     def of(self, reports: Sequence[Report], of_samples: bool = False) -> np.ndarray:
-        """Worth [R] of each report; `of_samples`: one of each sample, whose agreement with itself does not count."""
-        agreement = self.agreement(reports)  # [R,K]
+        """Worth [R] of each report; `of_samples`: one of each sample, whose ROUGE-L with itself does not count.
+
+        In CIDEr every sample counts itself alike.
+        """
+        numbered = self.samples.number(reports)
+        rouge_l = self.rouge_l(numbered)  # [R,K]
         if of_samples and len(reports) > 1:
-            np.fill_diagonal(agreement, 0.0)
-            agreement = agreement * (len(reports) / (len(reports) - 1))
-        findings = [self._findings(report) for report in reports]
-        return agreement.mean(1) + np.array(findings)
+            np.fill_diagonal(rouge_l, 0.0)
+            rouge_l = rouge_l * (len(reports) / (len(reports) - 1))
+        worth = rouge_l.mean(1) + np.array([self._findings(report) for report in reports])
+        return worth if self.cider is None else worth + self.cider_weight * self.cider(numbered)
 
     def _findings(self, report: Report) -> float:
         """What the findings that a report asserts are worth."""

@@ -30,6 +30,7 @@ from rrg.errors import InputError
 from rrg.explain import Explanation, explain
 from rrg.models import ARCHITECTURES
 from rrg.models.base import ReportEncoderOutput, ReportModel
+from rrg.ngrams import NgramFrequencies
 from rrg.report import Report, ReportFinding, Sentence, Word
 from rrg.weights import model_type, weights_digest
 
@@ -57,7 +58,15 @@ class _Seen:
 class Reporter:
     """A trained model with its vocabulary and its image transform."""
 
-    def __init__(self, name: str, model: ReportModel, tokenizer: ReportTokenizer, weights_sha256: str):
+    def __init__(
+        self,
+        name: str,
+        model: ReportModel,
+        tokenizer: ReportTokenizer,
+        weights_sha256: str,
+        frequencies: NgramFrequencies | None = None,
+    ):
+        """`frequencies`: needed where the model's consensus gives CIDEr a weight."""
         self.name = name
         self.model = model.eval()
         self.tokenizer = tokenizer
@@ -67,6 +76,7 @@ class Reporter:
         config = model.config
         self.transform = ViewTransform(config.image_size, tuple(config.image_mean), tuple(config.image_std))
         self.consensus = Consensus.of(model.generation_config)
+        self.frequencies = frequencies
         settings = model.generation_config.to_dict()
         self.decoding = {
             name: settings[name]
@@ -89,7 +99,10 @@ class Reporter:
         model = ARCHITECTURES[kind].load().from_pretrained(folder, dtype=dtype)
         model.image_encoder.fold_batch_norms()
         model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(folder.resolve().name, model, ReportTokenizer.from_pretrained(folder), weights_digest(folder))
+        found = Consensus.of(model.generation_config)
+        frequencies = NgramFrequencies.from_pretrained(folder) if found and found.cider_weight else None
+        tokenizer = ReportTokenizer.from_pretrained(folder)
+        return cls(folder.resolve().name, model, tokenizer, weights_digest(folder), frequencies)
 
     def report(self, study: Study) -> Report:
         """The model's report on one study. Raises InputError when an image of it cannot be read."""
@@ -203,7 +216,7 @@ class Reporter:
         if self.consensus is None:
             ids = self.model.generate(encoder_outputs=encoded)[:, 1:]  # without BOS
         else:
-            ids = consensus.write(self.model, self.tokenizer, encoded, seeds, self.consensus)
+            ids = consensus.write(self.model, self.tokenizer, encoded, seeds, self.consensus, self.frequencies)
         probabilities = self._probabilities(encoded, ids)
         beliefs = encoded.finding_logits.float().sigmoid()  # type: ignore[union-attr]
         seconds = (time.perf_counter() - started) / len(studies)

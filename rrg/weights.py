@@ -10,11 +10,14 @@ from typing import Any
 
 from safetensors import safe_open
 
+from rrg import ngrams
+
 
 def weights_digest(folder: Path) -> str:
     """sha256 over the names and contents of the files that decide what a model writes."""
     digest = hashlib.sha256()
-    for path in sorted([*_tensors(folder), *folder.glob("*config.json"), *folder.glob("tokenizer.json")]):
+    others = [*folder.glob("*config.json"), *folder.glob("tokenizer.json"), *folder.glob(ngrams.FILE)]
+    for path in sorted([*_tensors(folder), *others]):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
 

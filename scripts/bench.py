@@ -26,6 +26,7 @@ from rrg.data.phantom import make_phantom
 from rrg.data.studies import Study, read_annotation
 from rrg.errors import InputError
 from rrg.library import ModelLibrary
+from rrg.memory import spare_memory
 from rrg.reporter import Reporter
 from rrg.settings import Settings
 
@@ -67,6 +68,7 @@ def bench(
         repeats: Counted rounds.
         json: Also write the figures to this file.
     """
+    spare_memory()
     if threads is not None:
         torch.set_num_threads(threads)
     material = _material(data, studies, size)

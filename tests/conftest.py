@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from rrg.memory import spare_memory
+
+spare_memory()  # as every process of the product does
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 SHARED = CHECKOUT.parent / "shared"
 

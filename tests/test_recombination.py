@@ -9,7 +9,8 @@ import pytest
 from pycocoevalcap.rouge.rouge import Rouge
 
 from rrg.data.findings import FINDINGS, Status, label_concepts, label_report
-from rrg.recombination import Words, Worth, agree, is_coherent, joined, sentences
+from rrg.ngrams import NgramFrequencies, Words
+from rrg.recombination import Worth, agree, is_coherent, joined, sentences
 
 NOTHING = np.zeros(13)
 SAID = [
@@ -33,6 +34,10 @@ def words(text: str) -> Words:
     return tuple(text.split())
 
 
+def agreed(samples: list[Words], recall_weight: float, evidence: np.ndarray) -> Words:
+    return agree(samples, Worth(samples, recall_weight, evidence))
+
+
 def random_samples(seed: int) -> list[Words]:
     """Reports of one to six sentences, the last of which may be broken off."""
     generator = np.random.default_rng(seed)
@@ -49,19 +54,19 @@ def evidence_for(finding: str, worth: float) -> np.ndarray:
 
 def test_what_most_samples_say_is_written() -> None:
     normal, clear, other = words(SAID[0] + " " + SAID[3]), words(SAID[3]), words(SAID[7])
-    assert agree([other, normal, normal, clear], 1.2, NOTHING) == normal
+    assert agreed([other, normal, normal, clear], 1.2, NOTHING) == normal
 
 
 def test_sentences_of_several_samples_are_put_together() -> None:
     heart, lungs, spine = (words(SAID[i]) for i in (0, 3, 8))
     samples = [(*heart, "zebra"), (*lungs, *spine), (*heart, *lungs), (*heart, *spine), (*heart, *lungs, *spine, "x")]
-    assert agree(samples, 1.2, NOTHING) == (*heart, *lungs, *spine)
+    assert agreed(samples, 1.2, NOTHING) == (*heart, *lungs, *spine)
 
 
 @pytest.mark.parametrize(("worth", "is_asserted"), [(1.0, True), (-1.0, False)])
 def test_a_finding_is_asserted_where_it_is_believed_in(worth: float, is_asserted: bool) -> None:
     effusion, clear, normal = words(SAID[7]), words(SAID[3]), words(SAID[0] + " " + SAID[3])
-    written = agree([effusion, clear, normal], 1.2, evidence_for("Pleural Effusion", worth))
+    written = agreed([effusion, clear, normal], 1.2, evidence_for("Pleural Effusion", worth))
     assert ("effusion" in written) is is_asserted
 
 
@@ -85,8 +90,8 @@ def test_a_coherent_report_neither_contradicts_nor_repeats_itself(said: list[int
 def test_even_a_finding_that_is_much_believed_in_makes_no_contradiction() -> None:
     normal, enlarged = words(SAID[0]), words(SAID[2])
     samples = [(*normal, *words(SAID[3])), (*normal, *words(SAID[8])), enlarged]
-    assert enlarged in sentences(agree(samples, 1.2, evidence_for("Cardiomegaly", 1.0)))
-    assert normal not in sentences(agree(samples, 1.2, evidence_for("Cardiomegaly", 1.0)))
+    assert enlarged in sentences(agreed(samples, 1.2, evidence_for("Cardiomegaly", 1.0)))
+    assert normal not in sentences(agreed(samples, 1.2, evidence_for("Cardiomegaly", 1.0)))
 
 
 def test_a_sample_is_no_witness_for_itself() -> None:
@@ -99,33 +104,47 @@ def test_a_sample_is_no_witness_for_itself() -> None:
 
 def test_more_weight_of_recall_writes_more() -> None:
     samples = [words(SAID[3]), words(" ".join(SAID[i] for i in (0, 3, 8, 9)))]
-    short, long = (agree(samples, weight, NOTHING) for weight in (0.2, 5.0))
+    short, long = (agreed(samples, weight, NOTHING) for weight in (0.2, 5.0))
     assert (short, long) == (samples[0], samples[1])
+
+
+def test_cider_prefers_what_few_reports_say() -> None:
+    common, rare, lungs = words(SAID[5]), words(SAID[8]), words(SAID[3])
+    samples = [(*common, *lungs), (*rare, *lungs), (*common, *lungs), (*rare, *lungs), (*common, *lungs)]
+    frequencies = NgramFrequencies.of([common, common, common, rare, rare, lungs, lungs, ("zebra",)])
+    without, with_cider = (
+        Worth(samples, 1.2, NOTHING, weight, frequencies).of([(common, lungs), (rare, lungs)]) for weight in (0, 1)
+    )
+    gain = with_cider - without
+    assert without[0] > without[1]
+    assert gain[1] > gain[0] > 0
+    assert agree(samples, Worth(samples, 1.2, NOTHING, 0.0, frequencies)) == agreed(samples, 1.2, NOTHING)
+    assert rare in sentences(agree(samples, Worth(samples, 1.2, NOTHING, 9.0, frequencies)))
 
 
 def test_no_report_is_longer_than_the_longest_sample() -> None:
     heart, lungs = words(SAID[1]), words(SAID[3])
-    assert agree([heart, lungs], 5.0, NOTHING) in (heart, lungs)
-    assert set(sentences(agree([heart, lungs, (*heart, *lungs)], 5.0, NOTHING))) == {heart, lungs}
+    assert agreed([heart, lungs], 5.0, NOTHING) in (heart, lungs)
+    assert set(sentences(agreed([heart, lungs, (*heart, *lungs)], 5.0, NOTHING))) == {heart, lungs}
 
 
 def test_a_stray_word_is_written_only_where_several_samples_have_it() -> None:
     heart, stray = words(SAID[0]), words(SAID[11])
-    assert agree([(*heart, *stray), heart, heart], 1.2, NOTHING) == heart
-    assert agree([(*heart, *stray)] * 3, 1.2, NOTHING) == (*heart, *stray)
+    assert agreed([(*heart, *stray), heart, heart], 1.2, NOTHING) == heart
+    assert agreed([(*heart, *stray)] * 3, 1.2, NOTHING) == (*heart, *stray)
 
 
 def test_without_a_whole_sentence_one_of_the_samples_is_written() -> None:
-    assert agree([("zebra",), ("horse", "zebra"), ("horse",)], 1.2, NOTHING) == ("horse", "zebra")
-    assert agree([()], 1.2, NOTHING) == ()
-    assert agree([(), ()], 1.2, NOTHING) == ()
+    assert agreed([("zebra",), ("horse", "zebra"), ("horse",)], 1.2, NOTHING) == ("horse", "zebra")
+    assert agreed([()], 1.2, NOTHING) == ()
+    assert agreed([(), ()], 1.2, NOTHING) == ()
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_no_single_change_makes_the_report_worth_more(seed: int) -> None:
     samples = random_samples(seed)
     evidence = np.random.default_rng(seed).normal(0, 0.1, 13)
-    written = agree(samples, 1.2, evidence)
+    written = agreed(samples, 1.2, evidence)
     report = tuple(sentences(written))
     said = Counter(sentence for sample in samples for sentence in set(sentences(sample)))
 

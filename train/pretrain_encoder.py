@@ -30,6 +30,7 @@ from rrg.data.studies import Study, read_annotation
 from rrg.data.transforms import ViewTransform, training_augmentation
 from rrg.errors import InputError
 from rrg.layers.image_encoder import ImageEncoder
+from rrg.memory import spare_memory
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ def auroc(prediction: EvalPrediction) -> dict[str, float]:
 
 def main(recipe: EncoderRecipe) -> None:
     """Train, measure on val, write image_encoder.safetensors and curve.json."""
+    spare_memory()
     torch.manual_seed(recipe.seed)
     model = EncoderWithHeads(recipe)
     if recipe.backbone_weights is not None:

@@ -44,6 +44,7 @@ from rrg.data.studies import read_annotation
 from rrg.data.transforms import ViewTransform, training_augmentation
 from rrg.errors import InputError
 from rrg.layers.image_encoder import ImageEncoder
+from rrg.memory import spare_memory
 from rrg.models.base import ReportModel
 from rrg.models.xpronet import XProNet, XProNetConfig
 
@@ -180,6 +181,7 @@ def cluster(vectors: np.ndarray, labels: np.ndarray, clusters: int, seed: int) -
 
 def main(recipe: PrototypeRecipe) -> None:
     """Read the train split, cluster, write the file."""
+    spare_memory()
     if recipe.per_class < 2 or recipe.per_class % 2:
         raise InputError(
             f"--per-class is {recipe.per_class}; half of them come from augmented images: give an even number."

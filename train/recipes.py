@@ -116,7 +116,7 @@ SMALL_TRAINING = Recipe(
     length_penalty=2.0,
     no_repeat_ngram=6,
     unwritten=("xxxx",),
-    consensus=Consensus(),
+    consensus=Consensus(cider_weight=0.8),
     evaluate_from=3,
     patience=6,
 )
@@ -274,7 +274,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             config={**SMALL, "global_ffn_size": 512, "memory_slots": 512, "topk": 32},
             epochs=10,
             evaluate_from=7,
-            consensus=Consensus(samples=64),
+            consensus=Consensus(samples=64, cider_weight=0.2),
         ),
     },
     "sgrrg": {
@@ -387,7 +387,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             epochs=14,
             rarity_exponent=0.5,
             evaluate_from=9,
-            consensus=Consensus(temperature=0.7),
+            consensus=Consensus(samples=64, temperature=0.7, cider_weight=0.3),
         ),
     },
 }

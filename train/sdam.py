@@ -52,6 +52,7 @@ from rrg.data.transforms import ViewTransform, training_augmentation
 from rrg.errors import InputError
 from rrg.layers.image_encoder import ImageEncoder
 from rrg.layers.saliency import Discriminator
+from rrg.memory import spare_memory
 from rrg.models.base import ReportModel
 from rrg.models.csr_lmca import CSRLMCA, CSRLMCAConfig
 
@@ -218,6 +219,7 @@ def best_threshold(believed: np.ndarray, true: np.ndarray) -> tuple[float, float
 
 def main(recipe: SdamRecipe) -> None:
     """Train or read the classifier, choose the thresholds, write the file."""
+    spare_memory()
     torch.manual_seed(recipe.seed)
     recipe.out.parent.mkdir(parents=True, exist_ok=True)
     studies = [study for study in read_annotation(recipe.data, "train") if study.report]

@@ -41,9 +41,11 @@ from rrg.data.studies import Study, read_annotation
 from rrg.data.tokenizer import UNKNOWN, WORD_START, ReportTokenizer
 from rrg.data.transforms import ViewTransform, training_augmentation
 from rrg.errors import InputError
+from rrg.memory import spare_memory
 from rrg.models import ARCHITECTURES
 from rrg.models.base import ReportModel
 from rrg.models.vit_gpt2 import ViTGPT2
+from rrg.ngrams import NgramFrequencies
 
 
 @dataclass(frozen=True)
@@ -138,12 +140,18 @@ def decoding(recipe: Recipe, tokenizer: ReportTokenizer) -> GenerationConfig:
 
 
 def save(
-    model: ReportModel, tokenizer: ReportTokenizer, recipe: Recipe, out: Path, shared_encoder: Path | None = None
+    model: ReportModel,
+    tokenizer: ReportTokenizer,
+    recipe: Recipe,
+    out: Path,
+    train_reports: Sequence[str],
+    shared_encoder: Path | None = None,
 ) -> None:
     """Write half-precision weights in files under 10 MB, configuration, generation settings and vocabulary.
 
-    With `shared_encoder`, the file that the frozen image encoder came from, these weights stand there alone: a copy of
-    it goes beside `out`, for all models there. Raises InputError when another one is there.
+    Where the consensus asks for them, the frequencies of the train reports' n-grams too. With `shared_encoder`, the
+    file that the frozen image encoder came from, these weights stand there alone: a copy of it goes beside `out`, for
+    all models there. Raises InputError when another one is there.
     """
     model.generation_config = decoding(recipe, tokenizer)  # evaluation filled it up with the library's defaults
     model.config.use_cache = True  # training switches it off
@@ -154,6 +162,9 @@ def save(
         state = {name: tensor for name, tensor in state.items() if not name.startswith("image_encoder.")}
     model.save_pretrained(out, max_shard_size="9MB", state_dict=state)
     tokenizer.save_pretrained(out)
+    if recipe.consensus is not None and recipe.consensus.cider_weight:
+        texts = (tokenizer.decode_words(tokenizer.encode_report(text, recipe.max_length)) for text in train_reports)
+        NgramFrequencies.of(texts).save_pretrained(out)
 
 
 def share(encoder: Path, folder: Path) -> Path:
@@ -204,6 +215,7 @@ def start(run: Run, recipe: Recipe, train_reports: Sequence[str]) -> tuple[Repor
 
 def main(run: Run) -> None:
     """Train, and write the best checkpoint by val score with its vocabulary and its curve."""
+    spare_memory()
     if run.architecture not in RECIPES or run.size not in RECIPES[run.architecture]:
         known = ", ".join(f"{name} ({', '.join(sizes)})" for name, sizes in RECIPES.items())
         raise InputError(f"There is no recipe {run.size!r} for {run.architecture!r}. There are: {known}.")
@@ -216,7 +228,8 @@ def main(run: Run) -> None:
     work = run.work / f"{run.architecture}-{run.size}-{run.stage}"
     train_studies = [study for study in read_annotation(run.data, "train") if study.report][: run.limit]
     val_studies = [study for study in read_annotation(run.data, "val") if study.report][: run.limit]
-    model, tokenizer = start(run, recipe, [study.report for study in train_studies if study.report])
+    train_reports = [study.report for study in train_studies if study.report]
+    model, tokenizer = start(run, recipe, train_reports)
     if recipe.lr_encoder == 0:
         model.image_encoder.requires_grad_(False)
     if run.share_encoder:
@@ -239,7 +252,7 @@ def main(run: Run) -> None:
         if recipe.consensus is not None:
             bars = findings_bars(model, train_set, recipe.bar_share)
             recipe = replace(recipe, consensus=replace(recipe.consensus, findings_bars=bars))
-        save(model, tokenizer, recipe, run.out, run.encoder if run.share_encoder else None)
+        save(model, tokenizer, recipe, run.out, train_reports, run.encoder if run.share_encoder else None)
         described = {"run": asdict(run), "recipe": asdict(recipe), "history": trainer.state.log_history}
         (work / "curve.json").write_text(json.dumps(described, indent=1, default=str))
 

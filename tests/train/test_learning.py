@@ -35,8 +35,16 @@ from rrg.reporter import Reporter
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 SIZE = 128
-MIN_SUPPORT = 4
+HELD_OUT = 200
+"""Further phantoms on which a model is judged: with the 60 of the folder's own val and test a finding has four to eight
+studies, and the F1 of one model moved by .06 from one draw to another."""
+MIN_SUPPORT = 10
 """Studies with a finding below which its F1 says nothing."""
+
+
+LEARNED = 0.6
+"""Least F1 of a model as a share of that of a linear classifier on the same features. Most architectures come near it or
+beyond, SGRRG reaches .68 of it; what does not look at the images could not reach a third."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +52,17 @@ class Phantoms:
     folder: Path
     encoder: Path
     held_out: list[Study]
-    visible: list[int]
-    """The findings that a linear classifier on the encoder's features finds in the held-out images."""
+    visible: dict[int, float]
+    """The findings that a linear classifier on the encoder's features finds in the held-out images, and its F1."""
 
 
 @pytest.fixture(scope="module")
 def phantoms(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Phantoms:
     folder = tmp_path_factory.mktemp("phantoms")
     write_phantoms(folder, count=300, seed=0, size=SIZE, one_wording=True)
-    held_out = [study for split in ("val", "test") for study in read_annotation(folder, split)]
+    further = tmp_path_factory.mktemp("further")
+    write_phantoms(further, count=HELD_OUT, seed=1, size=SIZE, one_wording=True)
+    held_out = read_annotation(further)
     encoder = bundled_encoder(weights / "image_encoder.safetensors")
     pooled, findings = pooled_features(encoder, read_annotation(folder, "train"))
     fit_classifier(encoder, pooled, findings)
@@ -60,7 +70,7 @@ def phantoms(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Phantom
     said = encoder.findings(seen).detach() > 0
     hits = (said & (truth > 0.5)).sum(0)
     f1 = 2 * hits / (said.sum(0) + truth.sum(0)).clamp(min=1)
-    visible = [i for i in range(13) if truth[:, i].sum() >= MIN_SUPPORT and f1[i] >= 0.5]
+    visible = {i: float(f1[i]) for i in range(13) if truth[:, i].sum() >= MIN_SUPPORT and f1[i] >= 0.5}
     assert len(visible) >= 4
     file = folder / "image_encoder.safetensors"
     save_file(encoder.state_dict(), file)
@@ -101,12 +111,12 @@ def fit_classifier(encoder: ImageEncoder, pooled: torch.Tensor, findings: torch.
 
 
 EPOCHS = {"xpronet": 60, "sgrrg": 60}
-"""Passes over the 240 train studies; 40 are enough for the architectures that are not named."""
+"""Passes over the 240 train studies; 25 are enough for the architectures that are not named."""
 
 
 def phantom_recipe(name: str) -> recipes.Recipe:
     """The small recipe for fewer studies: a narrower model, more passes, and the vocabulary's every word."""
-    small, epochs = recipes.RECIPES[name]["small"], EPOCHS.get(name, 40)
+    small, epochs = recipes.RECIPES[name]["small"], EPOCHS.get(name, 25)
     changes: dict[str, Any] = {
         "image_size": SIZE,
         "hidden_size": 128,
@@ -151,10 +161,9 @@ def test_it_learns_what_phantoms_show(
     found = clinical_scores(list(written.values()), list(references.values())).classes
     f1 = [found[FINDINGS[i]].f1 for i in phantoms.visible]
     figures = {system: row.values["BLEU-4"] for system, row in scores.items()}
-    print(
-        json.dumps(
-            {"model": name, **figures, "F1": dict(zip([FINDINGS[i] for i in phantoms.visible], f1, strict=True))}
-        )
-    )
+    named = {
+        FINDINGS[i]: (own, of_classifier) for own, (i, of_classifier) in zip(f1, phantoms.visible.items(), strict=True)
+    }
+    print(json.dumps({"model": name, **figures, "F1, and the classifier's": named}))
     assert figures["model"] > figures["constant"]
-    assert np.mean(f1) >= 0.5
+    assert np.mean(f1) >= LEARNED * np.mean(list(phantoms.visible.values()))
