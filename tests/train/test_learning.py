@@ -43,8 +43,8 @@ MIN_SUPPORT = 10
 
 
 LEARNED = 0.6
-"""Least F1 of a model as a share of that of a linear classifier on the same features. Most architectures come near it or
-beyond, SGRRG reaches .68 of it; what does not look at the images could not reach a third."""
+"""Least F1 of a model as a share of that of a linear classifier on the same features. Most architectures come near it
+or beyond, SGRRG reaches .68 of it; what does not look at the images could not reach a third."""
 
 
 @dataclass(frozen=True)
