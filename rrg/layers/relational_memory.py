@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import EncoderDecoderCache
 from transformers.cache_utils import DynamicLayer
 
-from rrg.layers.transformer import DecoderLayer, DecoderOutput, MultiHeadAttention, UnbiasedLayerNorm
+from rrg.layers.transformer import DecoderLayer, DecoderOutput, MultiHeadAttention, UnbiasedLayerNorm, standardised
 
 
 class RelationalMemory(nn.Module):
@@ -64,9 +64,8 @@ class ConditionalNorm(UnbiasedLayerNorm):
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
         """x [B,T,D], memory [B,T,S*D] -> [B,T,D]."""
-        std, mean = torch.std_mean(x, dim=-1, keepdim=True)
         weight, bias = self.weight + self.gain(memory), self.bias + self.shift(memory)
-        return weight * (x - mean) / (std + self.eps) + bias
+        return standardised(x, self.eps) * weight + bias
 
 
 class ConditionalDecoderLayer(DecoderLayer):
