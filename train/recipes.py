@@ -274,7 +274,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             config={**SMALL, "global_ffn_size": 512, "memory_slots": 512, "topk": 32},
             epochs=10,
             evaluate_from=7,
-            consensus=Consensus(samples=64, cider_weight=0.2),
+            consensus=Consensus(samples=64),
         ),
     },
     "sgrrg": {

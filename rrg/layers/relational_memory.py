@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import EncoderDecoderCache
-from transformers.cache_utils import DynamicLayer
 
 from rrg.layers.transformer import DecoderLayer, DecoderOutput, MultiHeadAttention, UnbiasedLayerNorm, standardised
+from rrg.layers.word_cache import WordLayer
 
 
 class RelationalMemory(nn.Module):
@@ -135,11 +135,11 @@ class RelationalDecoder(nn.Module):
     def last_memory(self, cache: EncoderDecoderCache) -> Tensor | None:
         """Memory [B,S*D] after the last word that the cache has seen, None before the first."""
         kept: list[Any] = cache.self_attention_cache.layers[len(self.layers) :]
-        return kept[0].keys[:, 0, -1] if kept and kept[0].get_seq_length() else None
+        return kept[0].last[:, 0] if kept and kept[0].get_seq_length() else None
 
     def keep_memory(self, cache: EncoderDecoderCache, memory: Tensor) -> None:
         """memory [B,T,S*D] joins what the cache holds of earlier words."""
         layers: list[Any] = cache.self_attention_cache.layers
         if len(layers) == len(self.layers):
-            layers.append(DynamicLayer())
+            layers.append(WordLayer())
         layers[-1].update(memory[:, None], memory[:, None, :, :0])  # a layer needs values: none of width 0

@@ -25,6 +25,7 @@ from rrg.layers.image_encoder import ImageEncoder
 from rrg.layers.memory import ProjectedMemory
 from rrg.layers.memory_transformer import MemoryTransformer
 from rrg.layers.transformer import DecoderOutput, UnbiasedLayerNorm
+from rrg.layers.word_cache import with_room
 
 
 class ReportConfig(PreTrainedConfig):
@@ -286,6 +287,8 @@ class ReportModel(PreTrainedModel, GenerationMixin):
             if labels is None:
                 raise ValueError("forward needs labels (to train) or decoder_input_ids (to decode)")
             decoder_input_ids = self.shift_right(labels)
+        if cache is not None and not cache.get_seq_length():
+            with_room(cache.self_attention_cache, self.config.num_decoder_layers)
         logits, decoded = self.decode(decoder_input_ids, encoder_outputs, cache, output_attentions)
         loss, losses = None, None
         if labels is not None:

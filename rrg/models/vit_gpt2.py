@@ -50,9 +50,10 @@ from transformers.models.gpt2.modeling_gpt2 import GPT2Attention
 from rrg.data.findings import FINDINGS
 from rrg.errors import InputError
 from rrg.layers.image_encoder import ImageEncoder
-from rrg.layers.prefix import prefix_mask, with_prefix
+from rrg.layers.prefix import prefix_mask
 from rrg.layers.transformer import Decoder, DecoderOutput
 from rrg.layers.vit import ViTImageEncoder, attention_rollout, look
+from rrg.layers.word_cache import with_room
 from rrg.models.base import ReportConfig, ReportEncoderOutput, ReportModel, visual_tokens
 
 EAGER: dict[str, Any] = {"attn_implementation": "eager"}
@@ -338,7 +339,7 @@ class ViTGPT2(ReportModel):
         if kept is not None and kept.get_seq_length():
             seen = prefix + kept.get_seq_length()
         elif kept is not None:
-            with_prefix(kept, prefix, self.config.num_decoder_layers)
+            with_room(kept, self.config.num_decoder_layers, prefix)
         inputs = words if seen else torch.cat((encoded.mapped, words), dim=1)
         end = seen + inputs.shape[1]
         outputs = self.language_model.base_model(
