@@ -110,7 +110,7 @@ def fit_classifier(encoder: ImageEncoder, pooled: torch.Tensor, findings: torch.
         encoder.findings.bias.copy_(head.bias - head.weight @ mean / scale)
 
 
-EPOCHS = {"xpronet": 60, "sgrrg": 60}
+EPOCHS = {"xpronet": 60, "sgrrg": 60, "vit_gpt2": 40}
 """Passes over the 240 train studies; 25 are enough for the architectures that are not named."""
 
 
