@@ -313,6 +313,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             epochs=8,
             abnormal_weight=1.0,
             evaluate_from=5,
+            consensus=Consensus(samples=64, recall_weight=1.0, cider_weight=0.8),
         ),
     },
     "vit_gpt2": {
@@ -387,7 +388,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             epochs=14,
             rarity_exponent=0.5,
             evaluate_from=9,
-            consensus=Consensus(samples=64, temperature=0.7, cider_weight=0.3),
+            consensus=Consensus(samples=64, temperature=0.7, cider_weight=0.8),
         ),
     },
 }
