@@ -99,7 +99,7 @@ class RougeL:
 
 
 class Cider:
-    """Mean CIDEr against the samples, from 0 to 1 (Vedantam et al., CVPR 2015, section 5; the papers' is ten times it).
+    """A tenth of the mean CIDEr against the samples (Vedantam et al., CVPR 2015, section 5).
 
     For 1 to 4 words, the cosine of the n-grams' counts times their rarity; the mean. As the samples' vectors of length
     one are averaged first, a report costs no more for many samples than for one. It differs from what evaluation

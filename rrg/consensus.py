@@ -44,8 +44,8 @@ class Consensus:
     recall_weight: float = 1.2
     """Weight of recall in ROUGE-L, 1.2 as for the COCO captions: higher prefers longer reports."""
     cider_weight: float = 0.0
-    """What agreement by CIDEr, from 0 to 1, is worth, in ROUGE-L. Above 0 the model's folder holds the frequencies of
-    n-grams (`rrg.ngrams`)."""
+    """What a CIDEr of 10, that of a reference itself, is worth, in ROUGE-L. Above 0 the model's folder holds the
+    frequencies of n-grams (`rrg.ngrams`)."""
     findings_weight: float = 0.05
     """What a finding is worth, in ROUGE-L, whose probability is e times its bar."""
     findings_bars: tuple[float, ...] = ()

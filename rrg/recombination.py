@@ -54,7 +54,7 @@ class Worth:
     ):
         """`recall_weight` is that of `RougeL`, evidence [13] what it is worth to assert each finding.
 
-        `cider_weight`, for which `frequencies` are needed, is what a CIDEr of 1 is worth, in ROUGE-L.
+        `cider_weight`, for which `frequencies` are needed, is what a CIDEr of 10 is worth, in ROUGE-L.
         """
         self.samples = Samples(samples)
         self.rouge_l = RougeL(self.samples, recall_weight)

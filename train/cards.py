@@ -132,10 +132,12 @@ def _training(model: Published) -> str:
 def _decoding(decoding: Mapping[str, Any], recipe: Recipe) -> str:
     penalty, consensus = decoding.get("length_penalty", 0), decoding.get("consensus")
     if consensus:
+        cider = consensus.get("cider_weight", 0)
+        measures = f"ROUGE-L, and CIDEr with a weight of {cider:g}" if cider else "ROUGE-L"
         parts = [
             f"Sentences of {consensus['samples']} sampled reports (temperature {consensus['temperature']:g}), put "
-            "together to the report that agrees best with all of them (ROUGE-L), whose findings the classifier on the "
-            "images believes in, and in which, to the rule labeler, no sentence repeats or contradicts another "
+            f"together to the report that agrees best with all of them ({measures}), whose findings the classifier on "
+            "the images believes in, and in which, to the rule labeler, no sentence repeats or contradicts another "
             "(`rrg/consensus.py`)"
         ]
     else:

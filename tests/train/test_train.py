@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pretrain_encoder
 import pytest
 import recipes
@@ -13,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 import train
+from rrg import ngrams
 from rrg.consensus import Consensus
 from rrg.data.phantom import write_phantoms
 from rrg.data.studies import read_annotation
@@ -112,7 +114,7 @@ def test_a_trained_folder_is_read_by_the_reporter_and_keeps_the_encoder(
 def test_a_trained_folder_writes_by_the_consensus_of_its_recipe_with_bars_from_the_train_split(
     phantoms: Path, encoder: Path, tmp_path: Path, tiny: recipes.Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    by_consensus = replace(tiny, epochs=1, consensus=Consensus(samples=3, temperature=0.5))
+    by_consensus = replace(tiny, epochs=1, consensus=Consensus(samples=3, temperature=0.5, cider_weight=0.1))
     monkeypatch.setitem(recipes.RECIPES["r2gen_cmn"], "tiny", by_consensus)
     train.main(run(phantoms, encoder, tmp_path))
     reporter = Reporter.from_pretrained(tmp_path / "out", device="cpu")
@@ -120,6 +122,16 @@ def test_a_trained_folder_writes_by_the_consensus_of_its_recipe_with_bars_from_t
     assert (reporter.consensus.samples, reporter.consensus.temperature) == (3, 0.5)
     assert len(reporter.consensus.findings_bars) == 13
     assert len(set(reporter.consensus.findings_bars)) > 3
+    texts = [study.report or "" for study in read_annotation(phantoms, "train")]
+    words = [reporter.tokenizer.decode_words(reporter.tokenizer.encode_report(text, 60)) for text in texts]
+    wordings = [*ngrams.ngrams(words[0]), ("never", "said")]
+    assert reporter.frequencies is not None
+    np.testing.assert_array_equal(
+        reporter.frequencies.rarity(wordings), ngrams.NgramFrequencies.of(words).rarity(wordings)
+    )
+    (tmp_path / "out" / ngrams.FILE).unlink()
+    with pytest.raises(InputError, match="how rare wordings are"):
+        Reporter.from_pretrained(tmp_path / "out", device="cpu")
 
 
 def test_a_trained_folder_keeps_the_thresholds_that_fit_the_train_split(
