@@ -123,7 +123,7 @@ def test_a_trained_folder_writes_by_the_consensus_of_its_recipe_with_bars_from_t
     assert len(reporter.consensus.findings_bars) == 13
     assert len(set(reporter.consensus.findings_bars)) > 3
     texts = [study.report or "" for study in read_annotation(phantoms, "train")]
-    words = [reporter.tokenizer.decode_words(reporter.tokenizer.encode_report(text, 60)) for text in texts]
+    words = [reporter.tokenizer.decode_words(reporter.tokenizer.encode_report(text, tiny.max_length)) for text in texts]
     wordings = [*ngrams.ngrams(words[0]), ("never", "said")]
     assert reporter.frequencies is not None
     np.testing.assert_array_equal(
