@@ -45,8 +45,13 @@ class Recipe:
     """Epochs between two decays of the step schedule."""
     step_gamma: float = 0.8
     warmup_steps: int = 0
+    """Of the cosine schedule: optimiser steps over which the learning rates rise from 0."""
+    warmup_epochs: int = 0
+    """Of the step schedule: epochs over which the learning rates rise from a tenth, before its decays are counted."""
     max_grad_norm: float = 0.0
     """0 does not clip."""
+    max_grad_value: float = 0.0
+    """Largest size of a number in a gradient; 0 does not clip."""
     horizontal_flip: bool = False
     """Legacy: the R2Gen code mirrors training images, which swaps the patient's left and right under the report."""
     augment: bool = True
@@ -163,19 +168,22 @@ def self_critical(recipe: Recipe) -> Recipe:
     )
 
 
+R2GEN_CMN_MIMIC = Recipe(
+    config={"num_views": 1},
+    cleaner="mimic_cxr",
+    threshold=10,
+    max_length=100,
+    epochs=30,
+    step_epochs=3,
+    seed=9153,
+)
+"""Of R2GenCMN for MIMIC-CXR, and of what builds on it."""
+
 RECIPES: dict[str, dict[str, Recipe]] = {
     "r2gen_cmn": {
         # R2GenCMN repository, run_iu_xray.sh and run_mimic_cxr.sh; the flip of its transforms is left out on purpose.
         "published_iu": Recipe(config={}, seed=7580),
-        "published_mimic": Recipe(
-            config={"num_views": 1},
-            cleaner="mimic_cxr",
-            threshold=10,
-            max_length=100,
-            epochs=30,
-            step_epochs=3,
-            seed=9153,
-        ),
+        "published_mimic": R2GEN_CMN_MIMIC,
         "small": replace(
             SMALL_TRAINING,
             config={**SMALL, "memory_slots": 512, "topk": 32},
@@ -186,7 +194,6 @@ RECIPES: dict[str, dict[str, Recipe]] = {
     },
     "camanet": {
         # CAMANet repository, its scripts for IU X-Ray and MIMIC-CXR; the flip of the former is left out on purpose.
-        # They also clip each gradient by value at 0.1, and the latter warms up for three epochs: not done here.
         "published_iu": Recipe(
             config={},
             epochs=30,
@@ -196,6 +203,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             betas=(0.9, 0.999),
             eps=1e-8,
             step_epochs=50,
+            max_grad_value=0.1,
             patience=10,
             seed=2401,
         ),
@@ -211,6 +219,8 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             betas=(0.9, 0.999),
             eps=1e-8,
             step_epochs=50,
+            warmup_epochs=3,
+            max_grad_value=0.1,
             patience=10,
             seed=456789,
         ),
@@ -260,15 +270,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
     "lgfm_net": {
         # Nothing is published; its README names R2GenCMN as the base, so these are the scripts of R2GenCMN.
         "published_iu": Recipe(config={}, seed=7580),
-        "published_mimic": Recipe(
-            config={"num_views": 1},
-            cleaner="mimic_cxr",
-            threshold=10,
-            max_length=100,
-            epochs=30,
-            step_epochs=3,
-            seed=9153,
-        ),
+        "published_mimic": R2GEN_CMN_MIMIC,
         "small": replace(
             SMALL_TRAINING,
             config={**SMALL, "global_ffn_size": 512, "memory_slots": 512, "topk": 32},
@@ -278,8 +280,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         ),
     },
     "sgrrg": {
-        # SGRRG repository, its script for MIMIC-CXR with Chest ImaGenome (three GPUs, half precision). It also warms up
-        # for five epochs and clips each gradient by value at 0.1: not done here.
+        # SGRRG repository, its script for MIMIC-CXR with Chest ImaGenome (three GPUs, half precision).
         "published_mimic": Recipe(
             config={},
             cleaner="mimic_cxr",
@@ -294,6 +295,8 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             eps=1e-8,
             amsgrad=False,
             step_epochs=10,
+            warmup_epochs=5,
+            max_grad_value=0.1,
             length_penalty=1.0,
             evaluate_from=7,
             patience=7,

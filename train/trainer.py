@@ -45,6 +45,11 @@ class ReportTrainer(Seq2SeqTrainer):
                 weight_decay=recipe.weight_decay,
                 amsgrad=recipe.amsgrad,
             )
+            if recipe.max_grad_value:
+                parameters = [parameter for group in groups.values() for parameter in group]
+                self.optimizer.register_step_pre_hook(
+                    lambda *_: torch.nn.utils.clip_grad_value_(parameters, recipe.max_grad_value)
+                )
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> LRScheduler:
@@ -53,7 +58,12 @@ class ReportTrainer(Seq2SeqTrainer):
         if self.lr_scheduler is None:
             steps_an_epoch = max(1, num_training_steps // self.recipe.epochs)
             period, gamma = self.recipe.step_epochs * steps_an_epoch, self.recipe.step_gamma
-            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, lambda step: gamma ** (step // period))
+            warmup = self.recipe.warmup_epochs * steps_an_epoch
+
+            def share(step: int) -> float:
+                return 0.1 + 0.9 * step / warmup if step < warmup else gamma ** ((step - warmup) // period)
+
+            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, share)
         return self.lr_scheduler
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int] | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pretrain_encoder
@@ -191,7 +193,9 @@ def test_an_encoder_that_is_trained_along_moves(
     assert (trained - before).abs().max() > 1e-4
 
 
-def test_both_learning_rates_reach_their_parameters(tmp_path: Path) -> None:
+@pytest.fixture
+def two_rates(tmp_path: Path) -> Callable[[recipes.Recipe], Any]:
+    """A trainer of an image encoder and a head, one linear layer each."""
     from torch import nn
     from trainer import ReportTrainer
     from transformers import Seq2SeqTrainingArguments
@@ -201,12 +205,13 @@ def test_both_learning_rates_reach_their_parameters(tmp_path: Path) -> None:
             super().__init__()
             self.image_encoder, self.head = nn.Linear(2, 2), nn.Linear(2, 2)
 
-    recipe = recipes.Recipe(config={}, lr_encoder=0.1, lr_rest=0.2, epochs=4, step_epochs=2, step_gamma=0.5)
-    model = Two()
-    trainer = ReportTrainer(
-        recipe, model=model, args=Seq2SeqTrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to="none")
-    )
-    optimizer = trainer.create_optimizer()
+    arguments = Seq2SeqTrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to="none")
+    return lambda recipe: ReportTrainer(recipe, model=Two(), args=arguments)
+
+
+def test_both_learning_rates_reach_their_parameters(two_rates: Callable) -> None:
+    trainer = two_rates(recipes.Recipe(config={}, lr_encoder=0.1, lr_rest=0.2, epochs=4, step_epochs=2, step_gamma=0.5))
+    optimizer, model = trainer.create_optimizer(), trainer.model
     rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
     assert rates[id(model.image_encoder.weight)] == 0.1
     assert rates[id(model.head.weight)] == 0.2
@@ -215,6 +220,29 @@ def test_both_learning_rates_reach_their_parameters(tmp_path: Path) -> None:
         optimizer.step()
         scheduler.step()
     assert sorted(group["lr"] for group in optimizer.param_groups) == pytest.approx([0.05, 0.1])
+
+
+def test_rates_rise_from_a_tenth_before_their_decays_are_counted(two_rates: Callable) -> None:
+    trainer = two_rates(
+        recipes.Recipe(config={}, lr_encoder=1.0, epochs=5, warmup_epochs=2, step_epochs=2, step_gamma=0.5)
+    )
+    optimizer = trainer.create_optimizer()
+    scheduler, rates = trainer.create_scheduler(10, optimizer), []
+    for _ in range(10):
+        rates.append(max(group["lr"] for group in optimizer.param_groups))
+        optimizer.step()
+        scheduler.step()
+    assert rates == pytest.approx([0.1, 0.325, 0.55, 0.775, 1, 1, 1, 1, 0.5, 0.5])
+
+
+def test_gradients_are_clipped_by_value_where_the_recipe_says_so(two_rates: Callable) -> None:
+    for value, expected in ((0.1, 0.1), (0.0, 3.0)):
+        trainer = two_rates(recipes.Recipe(config={}, max_grad_value=value))
+        optimizer = trainer.create_optimizer()
+        for parameter in trainer.model.parameters():
+            parameter.grad = torch.full_like(parameter, -3.0)
+        optimizer.step()
+        assert {float(p.grad.min()) for p in trainer.model.parameters()} == {float(torch.tensor(-expected))}
 
 
 def test_studies_with_a_finding_are_drawn_more_often(tmp_path: Path) -> None:
