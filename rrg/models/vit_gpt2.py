@@ -200,6 +200,7 @@ def make_language_model(config: ViTGPT2Config) -> GPT2LMHeadModel | BioGptForCau
         n_layer=config.num_decoder_layers,
         n_head=config.num_heads,
         n_inner=config.ffn_size,
+        activation_function="gelu_pytorch_tanh",  # GPT-2's own "gelu_new" in one operation
         resid_pdrop=config.dropout,
         embd_pdrop=config.dropout,
         attn_pdrop=config.dropout,
