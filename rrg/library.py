@@ -37,6 +37,8 @@ class ModelLibrary:
     def __init__(self, weights: Path):
         self.weights = Path(weights)
         self._loaded: dict[str, Reporter] = {}
+        self._encoders: dict[tuple[Path, str], Reporter] = {}
+        """The first model that was loaded with each shared image encoder."""
         self._lock = threading.Lock()
 
     def list(self) -> list[ModelInfo]:
@@ -73,4 +75,10 @@ class ModelLibrary:
         from rrg.reporter import Reporter
 
         logging.disable_progress_bar()  # it would draw over the command line for a second
-        return Reporter.from_pretrained(self.weights / name)
+        reporter = Reporter.from_pretrained(self.weights / name)
+        config = reporter.model.config
+        if config.image_encoder_file is not None:  # one in memory for all models, and each study goes through it once
+            file = (self.weights / name / config.image_encoder_file).resolve()
+            first = self._encoders.setdefault((file, repr((config.backbone, config.backbone_options))), reporter)
+            reporter.model.image_encoder, reporter.looked_at = first.model.image_encoder, first.looked_at
+        return reporter

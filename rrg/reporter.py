@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import time
 import uuid
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -40,6 +40,9 @@ _REPORTED_SETTINGS = ("consensus", *_SEARCH, "max_length", "no_repeat_ngram_size
 _READERS = 2
 """Threads that decode images ahead of the model."""
 
+_KEPT = 4
+"""Studies whose feature maps are kept for other models and further reports."""
+
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
@@ -53,6 +56,16 @@ class _Seen:
     """The view slot of each radiograph, None for one that the model does not read."""
     seed: int
     """What decides on samples: it follows from the pixels."""
+
+
+class LookedAt(OrderedDict[tuple[object, ...], tuple[Tensor, Tensor]]):
+    """Feature maps and view mask of the latest studies that an image encoder saw, by their pixels and what decides on
+    the maps beside them. Models that share the encoder share this too."""
+
+    def keep(self, key: tuple[object, ...], features: tuple[Tensor, Tensor]) -> None:
+        self[key] = features
+        while len(self) > _KEPT:
+            self.popitem(last=False)
 
 
 class Reporter:
@@ -73,6 +86,7 @@ class Reporter:
         self.weights_sha256 = weights_sha256
         # Whoever asks for a report mostly asks for its maps next: its images need not be read and encoded again.
         self._latest: tuple[str, _Seen] | None = None
+        self.looked_at = LookedAt()
         config = model.config
         self.transform = ViewTransform(config.image_size, tuple(config.image_mean), tuple(config.image_std))
         self.consensus = Consensus.of(model.generation_config)
@@ -197,10 +211,16 @@ class Reporter:
         return study_tensors(radiographs, self.transform, self.model.config.num_views)
 
     def _look(self, radiographs: Sequence[Radiograph]) -> _Seen:
-        features, view_mask = self._features(self._tensors(radiographs))
-        slots = place_views(radiographs, self.model.config.num_views)
-        pixels = "".join(radiographs[slots.index(slot)].sha256 for slot in sorted(s for s in slots if s is not None))
-        return _Seen(features, view_mask, slots, seed=int(hashlib.sha256(pixels.encode()).hexdigest()[:8], 16))
+        config = self.model.config
+        slots = place_views(radiographs, config.num_views)
+        taken = sorted(slot for slot in slots if slot is not None)
+        pixels = "".join(radiographs[slots.index(slot)].sha256 for slot in taken)
+        key = (pixels, tuple(taken), repr(self.transform), config.num_views, self.model.feature_settings())
+        found = self.looked_at.get(key)
+        if found is None:
+            found = self._features(self._tensors(radiographs))
+            self.looked_at.keep(key, found)
+        return _Seen(*found, slots, seed=int(hashlib.sha256(pixels.encode()).hexdigest()[:8], 16))
 
     @torch.inference_mode()
     def _features(self, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor]:

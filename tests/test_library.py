@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
+from rrg.data.phantom import make_phantom
 from rrg.errors import InputError
 from rrg.library import ModelLibrary
 from rrg.models import ARCHITECTURES
 from rrg.models.r2gen_cmn import R2GenCMN
+from rrg.reporter import Reporter
 from rrg.weights import count_parameters
 
 
@@ -44,6 +49,43 @@ def test_many_threads_share_one_loaded_model(tiny_weights: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         reporters = list(pool.map(lambda _: library.reporter("r2gen_cmn"), range(8)))
     assert len({id(reporter) for reporter in reporters}) == 1
+
+
+def test_models_that_share_an_image_encoder_look_at_a_study_once(tiny_weights: Path, tmp_path: Path) -> None:
+    state = load_file(tiny_weights / "r2gen_cmn" / "model.safetensors")
+    part = "image_encoder."
+    save_file(
+        {k.removeprefix(part): v for k, v in state.items() if k.startswith(part)}, tmp_path / "shared.safetensors"
+    )
+    for name in ("one", "other"):
+        shutil.copytree(tiny_weights / "r2gen_cmn", tmp_path / name)
+        save_file(
+            {k: v for k, v in state.items() if not k.startswith(part)},
+            tmp_path / name / "model.safetensors",
+            {"format": "pt"},
+        )
+        config = json.loads((tmp_path / name / "config.json").read_text())
+        (tmp_path / name / "config.json").write_text(
+            json.dumps({**config, "image_encoder_file": "../shared.safetensors"})
+        )
+    library = ModelLibrary(tmp_path)
+    one, other = library.reporter("one"), library.reporter("other")
+    assert one.model.image_encoder is other.model.image_encoder
+    seen = []
+    one.model.image_encoder.register_forward_hook(lambda *_: seen.append(1))
+    study, lateral = make_phantom(0, size=96).study, make_phantom(1, size=96).study
+    alone = Reporter.from_pretrained(tiny_weights / "r2gen_cmn", device="cpu")
+    for reporter in (one, other, one):
+        assert reporter.report(study).text == alone.report(study).text
+    assert len(seen) == 1
+    other.report(lateral)
+    assert len(seen) == 2
+    other.report(replace(lateral, images=lateral.images[:1]))  # another study: one view of it
+    assert len(seen) == 3
+    for seed in range(2, 9):
+        one.report(make_phantom(seed, size=96).study)
+    one.report(study)
+    assert len(seen) == 11, "only the latest are kept"
 
 
 def test_counting_reads_the_parameters_and_statistics_of_the_model(tiny_weights: Path) -> None:

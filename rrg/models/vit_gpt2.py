@@ -278,6 +278,9 @@ class ViTGPT2(ReportModel):
             return pixel_values
         return super().extract_features(pixel_values, view_mask)
 
+    def feature_settings(self) -> tuple[object, ...]:
+        return ("pixels",) if self.config.vit_input == "pixels" else ()
+
     def classified_features(self, features: Tensor, view_mask: Tensor) -> Tensor:
         return self.image_encoder(features) if self.config.vit_input == "pixels" else features
 
