@@ -58,7 +58,11 @@ class Worth:
         """
         self.samples = Samples(samples)
         self.rouge_l = RougeL(self.samples, recall_weight)
-        self.cider = None if frequencies is None or not cider_weight else Cider(self.samples, frequencies)
+        self.cider = None
+        if cider_weight:
+            if frequencies is None:
+                raise ValueError("CIDEr has a weight, and there are no frequencies of n-grams to compute it with")
+            self.cider = Cider(self.samples, frequencies)
         self.cider_weight = cider_weight
         self.evidence = evidence
         self._worths: dict[frozenset[int], float] = {}

@@ -88,6 +88,17 @@ def test_models_that_share_an_image_encoder_look_at_a_study_once(tiny_weights: P
     assert len(seen) == 11, "only the latest are kept"
 
 
+@pytest.mark.slow
+def test_what_a_model_looks_at_beside_the_views_is_not_shared(weights: Path) -> None:
+    library, study = ModelLibrary(weights), make_phantom(0, size=256).study
+    plain, masked = library.reporter("r2gen_cmn"), library.reporter("csr_lmca")
+    assert plain.model.image_encoder is masked.model.image_encoder
+    plain.report(study)
+    alone = Reporter.from_pretrained(weights / "csr_lmca", device="cpu").report(study)
+    assert masked.report(study).text == alone.text
+    assert {len(features[0][0]) for features in masked.looked_at.values()} == {2, 4}, "views, and masked ones too"
+
+
 def test_counting_reads_the_parameters_and_statistics_of_the_model(tiny_weights: Path) -> None:
     model = R2GenCMN.from_pretrained(tiny_weights / "r2gen_cmn")  # that of a reporter has its batch norms folded
     assert count_parameters(tiny_weights / "r2gen_cmn") == sum(t.numel() for t in model.state_dict().values())

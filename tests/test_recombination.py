@@ -122,6 +122,11 @@ def test_cider_prefers_what_few_reports_say() -> None:
     assert rare in sentences(agree(samples, Worth(samples, 1.2, NOTHING, 9.0, frequencies)))
 
 
+def test_cider_is_never_left_out_in_silence() -> None:
+    with pytest.raises(ValueError, match="no frequencies"):
+        Worth([words(SAID[0])], 1.2, NOTHING, cider_weight=0.5)
+
+
 def test_no_report_is_longer_than_the_longest_sample() -> None:
     heart, lungs = words(SAID[1]), words(SAID[3])
     assert agreed([heart, lungs], 5.0, NOTHING) in (heart, lungs)
