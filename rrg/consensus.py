@@ -20,12 +20,13 @@ from typing import Any, Self
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers import GenerationConfig, LogitsProcessorList
 
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.models.base import ReportEncoderOutput, ReportModel
 from rrg.ngrams import NgramFrequencies
 from rrg.recombination import Worth, agree
+from rrg.search import RowsProcessor
 
 _ROWS = 128
 """Samples that are written at once: more are no faster, and the image is kept in memory for each."""
@@ -68,21 +69,29 @@ class Consensus:
         return asdict(self)
 
 
-class GumbelNoise(LogitsProcessor):
+class GumbelNoise(RowsProcessor):
     """Makes of the likeliest word a sampled one; `samples` rows a study, whose noise its seed decides.
 
     Gumbel noise is the negative logarithm of exponential noise, which NumPy draws ten times as fast.
     """
 
     def __init__(self, seeds: Sequence[int], samples: int, temperature: float):
-        self.generators = [np.random.default_rng(seed) for seed in seeds]
-        self.samples, self.temperature = samples, temperature
+        self._generators = {study: np.random.default_rng(seed) for study, seed in enumerate(seeds)}
+        self._samples, self._temperature = samples, temperature
+        self._rows = np.arange(len(seeds) * samples)
+
+    def keep(self, rows: Tensor) -> None:
+        self._rows = self._rows[rows.cpu().numpy()]
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        shape = (self.samples, scores.shape[1])
-        waits = np.concatenate([own.standard_exponential(shape, np.float32) for own in self.generators])
+        waits = np.empty(scores.shape, np.float32)
+        studies, rows = np.divmod(self._rows, self._samples)
+        for study in np.unique(studies):
+            # All samples have their noise, whether they are left or not: which are depends on the studies beside them.
+            own = self._generators[study].standard_exponential((self._samples, scores.shape[1]), np.float32)
+            waits[studies == study] = own[rows[studies == study]]
         noise = torch.from_numpy(waits).to(scores.device).clamp_(min=torch.finfo(torch.float32).tiny).log_()
-        return scores.float() / self.temperature - noise
+        return scores.float() / self._temperature - noise
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from rrg import consensus
 from rrg.consensus import Consensus
-from rrg.data.batches import place_views, study_tensors
+from rrg.data.batches import collate, place_views, study_tensors
 from rrg.data.findings import label_report
 from rrg.data.images import Radiograph
 from rrg.data.studies import Study
@@ -112,6 +112,8 @@ class Reporter:
         dtype = torch.float16 if device == "cuda" else torch.float32
         model = ARCHITECTURES[kind].load().from_pretrained(folder, dtype=dtype)
         model.image_encoder.fold_batch_norms()
+        if device == "cpu":
+            model.image_encoder.spare_cache()
         model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         found = Consensus.of(model.generation_config)
         frequencies = NgramFrequencies.from_pretrained(folder) if found and found.cider_weight else None
@@ -121,7 +123,7 @@ class Reporter:
     def report(self, study: Study) -> Report:
         """The model's report on one study. Raises InputError when an image of it cannot be read."""
         started = time.perf_counter()
-        seen = self._look(study.radiographs())
+        (seen,) = self._look([study.radiographs()])
         report = self._write([study], seen.features, seen.view_mask, [seen.seed], started)[0]
         self._latest = (report.report_id, seen)
         return report
@@ -142,7 +144,7 @@ class Reporter:
             batch = list(itertools.islice(readable, batch_size))
             if not batch:
                 return
-            seen = [self._look(radiographs) for _, radiographs in batch]
+            seen = self._look([radiographs for _, radiographs in batch])
             features, view_mask = (
                 torch.cat([each.features for each in seen]),
                 torch.cat([each.view_mask for each in seen]),
@@ -184,7 +186,7 @@ class Reporter:
         """Maps of `report`, written by this model on `study`, over the images of `study`."""
         latest_id, seen = self._latest or ("", None)
         if seen is None or latest_id != report.report_id:
-            seen = self._look(study.radiographs())
+            (seen,) = self._look([study.radiographs()])
         ids, words = self._word_ids(report)
         return explain(self.model, report, ids, words, seen.features, seen.view_mask, seen.slots)
 
@@ -210,22 +212,34 @@ class Reporter:
         """Images and view mask of one study."""
         return study_tensors(radiographs, self.transform, self.model.config.num_views)
 
-    def _look(self, radiographs: Sequence[Radiograph]) -> _Seen:
-        config = self.model.config
-        slots = place_views(radiographs, config.num_views)
+    def _look(self, studies: Sequence[Sequence[Radiograph]]) -> list[_Seen]:
+        """Studies through the image encoder, together, but for those that went through it just now."""
+        slots = [place_views(radiographs, self.model.config.num_views) for radiographs in studies]
+        keys = [self._key(*pair) for pair in zip(studies, slots, strict=True)]
+        found = {key: self.looked_at[key] for key in keys if key in self.looked_at}
+        new = {key: radiographs for key, radiographs in zip(keys, studies, strict=True) if key not in found}
+        if new:
+            tensors = [self._tensors(radiographs) for radiographs in new.values()]
+            features, view_mask = self._features(collate(tensors))
+            for key, one in zip(new, zip(features.split(1), view_mask.split(1), strict=True), strict=True):
+                found[key] = one
+                self.looked_at.keep(key, one)
+        return [
+            _Seen(*found[key], own, seed=int(hashlib.sha256(key[0].encode()).hexdigest()[:8], 16))
+            for key, own in zip(keys, slots, strict=True)
+        ]
+
+    def _key(self, radiographs: Sequence[Radiograph], slots: Sequence[int | None]) -> tuple[str, object]:
+        """The pixels of the views that the model reads, and what else decides on their feature maps."""
         taken = sorted(slot for slot in slots if slot is not None)
         pixels = "".join(radiographs[slots.index(slot)].sha256 for slot in taken)
-        key = (pixels, tuple(taken), repr(self.transform), config.num_views, self.model.feature_settings())
-        found = self.looked_at.get(key)
-        if found is None:
-            found = self._features(self._tensors(radiographs))
-            self.looked_at.keep(key, found)
-        return _Seen(*found, slots, seed=int(hashlib.sha256(pixels.encode()).hexdigest()[:8], 16))
+        config = self.model.config
+        return pixels, (tuple(taken), repr(self.transform), config.num_views, self.model.feature_settings())
 
     @torch.inference_mode()
     def _features(self, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        pixel_values = tensors["pixel_values"][None].to(self.model.device, self.model.dtype)
-        view_mask = tensors["view_mask"][None].to(self.model.device)
+        pixel_values = tensors["pixel_values"].to(self.model.device, self.model.dtype)
+        view_mask = tensors["view_mask"].to(self.model.device)
         return self.model.extract_features(pixel_values, view_mask), view_mask
 
     @torch.inference_mode()

@@ -48,7 +48,7 @@ def test_a_word_map_is_the_attention_of_the_step_that_wrote_the_word(reporter: R
     """Decoding step by step, the attention at the last position belongs to the word chosen there."""
     report = reporter.report(study)
     words = reporter.explain(study, report).words
-    seen = reporter._look(study.radiographs())
+    (seen,) = reporter._look([study.radiographs()])
     features, mask = seen.features, seen.view_mask
     prefix = [0]
     for word, heatmap in zip(report.words, words, strict=True):
@@ -93,7 +93,7 @@ def test_the_models_own_maps_are_shown_as_it_computed_them(tiny_camanet: Path, s
             *(f"class map: {name}" for name in FINDINGS),
         ]
         with torch.inference_mode():
-            known = camanet._look(seen.radiographs())
+            (known,) = camanet._look([seen.radiographs()])
             features, mask = known.features, known.view_mask
             maps = camanet.model.encode(features=features, view_mask=mask).maps
         for heatmap in native:

@@ -65,7 +65,7 @@ def test_word_probabilities_are_those_of_the_model_given_the_words_before(
 ) -> None:
     study = studies[0]
     report = reporter.report(study)
-    seen = reporter._look(study.radiographs())
+    (seen,) = reporter._look([study.radiographs()])
     features, mask = seen.features, seen.view_mask
     ids = [reporter.tokenizer.convert_tokens_to_ids(w.text.lower()) for w in report.words]
     prefix = torch.tensor([[0]])

@@ -11,6 +11,11 @@ from transformers import EncoderDecoderCache
 from rrg.layers.memory import ProjectedMemory, TopKMemoryRead
 from rrg.layers.transformer import Decoder, DecoderOutput, Encoder, TextEmbedding, causal_mask, sinusoid
 
+_AT_ONCE = 256
+"""Tokens whose scores of all slots fit into a processor's cache."""
+_FEW = 8
+"""Words among which it takes longer to find the same ones than to ask for all."""
+
 
 class MemoryTransformer(nn.Module):
     """From visual tokens of the model's width to words. Architectures differ in what they do before and in between."""
@@ -33,7 +38,10 @@ class MemoryTransformer(nn.Module):
 
     def respond(self, tokens: Tensor, memory: ProjectedMemory) -> Tensor:
         """Tokens [B,n,D], visual or textual, with what the memory answers to each added."""
-        return tokens + self.read(tokens, memory).hidden
+        if self.training or tokens.device.type != "cpu" or tokens.shape[:2].numel() <= _AT_ONCE:
+            return tokens + self.read(tokens, memory).hidden
+        parts = tokens.flatten(0, 1)[None].split(_AT_ONCE, dim=1)
+        return tokens + torch.cat([self.read(part, memory).hidden for part in parts], dim=1).view_as(tokens)
 
     def encode(self, tokens: Tensor, token_mask: Tensor) -> Tensor:
         """Visual tokens [B,N,D] with positions through the encoder; token_mask [B,N] is True where a view is."""
@@ -53,7 +61,22 @@ class MemoryTransformer(nn.Module):
         `study` has the fields of a `ReportEncoderOutput`: last_hidden_state, attention_mask and memory.
         """
         past_length = cache.get_seq_length() if cache is not None else 0
-        words = self.respond(self.words(ids, past_length), study.memory)  # [B,T,D]
+        words = self._respond_to_words(ids, past_length, study.memory)
         mask = causal_mask(ids, past_length)
         decoded = self.text_decoder(words, study.last_hidden_state, mask, study.attention_mask, cache, need_weights)
         return self.head(decoded.hidden), decoded
+
+    def _respond_to_words(self, ids: Tensor, first_position: int, memory: ProjectedMemory) -> Tensor:
+        """Words [B,T,D] and what the memory answers, which depends on a word and its place alone.
+
+        Beams and samples share most words, so where there is no dropout the memory is asked once for each of many.
+        """
+        words = self.words(ids, first_position)
+        if self.training or ids.numel() <= _FEW:
+            return self.respond(words, memory)
+        places = ids * ids.shape[1] + torch.arange(ids.shape[1], device=ids.device)
+        distinct, which = places.flatten().unique(return_inverse=True)
+        rows = torch.arange(len(which), device=ids.device)
+        one_of_each = torch.empty_like(distinct).scatter_(0, which, rows)
+        answered = self.respond(words.flatten(0, 1)[one_of_each][None], memory)
+        return answered[0, which].view_as(words)

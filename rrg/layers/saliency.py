@@ -5,6 +5,8 @@ Shapes: B batch, V views, C channels, h x w feature grid, F findings, S image si
 
 from __future__ import annotations
 
+from functools import reduce
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -45,8 +47,8 @@ def salient_pixels(salience: Tensor, size: int, cut: float, dilation: int) -> Te
     `dilation` around such a pixel. True everywhere in a view of which nothing would be left.
     """
     pixels = F.interpolate(salience, (size, size), mode="bilinear", align_corners=False)
-    kept = (pixels >= cut).float()
-    for side in ((dilation, 1), (1, dilation)):  # a square grows by its height, then by its width: fewer comparisons
-        kept = F.max_pool2d(kept, side, stride=1, padding=(side[0] // 2, side[1] // 2))
-    kept = kept > 0
+    kept, reach = pixels >= cut, dilation // 2
+    for dim, padding in ((-1, (reach, reach)), (-2, (0, 0, reach, reach))):  # a square grows by its width, then height
+        shifted = F.pad(kept, padding)
+        kept = reduce(torch.logical_or, (shifted.narrow(dim, i, size) for i in range(dilation)))
     return kept | ~kept.any(-1, keepdim=True).any(-2, keepdim=True)

@@ -19,6 +19,7 @@ from transformers import EncoderDecoderCache, GenerationMixin, PreTrainedConfig,
 from transformers import initialization as init
 from transformers.utils.generic import ModelOutput
 
+from rrg import search
 from rrg.data.findings import FINDINGS
 from rrg.errors import InputError
 from rrg.layers.image_encoder import ImageEncoder
@@ -345,6 +346,8 @@ class ReportModel(PreTrainedModel, GenerationMixin):
     ) -> Any:
         """The library's `generate`, after one pass of the image encoder a study however many beams there are.
 
+        Its searches are those of `rrg.search`; `custom_generate=None` takes the library's own, which can return more.
+
         `samples` reports of each study are written, one after the other in the ids [B*samples,T] that come back: with
         `do_sample`, or a logits processor that makes them differ (the library has several for the former alone).
 
@@ -355,7 +358,8 @@ class ReportModel(PreTrainedModel, GenerationMixin):
             encoder_outputs = self.encode(pixel_values, view_mask, features)
         study = type(encoder_outputs)(**{**encoder_outputs, "samples": samples})
         generate = cast(Any, super()).generate
-        return generate(encoder_outputs=study, attention_mask=study.attention_mask, **kwargs)
+        settings = {"custom_generate": search.write, **kwargs}
+        return generate(encoder_outputs=study, attention_mask=study.attention_mask, **settings)
 
     def _expand_inputs_for_generation(  # type: ignore[override]
         self, expand_size: int = 1, is_encoder_decoder: bool = False, input_ids: Tensor | None = None, **kwargs: Any
