@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from rrg.ngrams import LONGEST, NgramFrequencies, Words
 
-_count_bits = np.frompyfunc(int.bit_count, 1, 1)
+_WIDE = 64
+"""Words of a sample whose places are the bits of one number."""
 
 _SIGMA = 6.0
 """Words by which a report may be longer or shorter than a sample, as CIDEr-D has it."""
@@ -62,32 +62,44 @@ class RougeL:
     """ROUGE-L against each of K samples as if it were the reference.
 
     The longest common subsequence comes from the bits of one number a pair, a word at a time (Hyyro, Bit-parallel
-    LCS-length computation revisited, AWOCA 2004), for all pairs together.
+    LCS-length computation revisited, AWOCA 2004), for all pairs together; from several numbers where samples are long.
     """
 
     def __init__(self, samples: Samples, recall_weight: float):
         """`recall_weight`: 1.2 as for the COCO captions; higher prefers longer reports."""
         self.lengths = samples.lengths
         self.recall_weight = recall_weight
-        # Longer samples than 64 words, which no one number of NumPy holds, are counted in Python's.
-        self._bits = np.uint64 if self.lengths.max(initial=0) <= 64 else object
-        vocabulary = len(samples.vocabulary)
-        masks = [[0] * len(samples.texts) for _ in range(vocabulary + 1)]  # the last row: a word of no sample
-        numbered = samples.number([[tuple(text)] for text in samples.texts])
-        for k, (words, length) in enumerate(zip(numbered.words.tolist(), numbered.lengths.tolist(), strict=True)):
-            for place, word in enumerate(words[:length]):
-                masks[word][k] |= 1 << place
-        self._masks = np.array(masks, dtype=self._bits)  # [words+1,K]: the places of each word
-        self._everything = np.array([(1 << length) - 1 for length in self.lengths.tolist()], dtype=self._bits)  # [K]
+        numbered = samples.number([[tuple(text)] for text in samples.texts])  # words [K,longest]
+        rows = np.arange(len(samples.texts))[:, None]
+        self._masks: list[np.ndarray] = []  # of each 64 words, [words+1,K]: the places of each word
+        self._everything: list[np.ndarray] = []  # [K]: the places that there are
+        for first in range(0, max(1, numbered.words.shape[1]), _WIDE):
+            words = numbered.words[:, first : first + _WIDE]
+            bits = np.uint64(1) << np.arange(words.shape[1], dtype=np.uint64)
+            masks = np.zeros((len(samples.vocabulary) + 1, len(rows)), dtype=np.uint64)
+            there = np.arange(first, first + words.shape[1]) < self.lengths[:, None]
+            places = np.broadcast_to(bits, words.shape)
+            np.bitwise_or.at(masks, (words[there], np.broadcast_to(rows, words.shape)[there]), places[there])
+            self._masks.append(masks)
+            self._everything.append(np.bitwise_or.reduce(np.where(there, places, np.uint64(0)), axis=1))
 
     def common(self, reports: Numbered) -> np.ndarray:
         """Length in words of the longest common subsequence of each report with each sample [R,K]."""
-        row = np.tile(self._everything, (len(reports.words), 1))
+        parts = [np.tile(everything, (len(reports.words), 1)) for everything in self._everything]
+        last = len(parts) - 1
         for words in reports.words.T:
-            matched = row & self._masks[words]
-            row = (row + matched | row - matched) & self._everything
-        left: Any = _count_bits(row) if self._bits is object else np.bitwise_count(row)
-        return self.lengths - left.astype(int)
+            carry = None
+            for i, (row, masks, everything) in enumerate(zip(parts, self._masks, self._everything, strict=True)):
+                matched = row & masks[words]
+                total = row + matched
+                over = total < matched if i < last else None
+                if carry is not None:
+                    total += carry
+                    over = over | (total < carry) if over is not None else None
+                parts[i] = (total | row - matched) & everything
+                carry = None if over is None else over.astype(np.uint64)
+        left = sum(np.bitwise_count(row).astype(int) for row in parts)
+        return self.lengths - left
 
     def __call__(self, reports: Numbered) -> np.ndarray:
         """ROUGE-L of each report against each sample [R,K]; 0 where they have no word in common."""

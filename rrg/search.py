@@ -82,7 +82,7 @@ def write(
     """
     settings = generation_config
     if settings.return_dict_in_generate or (settings.do_sample and settings.num_beams > 1):
-        raise ValueError("this search gives ids of samples or of beams: pass custom_generate=None for the library's own")
+        raise ValueError("this search gives ids of samples or of beams: custom_generate=None takes the library's")
     cache = inputs["cache"] if settings.use_cache else None
     rows = Rows(model, input_ids, logits_processor, inputs["encoder_outputs"], cache)
     search = _beams if settings.num_beams > 1 else _one_by_one

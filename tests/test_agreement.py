@@ -24,7 +24,7 @@ def in_two(report: list[str]) -> list[tuple[str, ...]]:
     return [tuple(report[:3]), tuple(report[3:])]
 
 
-@pytest.mark.parametrize("longest", [20, 65, 120], ids=["short", "up to 64 words", "more than 64 words"])
+@pytest.mark.parametrize("longest", [20, 65, 120, 230], ids=["short", "up to 64 words", "up to 128", "up to 256"])
 def test_the_longest_common_subsequence_is_that_of_the_table(longest: int) -> None:
     reports, samples = random_reports(6, 90, seed=1), random_reports(8, longest)
     samples[0] = ["3"] * (longest - 1)

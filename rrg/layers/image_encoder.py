@@ -6,8 +6,8 @@ from typing import Any
 
 import timm
 import torch
-from torch import Tensor, nn
 from timm.models.efficientnet import EfficientNet
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 _AT_ONCE = 2
