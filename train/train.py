@@ -60,8 +60,6 @@ class Run:
     """Receives the weights and nothing else."""
     work: Path = Path("runs")
     """Keeps checkpoints and the curve in a folder for each architecture, size and stage, and features for all."""
-    further: tuple[str, ...] = ()
-    """Splits that are trained on beside train, such as `extra`, the single views of IU X-Ray; they add no word."""
     size: str = "small"
     """Recipe: small, or a published one."""
     stage: Literal["likelihood", "scst"] = "likelihood"
@@ -229,10 +227,8 @@ def main(run: Run) -> None:
 
     work = run.work / f"{run.architecture}-{run.size}-{run.stage}"
     train_studies = [study for study in read_annotation(run.data, "train") if study.report][: run.limit]
-    train_reports = [study.report for study in train_studies if study.report]
-    for split in run.further:
-        train_studies += [study for study in read_annotation(run.data, split) if study.report][: run.limit]
     val_studies = [study for study in read_annotation(run.data, "val") if study.report][: run.limit]
+    train_reports = [study.report for study in train_studies if study.report]
     model, tokenizer = start(run, recipe, train_reports)
     if recipe.lr_encoder == 0:
         model.image_encoder.requires_grad_(False)
