@@ -23,9 +23,6 @@ from rrg.ngrams import NgramFrequencies, Words
 Report = tuple[Words, ...]
 """Sentences, each with its full stop."""
 
-_MANY = 64
-"""Samples above which a sentence that only one of them has is offered for its findings alone."""
-
 
 def agree(samples: Sequence[Words], worth: Worth) -> Words:
     """The report that samples of a study agree on, by what reports are worth.
@@ -33,24 +30,15 @@ def agree(samples: Sequence[Words], worth: Worth) -> Words:
     Where no sample has a whole sentence it is one of the samples. No report is longer than the longest sample.
     """
     reports = [tuple(dict.fromkeys(sentences(sample))) for sample in samples]
-    offered = offers(reports)
+    said = Counter(sentence for report in reports for sentence in report)
+    # A sentence of nothing that the labeler knows, such as a stray word, must be in several samples to be offered.
+    offered = [s for s, times in said.items() if s[-1] == "." and (times > 1 or statements(s).any())]
     if not offered:
         return samples[int(np.argmax(worth.of(reports, of_samples=True)))]
     kept = set(offered)
     starts = [tuple(sentence for sentence in report if sentence in kept) for report in reports]
     values = np.where([is_coherent(start) for start in starts], worth.of(starts, of_samples=True), -np.inf)
     return joined(improved(starts[int(np.argmax(values))], offered, worth, max(map(len, samples))))
-
-
-def offers(reports: Sequence[Report]) -> list[Words]:
-    """The whole sentences of samples that a report may be made of.
-
-    One of nothing that the labeler knows, such as a stray word, must be in several samples. Of very many samples so
-    must one that asserts no finding: few that a single sample has can be what all agree on, and each costs time.
-    """
-    said = Counter(sentence for report in reports for sentence in report)
-    enough = assertions if len(reports) > _MANY else speaks
-    return [sentence for sentence, times in said.items() if sentence[-1] == "." and (times > 1 or enough(sentence))]
 
 
 class Worth:
@@ -161,11 +149,6 @@ def statements(sentence: Words) -> np.ndarray:
     """What a sentence says of each of the labeler's concepts, findings first: 1 there, -1 not there, 0 nothing."""
     signs = [_SIGNS[finding.status] for finding in label_concepts(" ".join(sentence))]
     return np.array(signs, dtype=np.int8)
-
-
-def speaks(sentence: Words) -> bool:
-    """Whether a sentence says anything that the labeler knows."""
-    return bool(statements(sentence).any())
 
 
 @lru_cache(maxsize=8192)

@@ -44,7 +44,8 @@ class Rows:
         unseen = self.ids if self._cache is None else self.ids[:, self._cache.get_seq_length() :]
         outputs = self._model(decoder_input_ids=unseen, encoder_outputs=self._encoded, cache=self._cache)
         logits = outputs.logits[:, -1].float()
-        return self._processors(self.ids, logits.log_softmax(-1) if as_probabilities else logits)
+        scores = logits.log_softmax(-1) if as_probabilities else logits
+        return self._processors(self.ids, scores)  # type: ignore[arg-type]
 
     def go_on(self, words: Tensor, after: Tensor | None = None) -> None:
         """Each row gets its next word [B*K]; with `after` [B*K] it first becomes a copy of that row of its study."""

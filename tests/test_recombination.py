@@ -10,7 +10,7 @@ from pycocoevalcap.rouge.rouge import Rouge
 
 from rrg.data.findings import FINDINGS, Status, label_concepts, label_report
 from rrg.ngrams import NgramFrequencies, Words
-from rrg.recombination import Worth, agree, is_coherent, joined, offers, sentences
+from rrg.recombination import Worth, agree, is_coherent, joined, sentences
 
 NOTHING = np.zeros(13)
 SAID = [
@@ -137,12 +137,6 @@ def test_a_stray_word_is_written_only_where_several_samples_have_it() -> None:
     heart, stray = words(SAID[0]), words(SAID[11])
     assert agreed([(*heart, *stray), heart, heart], 1.2, NOTHING) == heart
     assert agreed([(*heart, *stray)] * 3, 1.2, NOTHING) == (*heart, *stray)
-
-
-@pytest.mark.parametrize(("count", "expected"), [(64, [3, 9, 7]), (65, [3, 7])])
-def test_of_very_many_samples_one_alone_is_heard_for_its_findings(count: int, expected: list[int]) -> None:
-    alone = [(words(SAID[9]),), (words(SAID[7]),)]
-    assert offers([(words(SAID[3]),)] * (count - 2) + alone) == [words(SAID[i]) for i in expected]
 
 
 def test_without_a_whole_sentence_one_of_the_samples_is_written() -> None:

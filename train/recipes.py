@@ -190,7 +190,6 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             epochs=7,
             rarity_exponent=0.5,
             evaluate_from=6,
-            consensus=Consensus(samples=128, cider_weight=0.5),
         ),
     },
     "camanet": {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import timm
 import torch
@@ -69,8 +69,9 @@ class ImageEncoder(nn.Module):
             return
         small = next(info["module"] for info in backbone.feature_info if info["reduction"] >= 8)  # blocks.N
         first = int(small.split(".")[1]) + 1
-        early = (backbone.conv_stem, backbone.bn1, *backbone.blocks[:first])
-        self._parts = nn.Sequential(*early), nn.Sequential(*backbone.blocks[first:], backbone.conv_head, backbone.bn2)
+        blocks = list(cast(nn.Sequential, backbone.blocks))
+        early = (backbone.conv_stem, backbone.bn1, *blocks[:first])
+        self._parts = nn.Sequential(*early), nn.Sequential(*blocks[first:], backbone.conv_head, backbone.bn2)
 
     def pool(self, features: Tensor, view_mask: Tensor) -> Tensor:
         """features [B,V,C,h,w], view_mask [B,V] -> mean over the cells of the valid views [B,C]."""

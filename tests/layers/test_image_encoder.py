@@ -54,6 +54,29 @@ def test_folded_batch_norms_change_no_map(backbone: str) -> None:
     assert left == (62 if backbone == "densenet121" else 0), "norms before their convolution stay"
 
 
+def with_counts(encoder: ImageEncoder, images: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
+    """The maps, and how many images the first convolution was given each time."""
+    counts: list[int] = []
+    first = next(module for module in encoder.backbone.modules() if isinstance(module, nn.Conv2d))
+    hook = first.register_forward_hook(lambda _, inputs, __: counts.append(len(inputs[0])))
+    maps = encoder(images)
+    hook.remove()
+    return maps, counts
+
+
+@pytest.mark.parametrize("backbone", ["mobilenetv2_100", "test_efficientnet", "resnet18"])
+def test_large_maps_of_a_few_images_at_a_time_are_the_same_maps(backbone: str) -> None:
+    torch.manual_seed(0)
+    encoder = ImageEncoder(backbone, {}, 14).eval().requires_grad_(False)
+    images = torch.randn(5, 1, 3, 64, 64)
+    whole, counts = with_counts(encoder, images)
+    assert counts == [5]
+    encoder.spare_cache()
+    maps, counts = with_counts(encoder, images)
+    assert counts == ([5] if backbone == "resnet18" else [2, 2, 1])
+    torch.testing.assert_close(maps, whole, atol=1e-5, rtol=1e-4)
+
+
 def test_imagenet_weights_fit_the_bundled_backbone(shared_data: Path) -> None:
     weights = load_file(shared_data / "backbone" / "mobilenetv2_100_imagenet.safetensors")
     encoder = ImageEncoder("mobilenetv2_100", {"pad_type": "same"}, 14)
