@@ -88,8 +88,8 @@ def write(
     rows = Rows(model, input_ids, logits_processor, inputs["encoder_outputs"], cache)
     search = _beams if settings.num_beams > 1 else _one_by_one
     ids = search(rows, stopping_criteria, settings)
-    longest = int((ids != settings.pad_token_id).any(0).nonzero().max())
-    return ids[:, : longest + 2]  # one end
+    words = (ids != settings.pad_token_id).any(0).nonzero()
+    return ids[:, : (int(words.max()) if len(words) else 0) + 2]  # one end
 
 
 def _one_by_one(rows: Rows, stop: StoppingCriteriaList, settings: GenerationConfig) -> Tensor:

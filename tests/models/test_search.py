@@ -98,6 +98,18 @@ def test_samples_of_a_study_end_by_themselves(model: ReportModel, left_out: list
 
 
 @one_model
+@pytest.mark.parametrize("beams", [1, 3])
+def test_reports_without_a_word_are_a_beginning_and_an_end(model: ReportModel, beams: int) -> None:
+    class Silence(LogitsProcessor):
+        def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+            return torch.full_like(scores, -torch.inf).index_fill(1, torch.tensor(0), 0.0)
+
+    settings = {"num_beams": beams, "max_length": 6, "logits_processor": LogitsProcessorList([Silence()])}
+    ids = model.generate(**study_batch(model, 3), **settings, early_stopping=True)
+    assert torch.equal(ids, torch.zeros(3, 2, dtype=torch.long))
+
+
+@one_model
 def test_sampled_words_follow_their_probabilities(model: ReportModel) -> None:
     batch = study_batch(model, 1)
     torch.manual_seed(0)
