@@ -6,6 +6,7 @@ is the same, word for word. The model passes `write` as its `custom_generate`.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -19,12 +20,12 @@ _NEVER = -1e9
 """Score of a beam that is not there."""
 
 
-class RowsProcessor(LogitsProcessor):
+class RowsProcessor(LogitsProcessor, ABC):
     """A processor that does not treat all rows alike: it is told which are left."""
 
+    @abstractmethod
     def keep(self, rows: Tensor) -> None:
         """From now on there are only these of the rows that there were."""
-        raise NotImplementedError
 
 
 class Rows:
