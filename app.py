@@ -10,8 +10,8 @@ from pathlib import Path
 import tyro
 
 from rrg.errors import InputError
-from rrg.memory import spare_memory
-from rrg.settings import Settings
+from rrg.inference.cpu import spare_memory
+from rrg.ui.settings import Settings
 
 
 def main(data: Path | None = None) -> None:
@@ -29,8 +29,9 @@ def main(data: Path | None = None) -> None:
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # read when Gradio is imported: hence the imports below it
     spare_memory()
     from rrg.feedback import FeedbackStore
-    from rrg.library import ModelLibrary
-    from rrg.ui import create_app, delete_left_uploads, launch_options
+    from rrg.inference.library import ModelLibrary
+    from rrg.ui.app import create_app, launch_options
+    from rrg.ui.uploads import delete_left_uploads
 
     delete_left_uploads(uploads)
     app = create_app(settings, ModelLibrary(settings.weights), FeedbackStore(settings.database_url))

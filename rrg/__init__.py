@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rrg.inference.reporter import Reporter
     from rrg.report import Report
-    from rrg.reporter import Reporter
 
 __all__ = ["Report", "Reporter"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load on first use: the reporter brings torch and transformers, which take seconds."""
+    """Import `Report` and `Reporter` on first use: the reporter imports torch and transformers, which takes seconds."""
     if name == "Reporter":
-        from rrg.reporter import Reporter
+        from rrg.inference.reporter import Reporter
 
         return Reporter
     if name == "Report":

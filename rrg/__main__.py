@@ -10,8 +10,8 @@ import tyro
 from tyro.extras import SubcommandApp
 
 from rrg.errors import InputError
-from rrg.memory import spare_memory
-from rrg.settings import Settings
+from rrg.inference.cpu import spare_memory
+from rrg.ui.settings import Settings
 
 if TYPE_CHECKING:
     from rrg.data.studies import Study
@@ -31,7 +31,7 @@ def report(
         model: A name that `models` lists.
         json: Print the whole record, as the app's HTTP interface gives it.
     """
-    from rrg.library import ModelLibrary
+    from rrg.inference.library import ModelLibrary
 
     study = _study(image)
     written = ModelLibrary(Settings.from_env().weights).reporter(model).report(study)
@@ -47,8 +47,8 @@ def explain(image: Annotated[tuple[Path, ...], tyro.conf.Positional], out: Path,
         out: Folder that receives report.json, maps.npz (raw values), maps.json (what each is) and a picture of each.
         model: A name that `models` lists.
     """
-    from rrg.library import ModelLibrary
-    from rrg.overlay import write_maps
+    from rrg.explanation.rendering import write_maps
+    from rrg.inference.library import ModelLibrary
 
     study = _study(image)
     reporter = ModelLibrary(Settings.from_env().weights).reporter(model)
@@ -61,7 +61,7 @@ def explain(image: Annotated[tuple[Path, ...], tyro.conf.Positional], out: Path,
 @app.command
 def models() -> None:
     """List the architectures, and which of them have weights."""
-    from rrg.library import ModelLibrary
+    from rrg.inference.library import ModelLibrary
 
     for info in ModelLibrary(Settings.from_env().weights).list():
         state = f"{info.parameters / 1e6:.1f} M parameters" if info.parameters else info.note
@@ -89,7 +89,7 @@ def evaluate(
     """
     from rrg.evaluate.measure import measure
 
-    for figures in measure(data, model, out, split, limit, force):
+    for figures in measure(data, model, Settings.from_env().weights, out, split, limit, force):
         print(figures, end="\n\n")
 
 
@@ -104,9 +104,9 @@ def batch(data: Path, out: Path, model: str = "r2gen_cmn", split: str | None = N
         split: Which studies of annotation.json; all without it.
         batch_size: Studies that are decoded together.
     """
-    from rrg.batch import run_batch
+    from rrg.inference.batch import run_batch
 
-    result = run_batch(data, out, model, split, batch_size)
+    result = run_batch(data, out, model, Settings.from_env().weights, split, batch_size)
     if result is not None:
         print(
             f"{result.written} reports written to {out}, {result.present} were there, "

@@ -2,4 +2,4 @@
 
 
 class InputError(ValueError):
-    """Input that cannot be used: the message names the cause and the remedy and is shown to the user as it is."""
+    """Input that cannot be used. The message names the cause and the remedy and is shown to the user as it is."""

@@ -25,10 +25,10 @@ from rrg.data.batches import StudyDataset, collate
 from rrg.data.phantom import make_phantom
 from rrg.data.studies import Study, read_annotation
 from rrg.errors import InputError
-from rrg.library import ModelLibrary
-from rrg.memory import spare_memory
-from rrg.reporter import Reporter
-from rrg.settings import Settings
+from rrg.inference.cpu import spare_memory
+from rrg.inference.library import ModelLibrary
+from rrg.inference.reporter import Reporter
+from rrg.ui.settings import Settings
 
 BATCH = 16
 ROWS = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rrg.memory import spare_memory
+from rrg.inference.cpu import spare_memory
 
 spare_memory()  # as every process of the product does
 

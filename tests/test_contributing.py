@@ -16,9 +16,9 @@ from torch.nn import functional as F
 import rrg.models
 from rrg.data.phantom import make_phantom
 from rrg.data.tokenizer import ReportTokenizer
+from rrg.inference.reporter import Reporter
 from rrg.models import ARCHITECTURES, Architecture
 from rrg.models.base import ReportModel
-from rrg.reporter import Reporter
 
 PAGE = (Path(__file__).resolve().parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 LIMIT = 12

@@ -22,7 +22,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from recipes import RECIPES
 
-from rrg.library import ModelLibrary
+from rrg.inference.library import ModelLibrary
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -214,6 +214,6 @@ def test_python_examples_import_what_exists() -> None:
 def test_settings_are_those_that_are_read() -> None:
     table = README.split("## Settings")[1].split("##")[0]
     named = {name for row in table.splitlines() if row.startswith("| `") for name in re.findall(r"`([A-Z_]+)`", row)}
-    source = (ROOT / "rrg" / "settings.py").read_text(encoding="utf-8")
+    source = (ROOT / "rrg" / "ui" / "settings.py").read_text(encoding="utf-8")
     read = set(re.findall(r'"((?:RRG_)?[A-Z]+(?:_[A-Z]+)*)"', source))
     assert named == read

@@ -34,7 +34,7 @@ def calibrate(model: ReportModel, train_set: Dataset[dict[str, Any]], share: flo
 @torch.no_grad()
 def findings_bars(model: ReportModel, train_set: Dataset[dict[str, Any]], share: float) -> tuple[float, ...]:
     """For each of the 13 findings the probability by the classifier on the images that `share` times as many studies
-    exceed as have it (`rrg.consensus`)."""
+    exceed as have it (`rrg.decoding.mbr`)."""
 
     def beliefs_and_truth(features: Tensor, view_mask: Tensor, reference: Reference) -> tuple[Tensor, Tensor]:
         encoded = model.encode(features=features, view_mask=view_mask)

@@ -7,8 +7,8 @@ import re
 import torch
 from torch import Tensor
 
-from rrg.data.findings import FINDINGS
 from rrg.errors import InputError
+from rrg.labels.findings import FINDINGS
 
 _PROJECTIONS = dict(enumerate(("query", "key", "value", "output")))
 _RESNET = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}

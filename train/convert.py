@@ -33,10 +33,10 @@ from checkpoint_keys import (
 from recipes import RECIPES, Recipe
 from torch import Tensor
 
-from rrg.data.findings import FINDINGS
 from rrg.data.studies import load_annotation
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.errors import InputError
+from rrg.labels.findings import FINDINGS
 from rrg.models import ARCHITECTURES
 from rrg.models.base import ReportModel
 from train import decoding

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rrg.evaluate.language import METRICS
-from rrg.library import ModelInfo
+from rrg.inference.library import ModelInfo
 
 FLOORS = {
     "nearest neighbour": "nearest neighbour by image",

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import tyro
 
-from rrg.data.openi import read_openi, read_openi_csv
-from rrg.data.preparation import image_is_missing, select_studies, write_data_folder
+from rrg.data.sources.openi import read_openi, read_openi_csv
+from rrg.data.sources.preparation import image_is_missing, select_studies, write_data_folder
 from rrg.data.studies import Study, load_annotation
 from rrg.errors import InputError
 

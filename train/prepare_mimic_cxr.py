@@ -13,8 +13,8 @@ from pathlib import Path
 
 import tyro
 
-from rrg.data.mimic_cxr import Views, read_mimic_cxr
-from rrg.data.preparation import image_is_missing, select_studies, write_data_folder
+from rrg.data.sources.mimic_cxr import Views, read_mimic_cxr
+from rrg.data.sources.preparation import image_is_missing, select_studies, write_data_folder
 from rrg.errors import InputError
 
 

@@ -2,7 +2,7 @@
 
     python train/pretrain_encoder.py --data DIR --backbone-weights mobilenetv2.safetensors --out runs/encoder
 
-Labels come from the findings text of each report (`rrg.data.findings`), from the impression where a study has no
+Labels come from the findings text of each report (`rrg.labels.findings`), from the impression where a study has no
 findings text. The val split is only ever measured. Started again with the same --out, an interrupted run goes on.
 """
 
@@ -25,12 +25,12 @@ from transformers import EvalPrediction, Trainer, TrainerCallback, TrainingArgum
 from transformers.trainer_utils import get_last_checkpoint
 
 from rrg.data.batches import StudyDataset, collate, place_views
-from rrg.data.findings import CONCEPTS, FINDINGS, LABELER, Status, label_concepts
 from rrg.data.studies import Study, read_annotation
 from rrg.data.transforms import ViewTransform, training_augmentation
 from rrg.errors import InputError
+from rrg.inference.cpu import spare_memory
+from rrg.labels.findings import CONCEPTS, FINDINGS, LABELER, Status, label_concepts
 from rrg.layers.image_encoder import ImageEncoder
-from rrg.memory import spare_memory
 
 
 @dataclass(frozen=True)

@@ -39,12 +39,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from rrg.data.batches import StudyDataset, collate
-from rrg.data.findings import FINDINGS, LABELER, label_vector
 from rrg.data.studies import read_annotation
 from rrg.data.transforms import ViewTransform, training_augmentation
 from rrg.errors import InputError
+from rrg.inference.cpu import spare_memory
+from rrg.labels.findings import FINDINGS, LABELER, label_vector
 from rrg.layers.image_encoder import ImageEncoder
-from rrg.memory import spare_memory
 from rrg.models.base import ReportModel
 from rrg.models.xpronet import XProNet, XProNetConfig
 

@@ -20,7 +20,7 @@ from results_block import with_results
 from rrg.errors import InputError
 from rrg.evaluate.measure import read_results
 from rrg.evaluate.run import write_whole
-from rrg.library import ModelLibrary
+from rrg.inference.library import ModelLibrary
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from rewards import RewardWeights
 
-from rrg.consensus import Consensus
-from rrg.data.scene_graph_rules import ATTRIBUTE_NAMES, ATTRIBUTE_SIZES
+from rrg.decoding.mbr import Consensus
+from rrg.labels.scene_graph_rules import ATTRIBUTE_NAMES, ATTRIBUTE_SIZES
 
 
 @dataclass(frozen=True)

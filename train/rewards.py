@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from pycocoevalcap.rouge.rouge import Rouge
 
-from rrg.data.findings import Status, label_concepts
+from rrg.labels.findings import Status, label_concepts
 
 _ORDERS = 4
 _SIGMA = 6.0

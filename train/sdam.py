@@ -46,15 +46,15 @@ from transformers import Trainer, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
 from rrg.data.batches import StudyDataset, collate
-from rrg.data.findings import FINDINGS, LABELER
 from rrg.data.studies import Study, read_annotation
 from rrg.data.transforms import ViewTransform, training_augmentation
 from rrg.errors import InputError
+from rrg.inference.cpu import spare_memory
+from rrg.labels.findings import FINDINGS, LABELER
 from rrg.layers.image_encoder import ImageEncoder
-from rrg.layers.saliency import Discriminator
-from rrg.memory import spare_memory
 from rrg.models.base import ReportModel
-from rrg.models.csr_lmca import CSRLMCA, CSRLMCAConfig
+from rrg.models.csr_lmca.model import CSRLMCA, CSRLMCAConfig
+from rrg.models.csr_lmca.saliency import Discriminator
 
 FORMAT = "rrg sdam 1"
 

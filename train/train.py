@@ -33,19 +33,18 @@ from trainer import ReportTrainer, ValScore
 from transformers import EarlyStoppingCallback, GenerationConfig, Seq2SeqTrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
-from rrg.data.batches import StudyDataset, collate
-from rrg.data.chest_imagenome import read_scene_graphs
-from rrg.data.scene_graph import SceneGraphs, scene_graph_of_study
-from rrg.data.scene_graph_rules import ATTRIBUTE_SIZES
+from rrg.data.batches import SceneGraphs, StudyDataset, collate, scene_graph_of_study
+from rrg.data.sources.chest_imagenome import read_scene_graphs
 from rrg.data.studies import Study, read_annotation
 from rrg.data.tokenizer import UNKNOWN, WORD_START, ReportTokenizer
 from rrg.data.transforms import ViewTransform, training_augmentation
+from rrg.decoding.ngrams import NgramFrequencies
 from rrg.errors import InputError
-from rrg.memory import spare_memory
+from rrg.inference.cpu import spare_memory
+from rrg.labels.scene_graph_rules import ATTRIBUTE_SIZES
 from rrg.models import ARCHITECTURES
 from rrg.models.base import ReportModel
-from rrg.models.vit_gpt2 import ViTGPT2
-from rrg.ngrams import NgramFrequencies
+from rrg.models.vit_gpt2.model import ViTGPT2
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,8 @@ class Run:
     sdam: Path | None = None
     """CSR-LMCA: thresholds and perhaps a discriminator of train/sdam.py; without it the thresholds are 0.5."""
     scene_graphs: Path | None = None
-    """SGRRG: folder with the files of Chest ImaGenome (`rrg.data.chest_imagenome`); without it, rules read the graphs
-    in the reports."""
+    """SGRRG: folder with the files of Chest ImaGenome (`rrg.data.sources.chest_imagenome`); without it, rules read the
+    graphs in the reports."""
     vision_model: Path | None = None
     """ViT-GPT2: folder (or hub name) of a pretrained ViT."""
     language_model: Path | None = None

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from rrg.data.findings import label_vector
-from rrg.data.images import Radiograph
-from rrg.data.scene_graph import SceneGraphs
+from rrg.data.radiographs import Radiograph
 from rrg.data.studies import Study
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.data.transforms import ViewTransform
+from rrg.labels.findings import label_vector
+from rrg.labels.scene_graph import SceneGraph, scene_graph_of_report
+
+SceneGraphs = Callable[[Study], SceneGraph]
+"""Gives the scene graph of a study."""
 
 SLOTS = {"frontal": 0, "lateral": 1}
+
+
+def scene_graph_of_study(study: Study) -> SceneGraph:
+    """The scene graph that the rules read in the study's reference report."""
+    return scene_graph_of_report(study.report or "")
 
 
 def place_views(radiographs: Sequence[Radiograph], num_views: int = 2) -> list[int | None]:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
 
-from rrg.data.images import Radiograph, View, read_radiograph
+from rrg.data.radiographs import Radiograph, View, read_radiograph
 from rrg.errors import InputError
 
 _IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".dcm", ".dicom"})

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
-from rrg.data.images import Radiograph
+from rrg.data.radiographs import Radiograph
 
 Augmentation = Callable[[Tensor], Tensor]
 

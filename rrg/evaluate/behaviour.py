@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from rrg.data.findings import FINDINGS, label_vector
-from rrg.data.images import Radiograph
+from rrg.data.radiographs import Radiograph
 from rrg.data.studies import Study
+from rrg.labels.findings import FINDINGS, label_vector
 from rrg.report import Report
 
 SHUFFLE_SEED = 0

@@ -1,4 +1,4 @@
-"""What reports say clinically, hypothesis against reference, by the rule labeler of `rrg.data.findings`.
+"""What reports say clinically, hypothesis against reference, by the rule labeler of `rrg.labels.findings`.
 
 These are *rule labels in the CheXpert scheme*, not CheXbert's: never put them in one column with published CheXbert
 figures. Published "clinical efficacy" also differs in what it makes of uncertain findings, so that rule is an argument
@@ -22,9 +22,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rrg.data.findings import FINDINGS, LABELER, Status, label_concepts, label_vector
 from rrg.errors import InputError
 from rrg.evaluate.significance import Measure, mean_measure, ratio
+from rrg.labels.findings import FINDINGS, LABELER, Status, label_concepts, label_vector
 
 FIVE = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
 """The usual short list of frequent, clear-cut findings."""

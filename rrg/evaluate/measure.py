@@ -11,16 +11,21 @@ from typing import Any
 from rrg.errors import InputError
 from rrg.evaluate.run import evaluate, evaluated_on
 from rrg.evaluate.table import render
-from rrg.library import ModelLibrary
-from rrg.reporter import Reporter
-from rrg.settings import Settings
-from rrg.weights import weights_digest
+from rrg.inference.library import ModelLibrary
+from rrg.inference.reporter import Reporter
+from rrg.inference.weights import weights_digest
 
 ALL = "all"
 
 
 def measure(
-    data: Path, models: Sequence[str], out: Path, split: str = "val", limit: int | None = None, force: bool = False
+    data: Path,
+    models: Sequence[str],
+    weights: Path,
+    out: Path,
+    split: str = "val",
+    limit: int | None = None,
+    force: bool = False,
 ) -> Iterator[str]:
     """Evaluate models beside trivial systems, each into `out`/MODEL-SPLIT; gives each one's figures as a table.
 
@@ -29,12 +34,13 @@ def measure(
     Args:
         data: Folder with annotation.json and images/ or images.tar.
         models: Folders with weights, or names that `rrg models` lists; "all" stands for every model with weights.
+        weights: Folder with one folder a model.
         out: Receives a folder for each model and split, and what models share.
         split: Which studies of annotation.json.
         limit: Only the first so many studies.
         force: Measure again whatever there is.
     """
-    for folder in _folders(models):
+    for folder in _folders(models, weights):
         name = folder.resolve().name
         target = out / f"{name}-{split}"
         results = read_results(target / "results.json")
@@ -52,9 +58,9 @@ def read_results(path: Path) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def _folders(models: Sequence[str]) -> list[Path]:
+def _folders(models: Sequence[str], weights: Path) -> list[Path]:
     """Raises InputError for a name that is unknown or has no weights, before any model is measured."""
-    library = ModelLibrary(Settings.from_env().weights)
+    library = ModelLibrary(weights)
     bundled = {info.name: info for info in library.list()}
     folders: list[Path] = []
     for model in models:

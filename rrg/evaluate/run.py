@@ -16,7 +16,6 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
-from rrg.data.findings import LABELER, label_report
 from rrg.data.studies import Study, read_annotation
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.errors import InputError
@@ -25,6 +24,7 @@ from rrg.evaluate.behaviour import ImageSensitivity, classifier_auroc, image_sen
 from rrg.evaluate.clinical import clinical_scores
 from rrg.evaluate.language import LanguageScores, language_scores
 from rrg.evaluate.significance import RESAMPLES, SEED, Measure, intervals, paired_difference
+from rrg.labels.findings import LABELER, label_report
 from rrg.report import Report
 
 ABNORMAL = "reference with a finding"
@@ -36,7 +36,7 @@ RARE = 3
 
 
 class Writer(Protocol):
-    """What evaluation needs of a model; `rrg.reporter.Reporter` is one."""
+    """What evaluation needs of a model; `rrg.inference.reporter.Reporter` is one."""
 
     @property
     def name(self) -> str: ...

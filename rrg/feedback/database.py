@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from rrg.errors import InputError
-from rrg.settings import checked_database_url
+from rrg.feedback.urls import checked_database_url
 
 BUSY_SECONDS = 30
 """How long a SQLite writer waits for another one."""

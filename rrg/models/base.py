@@ -19,14 +19,14 @@ from transformers import EncoderDecoderCache, GenerationMixin, PreTrainedConfig,
 from transformers import initialization as init
 from transformers.utils.generic import ModelOutput
 
-from rrg import search
-from rrg.data.findings import FINDINGS
+from rrg.decoding import search
 from rrg.errors import InputError
+from rrg.labels.findings import FINDINGS
 from rrg.layers.image_encoder import ImageEncoder
+from rrg.layers.kv_cache import with_room
 from rrg.layers.memory import ProjectedMemory
 from rrg.layers.memory_transformer import MemoryTransformer
 from rrg.layers.transformer import DecoderOutput, UnbiasedLayerNorm
-from rrg.layers.word_cache import with_room
 
 
 class ReportConfig(PreTrainedConfig):
@@ -74,7 +74,7 @@ class Reference:
     findings: Tensor | None = None
     """[B, 14] in [0, 1]"""
     scene_graph: dict[str, Tensor] | None = None
-    """What the architectures that read scene graphs learn from (`rrg.data.scene_graph`)."""
+    """What the architectures that read scene graphs learn from (`rrg.labels.scene_graph`)."""
 
 
 @dataclass
@@ -346,7 +346,7 @@ class ReportModel(PreTrainedModel, GenerationMixin):
     ) -> Any:
         """The library's `generate`, after one pass of the image encoder a study however many beams there are.
 
-        Its searches are those of `rrg.search`; `custom_generate=None` takes the library's own, which can return more.
+        Its searches are those of `rrg.decoding.search`; `custom_generate=None` takes the library's own, which can return more.
 
         `samples` reports of each study are written, one after the other in the ids [B*samples,T] that come back: with
         `do_sample`, or a logits processor that makes them differ (the library has several for the former alone).

@@ -37,8 +37,8 @@ from torch.nn import functional as F
 from transformers import EncoderDecoderCache
 from transformers import initialization as init
 
-from rrg.data.findings import FINDINGS
 from rrg.errors import InputError
+from rrg.labels.findings import FINDINGS
 from rrg.layers.memory import MemoryResponse, ProjectedMemory, TopKMemoryRead
 from rrg.layers.transformer import Decoder, DecoderOutput, Encoder, TextEmbedding, causal_mask, sinusoid
 from rrg.models.base import Reference, ReportConfig, ReportEncoderOutput, ReportModel, visual_tokens

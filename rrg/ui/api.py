@@ -13,7 +13,7 @@ import gradio as gr
 from gradio.events import api
 
 from rrg.errors import InputError
-from rrg.ui.desk import Desk
+from rrg.ui.service import Desk
 
 MODEL_QUEUE = "model"
 """Everything that runs a model shares this queue, one at a time: two at once would only slow each other down."""

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from rrg.feedback import FeedbackStore
-from rrg.settings import Settings
 from rrg.ui.api import add_endpoints
-from rrg.ui.desk import Desk
-from rrg.ui.intake import UPLOAD_AGE
+from rrg.ui.service import Desk
+from rrg.ui.settings import Settings
+from rrg.ui.tabs.report import Workspace
 from rrg.ui.theme import CSS, theme
-from rrg.ui.workspace import Workspace
+from rrg.ui.uploads import UPLOAD_AGE
 
 if TYPE_CHECKING:
-    from rrg.library import ModelLibrary
+    from rrg.inference.library import ModelLibrary
 
 UPLOAD_CHECK = 60
 """Seconds between two looks for uploads to delete."""

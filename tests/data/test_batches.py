@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from rrg.data.batches import StudyDataset, collate, place_views, study_tensors
-from rrg.data.findings import FINDINGS
-from rrg.data.images import Provenance, Radiograph, View
+from rrg.data.radiographs import Provenance, Radiograph, View
 from rrg.data.studies import Study
 from rrg.data.text import clean_iu_xray
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.data.transforms import ViewTransform
+from rrg.labels.findings import FINDINGS
 
 TRANSFORM = ViewTransform(8, (0.0,) * 3, (1.0,) * 3)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rrg.data.images import Provenance, Radiograph
+from rrg.data.radiographs import Provenance, Radiograph
 from rrg.data.transforms import ViewTransform, map_to_image, training_augmentation
 
 

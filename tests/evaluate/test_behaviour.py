@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from rrg.data.findings import FINDINGS
-from rrg.data.images import Provenance, Radiograph, View
+from rrg.data.radiographs import Provenance, Radiograph, View
 from rrg.data.studies import Study
 from rrg.evaluate.behaviour import (
     blank,
@@ -19,6 +18,7 @@ from rrg.evaluate.behaviour import (
     shuffle_sensitivity,
     variety,
 )
+from rrg.labels.findings import FINDINGS
 from rrg.report import Report, ReportFinding
 
 

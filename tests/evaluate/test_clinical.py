@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
-from rrg.data.findings import FINDINGS, LABELER, label_vector
 from rrg.errors import InputError
 from rrg.evaluate.clinical import FIVE, ClinicalScores, clinical_scores
 from rrg.evaluate.significance import intervals
+from rrg.labels.findings import FINDINGS, LABELER, label_vector
 
 SENTENCES = (
     "Heart size is normal.",

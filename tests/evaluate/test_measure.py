@@ -13,16 +13,15 @@ from rrg.errors import InputError
 from rrg.evaluate import measure as module
 from rrg.evaluate.measure import measure
 from rrg.evaluate.run import evaluated_on
-from rrg.weights import weights_digest
+from rrg.inference.weights import weights_digest
 
 
 @pytest.fixture
-def folders(tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two folders of weights of one architecture, as RRG_WEIGHTS names them."""
+def folders(tmp_path: Path, tiny_weights: Path) -> Path:
+    """A folder with two folders of weights of one architecture."""
     weights = tmp_path / "weights"
     for name in ("r2gen_cmn", "second"):
         shutil.copytree(tiny_weights / "r2gen_cmn", weights / name)
-    monkeypatch.setenv("RRG_WEIGHTS", str(weights))
     return weights
 
 
@@ -54,10 +53,11 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return calls
 
 
-@pytest.mark.usefixtures("folders")
-def test_all_stands_for_every_model_with_weights(data: Path, tmp_path: Path, measured: list[dict[str, Any]]) -> None:
+def test_all_stands_for_every_model_with_weights(
+    data: Path, folders: Path, tmp_path: Path, measured: list[dict[str, Any]]
+) -> None:
     out = tmp_path / "out"
-    assert len(list(measure(data, ["all"], out))) == 2
+    assert len(list(measure(data, ["all"], folders, out))) == 2
     assert [(call["model"], call["out"]) for call in measured] == [
         ("r2gen_cmn", out / "r2gen_cmn-val"),
         ("second", out / "second-val"),
@@ -71,7 +71,7 @@ def test_a_model_is_measured_once_for_its_weights_and_studies(
 ) -> None:
     def names(**options: Any) -> list[str]:
         before = len(measured)
-        list(measure(data, ["all"], tmp_path / "out", **options))
+        list(measure(data, ["all"], folders, tmp_path / "out", **options))
         return [call["model"] for call in measured[before:]]
 
     assert names() == ["r2gen_cmn", "second"]
@@ -90,16 +90,15 @@ def test_a_model_is_measured_once_for_its_weights_and_studies(
 def test_a_folder_of_weights_is_named_in_its_command(
     data: Path, folders: Path, tmp_path: Path, measured: list[dict[str, Any]]
 ) -> None:
-    list(measure(data, [str(folders / "second")], tmp_path / "out", limit=3))
+    list(measure(data, [str(folders / "second")], folders, tmp_path / "out", limit=3))
     assert f"--model {folders / 'second'} " in measured[0]["command"]
     assert measured[0]["command"].endswith("--limit 3")
 
 
-@pytest.mark.usefixtures("folders")
 @pytest.mark.parametrize(("name", "message"), [("camanet", "No weights yet"), ("gpt", "There is no model 'gpt'")])
 def test_an_unusable_name_stops_before_anything_is_measured(
-    name: str, message: str, data: Path, tmp_path: Path, measured: list[dict[str, Any]]
+    name: str, message: str, data: Path, folders: Path, tmp_path: Path, measured: list[dict[str, Any]]
 ) -> None:
     with pytest.raises(InputError, match=message):
-        list(measure(data, ["r2gen_cmn", name], tmp_path / "out"))
+        list(measure(data, ["r2gen_cmn", name], folders, tmp_path / "out"))
     assert measured == []

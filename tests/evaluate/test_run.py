@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rrg.data.findings import label_report
 from rrg.data.studies import Study
 from rrg.data.text import detokenize
 from rrg.data.tokenizer import ReportTokenizer
@@ -19,6 +18,7 @@ from rrg.errors import InputError
 from rrg.evaluate import language, run
 from rrg.evaluate.meteor import MeteorUnavailable
 from rrg.evaluate.table import render
+from rrg.labels.findings import label_report
 from rrg.report import Report, ReportFinding, Sentence, Word
 
 NORMAL = "The heart is normal in size. The lungs are clear."

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from rrg.feedback import FeedbackStore
+from rrg.feedback.urls import checked_database_url, sqlite_url
 from rrg.report import Report, ReportFinding, Sentence, Word
-from rrg.settings import checked_database_url, sqlite_url
 
 POSTGRES = "RRG_TEST_POSTGRES"
 

@@ -22,8 +22,8 @@ import rrg.feedback
 from rrg.errors import InputError
 from rrg.feedback import FeedbackStore
 from rrg.feedback.tables import Base
+from rrg.feedback.urls import checked_database_url, sqlite_url
 from rrg.report import Report
-from rrg.settings import checked_database_url, sqlite_url
 
 PACKAGE_PARENT = Path(rrg.feedback.__path__[0]).parents[1]
 

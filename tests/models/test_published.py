@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from rrg.data.scene_graph_atlas import ATLAS
+from rrg.labels.atlas import ATLAS
 from rrg.models import ARCHITECTURES
 from rrg.models.base import ReportModel
 

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rrg.data.findings import FINDINGS
 from rrg.errors import InputError
+from rrg.labels.findings import FINDINGS
 from rrg.layers.memory import TopKMemoryRead
 from rrg.models.base import Reference, ReportOutput
 from rrg.models.xpronet import XProNet, XProNetConfig, XProNetEncoderOutput, contrastive_loss

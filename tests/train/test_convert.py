@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rrg import Reporter
-from rrg.data.findings import FINDINGS
 from rrg.data.phantom import make_phantom
 from rrg.errors import InputError
+from rrg.labels.findings import FINDINGS
 from rrg.layers.image_encoder import ImageEncoder
 from rrg.models.base import Reference, ReportModel
-from rrg.models.sgrrg import SGRRGEncoderOutput
+from rrg.models.sgrrg.model import SGRRGEncoderOutput
 from rrg.models.xpronet import XProNet
 
 WORDS = 40

@@ -21,16 +21,16 @@ from torch.nn import functional as F
 
 import train
 from rrg.data.batches import StudyDataset, collate
-from rrg.data.findings import FINDINGS
 from rrg.data.phantom import write_phantoms
 from rrg.data.studies import Study, read_annotation
 from rrg.data.transforms import ViewTransform
 from rrg.evaluate.clinical import clinical_scores
 from rrg.evaluate.floors import best_constants
 from rrg.evaluate.language import language_scores
+from rrg.inference.reporter import Reporter
+from rrg.labels.findings import FINDINGS
 from rrg.layers.image_encoder import ImageEncoder
 from rrg.models import ARCHITECTURES
-from rrg.reporter import Reporter
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 

@@ -18,7 +18,7 @@ from safetensors.numpy import save_file
 
 from rrg.errors import InputError
 from rrg.evaluate.language import METRICS
-from rrg.weights import weights_digest
+from rrg.inference.weights import weights_digest
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("r2gen_cmn", "camanet")

@@ -14,12 +14,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import train
-from rrg.data.findings import FINDINGS
 from rrg.data.phantom import write_phantoms
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.errors import InputError
+from rrg.labels.findings import FINDINGS
 from rrg.layers.image_encoder import ImageEncoder
-from rrg.models.csr_lmca import CSRLMCA
+from rrg.models.csr_lmca.model import CSRLMCA
 
 HALVES = (0.5, 0.5, 0.5)
 SIZES = {

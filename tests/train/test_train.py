@@ -16,14 +16,14 @@ import torch
 from safetensors.torch import load_file
 
 import train
-from rrg import ngrams
-from rrg.consensus import Consensus
 from rrg.data.phantom import write_phantoms
 from rrg.data.studies import read_annotation
+from rrg.decoding import ngrams
+from rrg.decoding.mbr import Consensus
 from rrg.errors import InputError
+from rrg.inference.reporter import Reporter
+from rrg.inference.weights import weights_digest
 from rrg.models.r2gen_cmn import R2GenCMN
-from rrg.reporter import Reporter
-from rrg.weights import weights_digest
 
 pytestmark = pytest.mark.slow
 

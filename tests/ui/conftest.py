@@ -17,15 +17,16 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
-from rrg.data.findings import FINDINGS, label_report
 from rrg.data.studies import Study
 from rrg.errors import InputError
-from rrg.explain import Explanation, Heatmap
+from rrg.explanation.maps import Explanation, Heatmap
 from rrg.feedback import FeedbackStore
-from rrg.library import ModelInfo
+from rrg.feedback.urls import sqlite_url
+from rrg.inference.library import ModelInfo
+from rrg.labels.findings import FINDINGS, label_report
 from rrg.report import Report, ReportFinding, Sentence, Word
-from rrg.settings import Settings, sqlite_url
-from rrg.ui import create_app, launch_options
+from rrg.ui.app import create_app, launch_options
+from rrg.ui.settings import Settings
 
 WEIGHTS = "a" * 64
 

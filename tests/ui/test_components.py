@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rrg.data.images import Provenance, Radiograph
-from rrg.explain import Explanation, Heatmap
-from rrg.overlay import COLORMAP
+from rrg.data.radiographs import Provenance, Radiograph
+from rrg.explanation.maps import Explanation, Heatmap
+from rrg.explanation.rendering import COLORMAP
 from rrg.ui.components.findings import disagreement
 from rrg.ui.components.viewer import maps_value, views_value
 

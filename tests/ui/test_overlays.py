@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from rrg.library import ModelLibrary
+from rrg.inference.library import ModelLibrary
 from rrg.ui.examples import SYNTHETIC
 
 pytestmark = pytest.mark.ui

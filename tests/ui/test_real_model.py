@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from rrg.library import ModelLibrary
-from rrg.settings import CHECKOUT
+from rrg.inference.library import ModelLibrary
 from rrg.ui.examples import SYNTHETIC
+from rrg.ui.settings import CHECKOUT
 
 pytestmark = [pytest.mark.ui, pytest.mark.slow]
 MODEL = "r2gen_cmn"

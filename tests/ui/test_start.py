@@ -17,7 +17,7 @@ from gradio_client import Client
 
 from rrg.data.studies import study_of_files
 from rrg.feedback import FeedbackStore
-from rrg.settings import sqlite_url
+from rrg.feedback.urls import sqlite_url
 
 pytestmark = pytest.mark.slow
 CHECKOUT = Path(__file__).resolve().parents[2]

@@ -1,4 +1,4 @@
-"""A `gr.HTML` made of the `.html`, `.js` and `.css` files of one name in this folder."""
+"""A `gr.HTML` made of the `.html`, `.js` and `.css` files in the folder of its name."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def element(name: str, elem_id: str, value: Any = None, **props: Any) -> gr.HTML
     """Build the element; its script sees `value` and each of `props` as `props.<name>`."""
     return gr.HTML(
         value,
-        html_template=(FOLDER / f"{name}.html").read_text(encoding="utf-8"),
-        css_template=(FOLDER / f"{name}.css").read_text(encoding="utf-8"),
-        js_on_load=(FOLDER / f"{name}.js").read_text(encoding="utf-8"),
+        html_template=(FOLDER / name / f"{name}.html").read_text(encoding="utf-8"),
+        css_template=(FOLDER / name / f"{name}.css").read_text(encoding="utf-8"),
+        js_on_load=(FOLDER / name / f"{name}.js").read_text(encoding="utf-8"),
         apply_default_css=False,
         elem_id=elem_id,
         elem_classes=["rrg-element"],

@@ -1,0 +1,1 @@
+"""Data sets as they are downloaded, and how they become a data folder."""

@@ -1,0 +1,107 @@
+"""MIMIC-CXR-JPG with the free-text reports of MIMIC-CXR, as they are downloaded from PhysioNet.
+
+Johnson et al., "MIMIC-CXR-JPG, a large publicly available database of labeled chest radiographs", 2019. A study's id is
+the collection's: "s" and a number. Studies are always in the split of the official file, which keeps patients apart.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from rrg.data.radiographs import View
+from rrg.data.studies import ImageFile, Study
+from rrg.data.text import findings_section, report_sections
+from rrg.errors import InputError
+
+Views = Literal["first_frontal", "all"]
+
+_VIEWS: dict[str, View] = {"PA": "frontal", "AP": "frontal", "LATERAL": "lateral", "LL": "lateral"}
+"""Upright and supine chest projections. Oblique, decubitus and unnamed ones are "unknown"."""
+_SPLITS = {"train": "train", "validate": "val", "test": "test"}
+
+
+def read_mimic_cxr(jpg: Path, reports: Path, views: Views = "first_frontal") -> list[Study]:
+    """The studies of the official split, in the order of the metadata table.
+
+    `jpg` is the folder of MIMIC-CXR-JPG (it holds `files/` and the tables, with or without `.gz`), `reports` the one
+    where `mimic-cxr-reports.zip` was unpacked (it holds `files/`). With `views="first_frontal"` a study has its first
+    frontal image, or none; with "all", every image. Its report is the FINDINGS section, or None.
+
+    Raises InputError when a folder, table or column is missing, an image is in no split, or a patient is in two. No
+    image is looked at.
+    """
+    jpg, reports = Path(jpg), Path(reports)
+    for folder, what in ((jpg, "MIMIC-CXR-JPG"), (reports, "the unpacked mimic-cxr-reports.zip")):
+        if not (folder / "files").is_dir():
+            raise InputError(f"{folder} holds no folder `files`. Give the folder of {what}.")
+    split_of = _read_split(jpg)
+    images: dict[tuple[str, str], list[ImageFile]] = defaultdict(list)
+    for row in _rows(jpg, "mimic-cxr-2.0.0-metadata", {"dicom_id", "subject_id", "study_id", "ViewPosition"}):
+        subject, study, dicom = row["subject_id"], row["study_id"], row["dicom_id"]
+        if subject not in split_of:
+            raise InputError(
+                f"Patient {subject} is in the metadata table but not in the split table of {jpg}. "
+                "Download both tables again, from the same version."
+            )
+        path = jpg / "files" / _patient_folder(subject) / f"s{study}" / f"{dicom}.jpg"
+        images[subject, study].append(ImageFile(path, _VIEWS.get(row["ViewPosition"].strip().upper(), "unknown")))
+    return [
+        _study(subject, study, _chosen(files, views), reports, split_of[subject])
+        for (subject, study), files in images.items()
+    ]
+
+
+def _patient_folder(subject: str) -> Path:
+    return Path(f"p{subject[:2]}") / f"p{subject}"
+
+
+def _chosen(files: list[ImageFile], views: Views) -> tuple[ImageFile, ...]:
+    if views == "all":
+        return tuple(files)
+    return tuple([file for file in files if file.view == "frontal"][:1])
+
+
+def _study(subject: str, study: str, images: tuple[ImageFile, ...], reports: Path, split: str) -> Study:
+    file = reports / "files" / _patient_folder(subject) / f"s{study}.txt"
+    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    sections = report_sections(text)
+    return Study(
+        id=f"s{study}",
+        images=images,
+        report=findings_section(text),
+        indication=sections.get("INDICATION") or sections.get("REASON FOR EXAM") or sections.get("HISTORY") or None,
+        impression=sections.get("IMPRESSION") or None,
+        split=split,
+    )
+
+
+def _read_split(jpg: Path) -> dict[str, str]:
+    """Subject id -> split. Raises InputError when one patient's images are in two splits."""
+    split_of: dict[str, str] = {}
+    for row in _rows(jpg, "mimic-cxr-2.0.0-split", {"subject_id", "split"}):
+        subject, name = row["subject_id"], row["split"].strip()
+        if name not in _SPLITS:
+            raise InputError(f"The split table of {jpg} names a split {name!r}. It may name {', '.join(_SPLITS)}.")
+        if split_of.setdefault(subject, _SPLITS[name]) != _SPLITS[name]:
+            raise InputError(
+                f"Patient {subject} is in the splits {split_of[subject]} and {_SPLITS[name]} of {jpg}: the model would "
+                "be tested on a patient it has seen. Use the official split table."
+            )
+    return split_of
+
+
+def _rows(jpg: Path, name: str, columns: set[str]) -> Iterator[dict[str, str]]:
+    path = next((path for path in (jpg / f"{name}.csv", jpg / f"{name}.csv.gz") if path.is_file()), None)
+    if path is None:
+        raise InputError(f"{jpg} holds no {name}.csv or {name}.csv.gz. Download it with MIMIC-CXR-JPG.")
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8", newline="") as file:
+        table = csv.DictReader(file, restval="")
+        absent = columns - set(table.fieldnames or ())
+        if absent:
+            raise InputError(f"{path} has no column {', '.join(sorted(absent))}. Download the table again.")
+        yield from table

@@ -1,0 +1,102 @@
+"""The Indiana University chest X-rays (Open-i) as they are downloaded: XML reports, or the CSV files of Kaggle's copy.
+
+Demner-Fushman et al., "Preparing a collection of radiology examinations for distribution and retrieval", JAMIA 2016.
+A study's id is the collection's: "CXR" and a number, one for each patient.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import xml.etree.ElementTree as ElementTree
+from collections import defaultdict
+from pathlib import Path
+
+from rrg.data.radiographs import View
+from rrg.data.studies import ImageFile, Study
+from rrg.errors import InputError
+
+_FRONTAL = re.compile(r"\b(pa|ap|frontal)\b", re.IGNORECASE)
+_LATERAL = re.compile(r"\b(lateral|lat)\b", re.IGNORECASE)
+
+
+def read_openi(reports: Path, images: Path) -> list[Study]:
+    """The studies of Open-i's own download: `NLMCXR_reports.tgz` and `NLMCXR_png.tgz`, unpacked.
+
+    `reports` is the folder with the XML files (at any depth), `images` the one with the PNG files. A caption speaks of
+    all images of its study, so a view is known only where it names one projection. Raises InputError when there is no
+    report or one is not the collection's XML; no image is looked at.
+    """
+    files = list(Path(reports).rglob("*.xml"))
+    if not files:
+        raise InputError(f"{reports} holds no XML report. Unpack Open-i's NLMCXR_reports.tgz and give its folder.")
+    return sorted((_study_of_xml(file, Path(images)) for file in files), key=_number)
+
+
+def _study_of_xml(file: Path, images: Path) -> Study:
+    try:
+        root = ElementTree.parse(file).getroot()
+    except ElementTree.ParseError as error:
+        raise InputError(f"{file} is not valid XML ({error}). Unpack the reports again.") from error
+    uid = root.find("uId")
+    if uid is None or not re.fullmatch(r"CXR\d+", uid.get("id", "")):
+        raise InputError(f"{file} is not a report of the Indiana collection: its uId is missing. Take it away.")
+    sections = {
+        text.get("Label", "").upper(): "".join(text.itertext()).strip() or None for text in root.iter("AbstractText")
+    }
+    return Study(
+        id=uid.get("id", ""),
+        images=tuple(
+            ImageFile(images / f"{image.get('id')}.png", _view_of_caption(image.findtext("caption") or ""))
+            for image in root.iter("parentImage")
+        ),
+        report=sections.get("FINDINGS"),
+        indication=sections.get("INDICATION"),
+        impression=sections.get("IMPRESSION"),
+    )
+
+
+def _view_of_caption(caption: str) -> View:
+    frontal, lateral = bool(_FRONTAL.search(caption)), bool(_LATERAL.search(caption))
+    if frontal == lateral:
+        return "unknown"
+    return "frontal" if frontal else "lateral"
+
+
+def read_openi_csv(reports: Path, projections: Path, images: Path) -> list[Study]:
+    """The studies of Kaggle's copy: `indiana_reports.csv`, `indiana_projections.csv` and a folder of its PNG files.
+
+    Views are the projections table's. Raises InputError when a table or one of its columns is missing; no image is
+    looked at.
+    """
+    views: dict[str, View] = {"frontal": "frontal", "lateral": "lateral"}
+    images_of: dict[str, list[ImageFile]] = defaultdict(list)
+    for row in _rows(Path(projections), {"uid", "filename", "projection"}):
+        view = views.get(row["projection"].strip().lower(), "unknown")
+        images_of[row["uid"]].append(ImageFile(Path(images) / row["filename"], view))
+    studies = [
+        Study(
+            id=f"CXR{row['uid']}",
+            images=tuple(images_of[row["uid"]]),
+            report=row["findings"].strip() or None,
+            indication=row["indication"].strip() or None,
+            impression=row["impression"].strip() or None,
+        )
+        for row in _rows(Path(reports), {"uid", "findings", "indication", "impression"})
+    ]
+    return sorted(studies, key=_number)
+
+
+def _rows(path: Path, columns: set[str]) -> list[dict[str, str]]:
+    if not path.is_file():
+        raise InputError(f"There is no table {path}. Give the CSV files of Kaggle's Indiana University download.")
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        table = csv.DictReader(file, restval="")
+        absent = columns - set(table.fieldnames or ())
+        if absent:
+            raise InputError(f"{path} has no column {', '.join(sorted(absent))}. Is it the table that was asked for?")
+        return list(table)
+
+
+def _number(study: Study) -> int:
+    return int(study.id.removeprefix("CXR"))

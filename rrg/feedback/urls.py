@@ -1,0 +1,49 @@
+"""URLs of the feedback database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from rrg.errors import InputError
+
+
+def sqlite_url(file: Path) -> str:
+    """SQLAlchemy URL of a SQLite file; any character may stand in the path."""
+    return URL.create("sqlite", database=str(file)).render_as_string()
+
+
+def checked_database_url(text: str) -> str:
+    """Return the SQLAlchemy URL for `text`, password included, once its driver is known to be installed.
+
+    `postgres://` and `postgresql://`, as hosts hand them out, mean the driver of the `postgres` extra. Raises
+    InputError for a URL that cannot be read, an unknown database, and a driver that is not installed.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as error:
+        raise InputError(
+            "DATABASE_URL is not a database URL. Use sqlite:////absolute/path/file.sqlite3 "
+            "or postgresql://user:password@host/database, or unset it to use SQLite in RRG_HOME."
+        ) from error
+    if url.drivername in ("postgres", "postgresql"):
+        url = url.set(drivername="postgresql+psycopg")
+    try:
+        url.get_dialect().import_dbapi()
+    except (NoSuchModuleError, ImportError) as error:
+        raise InputError(_driver_message(url)) from error
+    return url.render_as_string(hide_password=False)
+
+
+def _driver_message(url: URL) -> str:
+    if url.get_backend_name() == "postgresql":
+        return (
+            f"The driver of DATABASE_URL ({url.drivername}) is not installed: "
+            "install it with `pip install 'rrg[postgres]'` and use postgresql://user:password@host/database."
+        )
+    return (
+        f"DATABASE_URL names the database driver {url.drivername!r}, which is not available. "
+        "Use sqlite:///file.sqlite3, or postgresql://user:password@host/database after `pip install 'rrg[postgres]'`."
+    )

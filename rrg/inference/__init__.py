@@ -1,0 +1,1 @@
+"""A study to a report: loading, feature cache, reading, writing, batches."""

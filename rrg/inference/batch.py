@@ -1,0 +1,222 @@
+"""Reports on a whole folder: one JSON line a study, at constant memory, in one process or several, and after a kill.
+
+A line has `id`, `text`, `findings` (status by name), `seconds`, `model` and `weights_sha256`. Every line says who wrote
+it, so a file that another model began is never continued. Studies that cannot be read have a line in
+OUT.errors.jsonl instead, which the next run makes anew: it tries them again.
+
+Several processes each write a part, OUT.RANK-of-COUNT; the first one joins them at the end. Parts that a kill left
+behind are joined before anything else, whatever the number of processes was and is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import distributed
+from torch.distributed.distributed_c10d import get_node_local_rank
+from tqdm import tqdm
+
+from rrg.data.studies import Study, read_annotation, read_folder
+from rrg.errors import InputError
+from rrg.inference.library import ModelLibrary
+from rrg.inference.reporter import Reporter
+from rrg.report import Report
+
+_LONGEST_WAIT = timedelta(days=30)
+"""For the slowest process; the library's own 30 minutes would end the quick ones."""
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What a run did."""
+
+    written: int
+    present: int
+    """Studies that an earlier run had written."""
+    unreadable: int
+
+
+def run_batch(
+    data: Path, out: Path, model: str, weights: Path, split: str | None = None, batch_size: int = 16
+) -> BatchResult | None:
+    """Write a report for each study of `data` to `out`; None in all but the first of several processes.
+
+    Args:
+        data: Folder with annotation.json and images/ or images.tar, or a plain folder of images.
+        out: The file of lines. What it already holds is kept and not written again.
+        model: A folder of weights, or a name that `models` lists.
+        weights: Folder with one folder a model.
+        split: Which studies of annotation.json; all without it.
+        batch_size: Studies that are decoded together.
+    """
+    if batch_size < 1:
+        raise InputError(f"--batch-size {batch_size} is too small: give 1 or more.")
+    studies = _studies(data, split)
+    with _processes() as (rank, count):
+        library = ModelLibrary(weights)
+        reporter = Reporter.from_pretrained(model) if Path(model).is_dir() else library.reporter(model)
+        return write_reports(reporter, studies, out, batch_size, rank, count)
+
+
+def write_reports(
+    reporter: Reporter, studies: list[Study], out: Path, batch_size: int, rank: int = 0, count: int = 1
+) -> BatchResult | None:
+    """The share of process `rank` of `count`; the first one also joins the parts and gives the result."""
+    out = Path(out)
+    errors = out.with_name(f"{out.name}.errors.jsonl")
+    if rank == 0:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _join(out, reporter)
+        for path in (errors, *_parts(errors)):
+            path.unlink(missing_ok=True)
+    _wait(count)
+    present = _ids(out, reporter)
+    missing = [study for study in studies if study.id not in present]
+    suffix = f".{rank}-of-{count}" if count > 1 else ""
+    _write(
+        reporter,
+        missing[rank::count],
+        out.with_name(out.name + suffix),
+        errors.with_name(errors.name + suffix),
+        batch_size,
+    )
+    _wait(count)
+    if rank:
+        return None
+    _join(errors, reporter=None)
+    unreadable = len(_ids(errors, reporter=None))
+    _join(out, reporter)
+    return BatchResult(len(missing) - unreadable, len(studies) - len(missing), unreadable)
+
+
+def _studies(data: Path, split: str | None) -> list[Study]:
+    if (data / "annotation.json").is_file():
+        return read_annotation(data, split)
+    if split is not None:
+        raise InputError(f"{data} has no annotation.json and so no split {split!r}. Leave --split out.")
+    return read_folder(data)
+
+
+def _write(reporter: Reporter, studies: list[Study], out: Path, errors: Path, batch_size: int) -> None:
+    """Append a line for each study; a batch is on the disk before the next one begins."""
+    progress = tqdm(total=len(studies), desc="reports", disable=None)
+
+    def skip(study: Study, error: InputError) -> None:
+        tqdm.write(f"Skipped {study.id}: {error}", file=sys.stderr)
+        with errors.open("ab") as file:
+            _append(file, [{"id": study.id, "error": str(error)}])
+        progress.update()
+
+    pending: list[dict[str, Any]] = []
+    with progress, out.open("ab") as file:
+        for report in reporter.reports(studies, batch_size, skip):
+            pending.append(_line(report))
+            if len(pending) == batch_size:
+                _append(file, pending)
+                progress.update(len(pending))
+                pending.clear()
+        _append(file, pending)
+
+
+def _line(report: Report) -> dict[str, Any]:
+    return {
+        "id": report.study_id,
+        "text": report.text,
+        "findings": {finding.name: finding.status for finding in report.findings},
+        "seconds": round(report.seconds, 4),
+        "model": report.model,
+        "weights_sha256": report.weights_sha256,
+    }
+
+
+def _append(file: Any, records: list[dict[str, Any]]) -> None:
+    file.write("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode())
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _parts(path: Path) -> list[Path]:
+    """The parts of `path` that several processes have written."""
+    name = re.compile(re.escape(path.name) + r"\.\d+-of-\d+")
+    return sorted(part for part in path.parent.iterdir() if name.fullmatch(part.name))
+
+
+def _join(path: Path, reporter: Reporter | None) -> None:
+    """Bring the parts of a file into it, every study once, and cut off a last line that a kill left unfinished."""
+    parts = _parts(path)
+    present: set[str] = set()
+    temporary = path.with_name(f".{path.name}.tmp")
+    if parts:
+        with temporary.open("wb") as file:
+            for source in (path, *parts):
+                for study_id, line in _lines(source, reporter):
+                    if study_id not in present:
+                        present.add(study_id)
+                        file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        for part in parts:
+            part.unlink()
+    elif path.is_file():
+        whole = sum(len(line) for _, line in _lines(path, reporter))
+        if whole < path.stat().st_size:
+            os.truncate(path, whole)
+
+
+def _ids(path: Path, reporter: Reporter | None) -> set[str]:
+    return {study_id for study_id, _ in _lines(path, reporter)}
+
+
+def _lines(path: Path, reporter: Reporter | None) -> Iterator[tuple[str, bytes]]:
+    """The complete lines of a file with their ids. Raises InputError for one that is not of `reporter`, if given."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                return  # a kill came in between
+            try:
+                record = json.loads(line)
+                study_id = record["id"]
+                writer = (record["model"], record["weights_sha256"]) if reporter else None
+            except (ValueError, TypeError, KeyError) as error:
+                raise InputError(
+                    f"Line {number} of {path} was not written by this command. Give another --out, or remove the file."
+                ) from error
+            if reporter and writer != (reporter.name, reporter.weights_sha256):
+                raise InputError(
+                    f"{path} was written by the model {record['model']} with weights {record['weights_sha256'][:12]}, "
+                    f"not by {reporter.name} with {reporter.weights_sha256[:12]}. Give another --out."
+                )
+            yield study_id, line
+
+
+@contextmanager
+def _processes() -> Iterator[tuple[int, int]]:
+    """Number of this process and how many there are, if `torchrun` or `accelerate launch` started it; else 0 and 1."""
+    if not distributed.is_torchelastic_launched():
+        yield 0, 1
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(get_node_local_rank() % torch.cuda.device_count())
+    distributed.init_process_group("gloo", timeout=_LONGEST_WAIT)  # they only wait for each other: no GPU has a part
+    try:
+        yield distributed.get_rank(), distributed.get_world_size()
+    finally:
+        distributed.destroy_process_group()
+
+
+def _wait(count: int) -> None:
+    if count > 1:
+        distributed.barrier()

@@ -1,0 +1,84 @@
+"""The models at hand: what is in a folder of weights, loaded when first asked for."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rrg.errors import InputError
+from rrg.inference.weights import count_parameters, model_type, weights_digest
+from rrg.models import ARCHITECTURES
+
+if TYPE_CHECKING:
+    from rrg.inference.reporter import Reporter
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """One line of the list of models."""
+
+    name: str
+    """What to ask for: the folder in `weights/`."""
+    title: str
+    paper: str
+    available: bool
+    """False for an architecture that has no weights yet."""
+    weights_sha256: str | None
+    parameters: int | None
+    note: str
+    """For a person: the command that trains a missing one."""
+
+
+class ModelLibrary:
+    """Folders of trained weights under one folder. Safe to use from several threads."""
+
+    def __init__(self, weights: Path):
+        self.weights = Path(weights)
+        self._loaded: dict[str, Reporter] = {}
+        self._encoders: dict[tuple[Path, str], Reporter] = {}
+        """The first model that was loaded with each shared image encoder."""
+        self._lock = threading.Lock()
+
+    def list(self) -> list[ModelInfo]:
+        """Every architecture, with weights or without, then further folders of weights; nothing is loaded."""
+        folders = {path.parent.name: path.parent for path in sorted(self.weights.glob("*/config.json"))}
+        kinds = {name: model_type(folder) for name, folder in folders.items()}
+        further = (name for name, kind in kinds.items() if name not in ARCHITECTURES and kind in ARCHITECTURES)
+        return [self._info(name, kinds.get(name) or name, folders.get(name)) for name in (*ARCHITECTURES, *further)]
+
+    @staticmethod
+    def _info(name: str, kind: str, folder: Path | None) -> ModelInfo:
+        architecture = ARCHITECTURES[kind]
+        if folder is None:
+            note = f"No weights yet. Train it: make train MODEL={name} DATA=folder && cp -r runs/{name} weights/{name}"
+            return ModelInfo(name, architecture.title, architecture.paper, False, None, None, note)
+        digest, parameters = weights_digest(folder), count_parameters(folder)
+        return ModelInfo(name, architecture.title, architecture.paper, True, digest, parameters, "")
+
+    def reporter(self, name: str) -> Reporter:
+        """The model called `name`, loaded once. Raises InputError for one that is unknown or has no weights."""
+        with self._lock:
+            if name not in self._loaded:
+                self._loaded[name] = self._load(name)
+            return self._loaded[name]
+
+    def _load(self, name: str) -> Reporter:
+        infos = {info.name: info for info in self.list()}
+        if name not in infos:
+            raise InputError(f"There is no model {name!r}. Choose one of: {', '.join(infos)}.")
+        if not infos[name].available:
+            raise InputError(f"The model {name!r} cannot be used. {infos[name].note}")
+        from transformers.utils import logging  # heavy, like the next one: they take seconds to import
+
+        from rrg.inference.reporter import Reporter
+
+        logging.disable_progress_bar()  # it would draw over the command line for a second
+        reporter = Reporter.from_pretrained(self.weights / name)
+        config = reporter.model.config
+        if config.image_encoder_file is not None:  # one in memory for all models, and each study goes through it once
+            file = (self.weights / name / config.image_encoder_file).resolve()
+            first = self._encoders.setdefault((file, repr((config.backbone, config.backbone_options))), reporter)
+            reporter.model.image_encoder, reporter.looked_at = first.model.image_encoder, first.looked_at
+        return reporter

@@ -1,0 +1,1 @@
+"""Text to labels: findings and scene graphs, by rules."""

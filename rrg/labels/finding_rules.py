@@ -1,0 +1,329 @@
+"""The phrase tables behind `rrg.labels.findings`: what radiologists write, class by class.
+
+The rules see a *plain* form of the report: lower-case words separated by single spaces, hyphens and slashes read as
+spaces, de-identification tokens gone, a comma as the word ",", a sentence end as the word ".". A pattern therefore
+never has to care about case, line breaks or "air-space" against "air space", and none crosses a sentence end.
+
+Three tables decide what a class is:
+`MENTIONS` name a finding; the cues of the clause around it (second half of this file) say whether it is there.
+`STATEMENTS` are predicates that carry their own verdict ("the heart is enlarged"), whatever stands before them.
+`NORMAL` are statements that deny a finding without naming it ("heart size is normal").
+
+What belongs to the 14 classes follows the CheXpert scheme (Irvin et al. 2019, arXiv 1901.07031): vascular congestion
+and heart failure count as Edema, nodular opacities as Lung Lesion, parenchymal scarring as Lung Opacity, pleural scars
+as Pleural Other; wires and clips left by an operation are not Support Devices, granulomas not Lung Lesions. The
+wording is our own, found in training and validation reports of the Indiana collection.
+"""
+
+from __future__ import annotations
+
+
+def _gap(words: int, stop: str = "", commas: bool = True) -> str:
+    """Up to `words` words, none of which begins with `stop`; a comma counts as a word."""
+    guard = f"(?!{stop})" if stop else ""
+    return rf"(?:{guard}[a-z0-9{',' if commas else ''}][a-z0-9'.]* ){{0,{words}}}?"
+
+
+_NORMAL = (
+    r"(?:normal|unremarkable|unenlarged|not (?:\w+ )?(?:enlarged|dilated)|within limits of normal"
+    r"|within (?:the )?(?:range of )?(?:normal )?limits)"
+)
+# A word that ends a "... is normal" statement: what follows it is about something else, or not normal at all.
+_ABNORMAL = (
+    r"(?:enlarg|upper|borderline|top |prominen|cardiomegaly|increas|abnormal|tortuous|widen|but |however|mild|moderate"
+    r"|not |no |without|with |there |fractur)"
+)
+_HEART = (
+    r"(?:heart|cardiac (?:silhouettes?|size|shadow|contours?|outline|structures)|cardiac (?:,|and)"
+    r"|cardio ?mediastin(?:um|al (?:silhouettes?|contours?|structures))|cardiovascular (?:silhouettes?|structures))"
+)
+_CARDIAC_SIZE = r"(?:heart|cardiac (?:size|silhouette|shadow|contours?)|cardio ?pericardial silhouette)"
+_MEDIASTINUM = r"(?:cardio ?)?mediastin(?:um|al)"
+_MEDIASTINAL_SHAPE = r"(?:cardio ?)?mediastin(?:um|al (?:silhouettes?|contours?|shadow))"
+_BOTH_LUNGS = r"(?:(?<!left )(?<!right )(?<!lobe )lungs?(?: fields?| parenchyma| bases)?)"
+_BONES = r"(?:bones?|bony|osseous|skelet(?:on|al)|ribs)"
+_SPINE = r"(?:spine|spinal|vertebra[el]?|(?:thoracic|lumbar|dorsal|thoracolumbar|thoraco lumbar)(?: spine)?)"
+_DEGENERATIVE = r"(?:degenerative|degeneration|arthritic|spondylitic|spondylotic)"
+_INTERSTITIAL = (
+    r"(?:interstitial|reticular|reticulo ?nodular|bronchovascular) (?:lung |pulmonary )?"
+    r"(?:markings?|patterns?|disease|prominence|thickening|changes?|process|densit\w+|opacit\w+|infiltrates?)"
+)
+_VASCULAR_LINE = r"(?:central|venous|subclavian|jugular|ij|dialysis) (?:venous )?(?:lines?|catheters?)"
+_PORT = r"(?:medi ?port|port a cath|portacath|infusion port|chest port)"
+_PACER = r"(?:pace ?makers?|pacers?|pacing (?:leads?|device|wires?)|icd|aicd|defibrillators?)"
+_DIAPHRAGM = r"(?:hemi ?)?diaphragm\w*"
+_WIDE_AORTA = r"(?:tortuo\w+|ectati\w+|ectasia|unfolded|unfolding|uncoiled|dilated|dilatation|aneurysm\w*|elongated)"
+_ATHEROMA = r"(?:calcif\w+|atheroscl\w+|arterioscl\w+|atheromat\w+)"
+_LOW = r"(?:low|small|decreased|reduced|diminished)"
+
+MENTIONS: dict[str, tuple[str, ...]] = {
+    "Enlarged Cardiomediastinum": (
+        r"mediastinal (?:widening|enlargement)",
+        r"(?:widened|enlarged|wide|prominent|(?:widening|prominence|enlargement) of (?:the )?) ?"
+        rf"(?:\w+ )?{_MEDIASTINAL_SHAPE}",
+    ),
+    "Cardiomegaly": (
+        r"cardiomegaly",
+        r"(?:cardiac|heart|biventricular|ventricular|atrial) enlargement",
+        rf"(?:enlarged|enlargement of (?:the )?|large|prominent|prominence of (?:the )?) ?(?:\w+ )?{_CARDIAC_SIZE}",
+    ),
+    "Lung Opacity": (
+        r"opacit(?:y|ies)|opacifications?|opacified (?:\w+ )?(?:lung|lobe|hemithorax)",
+        r"infiltrat\w+",
+        r"air ?space (?:disease|process|filling|change)s?|alveolar (?:disease|process|filling)",
+        r"(?:increased|hazy|patchy|focal|nodular|air ?space|lung|basilar|parenchymal|streaky) (?:\w+ )?densit(?:y|ies)",
+        rf"{_INTERSTITIAL}|reticulations?|ground glass",
+        r"(?:peribronchial|bronchial wall) (?:thickening|cuffing)",
+        r"(?<!pleural )(?<!pleural parenchymal )scar(?:s|ring|red)?",
+    ),
+    "Lung Lesion": (
+        r"(?<!breast )(?<!thyroid )mass(?:es)?(?! effect)|mass ?like",
+        r"(?<!thyroid )nodules?|nodularit(?:y|ies)",
+        r"(?<!reticular )nodular (?:\w+ )?(?:densit|opacit|lesion|foc|shadow|area|mass)\w*",
+        r"(?:lung|pulmonary|cavitary|cavitating|coin|parenchymal|mass like|lobe) lesions?",
+        r"cavity|cavities|cavitation",
+        r"carcinoma|neoplas\w+|malignan\w+|tumou?rs?|metasta\w+",
+    ),
+    "Edema": (
+        r"(?<!laryngeal )(?<!tissue )edema",
+        r"(?:heart|cardiac) failure|chf|fluid overload|volume overload|kerley",
+        r"(?:vascular|pulmonary|venous) congestion",
+    ),
+    "Consolidation": (r"consolidat\w+",),
+    "Pneumonia": (
+        r"(?:broncho)?pneumonias?",
+        r"(?<!granulomatous )(?<!tuberculosis )(?<!tuberculous )infecti(?:on|ons|ous)",
+    ),
+    "Atelectasis": (
+        r"atelecta\w+",
+        rf"collapsed? {_gap(6)}(?:lungs?|lobes?)",
+        r"(?:lung|lobar|lobe) collapse",
+    ),
+    "Pneumothorax": (r"(?:hydro ?)?pneumothora\w+",),
+    "Pleural Effusion": (
+        r"(?<!pericardial )effusions?",
+        r"pleural fluid|(?:hydro|hemo) ?(?:pneumo)?thorax|empyema",
+    ),
+    "Pleural Other": (
+        r"pleural (?:based )?(?:\w+ )?(?:thickening|scar\w*|plaques?|fibrosis|calcifications?)",
+        r"(?:thickening|scarring|calcification) of (?:the )?(?:\w+ )?pleura",
+        r"pleuro ?parenchymal (?:scar\w*|thickening)|fibrothorax",
+        r"(?:apical|biapical) (?:thickening|capping|cap)",
+    ),
+    "Fracture": (r"fractur\w+(?! (?:of (?:the )?)?(?:\w+ )?(?:sternal|sternotomy|wires?|hardware|leads?))",),
+    "Support Devices": (
+        rf"{_PACER}|{_PORT}|{_VASCULAR_LINE}|picc|catheters?|cannula|shunt|stents?|stimulators?|tracheostomy",
+        r"(?:support|monitoring) (?:lines?|devices?|tubes?|apparatus)|lines and tubes|tubes and lines",
+        r"(?:endotracheal|et|ng|og|nasogastric|orogastric|enteric|feeding|gastric|chest|tracheostomy|thoracostomy"
+        r"|dobb?hoff) tubes?",
+        r"(?:prosthetic|artificial|mechanical|bioprosthetic|porcine) (?:\w+ )?valves?",
+        r"valve (?:replacement|prosthesis|ring)",
+        r"hardware|arthroplast\w+|(?<!breast )prosthes[ie]s",
+        r"(?:surgical|spinal|fixation|fusion) (?:screws?|rods?|plates?)",
+        r"(?<!ekg )(?<!ecg )(?<!telemetry )(?<!monitor )leads(?! to)|generator|drains?|balloon pump",
+        r"tips? (?:\w+ ){0,7}(?:svc|superior vena cava|cavoatrial|carina)",
+    ),
+    "No Finding": (),
+}
+
+STATEMENTS: dict[str, tuple[str, ...]] = {
+    "Enlarged Cardiomediastinum": (
+        rf"{_MEDIASTINUM} {_gap(5, 'normal|unremark|vascul|aort')}(?:widened|enlarged|wide)",
+    ),
+    "Cardiomegaly": (
+        rf"{_CARDIAC_SIZE} {_gap(8, 'normal|unremark|no |without|vascul|aort|pulm|hil|mediast|there')}"
+        r"(?:enlarged|prominent|large|increased|borderline|upper (?:limits?|range)|top normal)",
+        r"(?:borderline|upper normal|top normal) (?:\w+ )?(?:heart|cardiac) size",
+    ),
+}
+
+NORMAL: dict[str, tuple[str, ...]] = {
+    "Enlarged Cardiomediastinum": (
+        rf"{_MEDIASTINUM} {_gap(10, _ABNORMAL)}{_NORMAL}",
+        rf"normal {_gap(6, _ABNORMAL, commas=False)}{_MEDIASTINAL_SHAPE}"
+        r"(?! (?:[a-z]+ ){0,3}(?:enlarg|widen|prominen))",
+    ),
+    "Cardiomegaly": (
+        rf"{_HEART} {_gap(12, _ABNORMAL)}{_NORMAL}",
+        rf"normal (?:sized? )?{_gap(6, _ABNORMAL, commas=False)}(?:heart|cardiac (?:silhouette|size|contours?)"
+        r"|cardio ?mediastinal (?:silhouette|contours?))(?: size)?(?! (?:[a-z]+ ){0,3}(?:enlarg|prominen|borderline))",
+    ),
+    "Lung Opacity": (
+        rf"{_BOTH_LUNGS} {_gap(6, _ABNORMAL)}clear",
+        rf"clear {_gap(2)}lungs",
+        rf"{_INTERSTITIAL} {_gap(3, _ABNORMAL)}{_NORMAL}|normal (?:\w+ )?{_INTERSTITIAL}",
+    ),
+    "Consolidation": (rf"{_BOTH_LUNGS} {_gap(6, _ABNORMAL)}clear", rf"clear {_gap(2)}lungs"),
+    "Pleural Effusion": (
+        rf"(?:pleural spaces?|costophrenic (?:angles?|sulci|recesses)|pleura) {_gap(4, 'not|blunt')}"
+        r"(?:clear|sharp|normal|unremarkable|preserved)",
+    ),
+    "Fracture": (
+        rf"{_BONES} {_gap(8, _ABNORMAL)}(?:intact|normal|unremarkable|within normal limits)",
+        rf"(?:no|without|negative for) {_gap(5)}(?:bony|osseous|bone|skeletal) {_gap(2)}"
+        r"(?:abnormalit\w+|findings?|injur\w+)",
+    ),
+    "No Finding": (
+        rf"(?:no|without|negative for) {_gap(5)}(?:cardio ?pulmonary|pulmonary|intra ?thoracic|chest|acute|active) "
+        rf"{_gap(4)}(?:abnormalit\w+|disease|process|findings?)",
+        r"normal (?:chest|exam|examination|study)",
+    ),
+    "Interstitial Prominence": (rf"{_INTERSTITIAL} {_gap(3, _ABNORMAL)}{_NORMAL}|normal (?:\w+ )?{_INTERSTITIAL}",),
+    "Low Lung Volumes": (rf"lung volumes? {_gap(4, _ABNORMAL)}{_NORMAL}", rf"normal {_gap(2)}lung volumes?"),
+    "Hyperinflation": (r"(?:normally|well) (?:inflated|expanded|aerated)",),
+    "Tortuous Aorta": (rf"aort\w+ {_gap(4, _ABNORMAL)}{_NORMAL}",),
+    "Vascular Congestion": (
+        rf"(?:vascularity|vasculature|vascular markings) {_gap(6, _ABNORMAL)}{_NORMAL}",
+        rf"normal {_gap(3, _ABNORMAL)}(?:vascularity|vasculature|vascular markings)",
+    ),
+}
+
+CONCEPT_MENTIONS: dict[str, tuple[str, ...]] = {
+    "Degenerative Spine Change": (
+        rf"{_DEGENERATIVE} {_gap(10)}{_SPINE}|{_SPINE} {_gap(4)}{_DEGENERATIVE}",
+        r"degenerative (?:\w+ )?(?:disc|disk|endplate|bony|osseous)|dis[ck] space narrowing",
+        r"spondylosis|osteophyt\w+|spurring|syndesmophyt\w+",
+    ),
+    "Spinal Curvature": (
+        r"\w*scolio(?:sis|tic)|kypho(?:sis|tic)|(?:dextro|levo) ?curvature|curvature of (?:\w+ ){0,2}spine",
+    ),
+    "Vertebral Compression": (
+        r"compression (?:deformit\w+|fractures?)|wedging|wedge deformit\w+",
+        r"(?:loss of|decreased) (?:\w+ ){0,2}(?:vertebral )?body height",
+    ),
+    "Shoulder Degeneration": (
+        rf"(?:acromio ?clavicular|glenohumeral|shoulders?|ac joints?) {_gap(4)}(?:degenerat\w+|\w*arthr\w+)",
+        rf"degenerative {_gap(6)}(?:acromio ?clavicular|glenohumeral|shoulders?|ac joints?)",
+    ),
+    "Bone Deformity": (
+        rf"(?:ribs?|clavic\w+|humer\w+|thoracic cage|chest wall) {_gap(4)}deformit\w+|pectus",
+        rf"deformit\w+ {_gap(6)}(?:ribs?|clavicles?|humer\w+)",
+    ),
+    "Osteopenia": (r"osteopeni\w+|osteoporo\w+|demineraliz\w+",),
+    "Granulomatous Disease": (r"granuloma\w*",),
+    "Calcified Lymph Nodes": (
+        rf"calcified {_gap(4)}(?:lymph|nodes?|adenopathy|lymphadenopathy)",
+        r"(?:hilar|mediastinal|nodal) (?:\w+ ){0,2}calcif\w+",
+    ),
+    "Lymphadenopathy": (r"(?<!calcified )(?:lymph)?adenopathy",),
+    "Hilar Prominence": (
+        rf"(?:prominen\w+|enlarge\w+|fullness) {_gap(4, 'stable|normal', commas=False)}"
+        r"(?:hil(?:a|ar|um)|pulmonary arter\w+)",
+        rf"(?:peri)?hil(?:a|ar|um) {_gap(3, 'lymph|less|normal', commas=False)}(?:prominen\w+|enlarge\w+|fullness)",
+    ),
+    "Emphysema": (r"(?<!subcutaneous )(?<!tissue )emphysem\w+|copd|chronic obstructive|bull(?:ous|a|ae)",),
+    "Hyperinflation": (
+        r"hyper ?(?:inflat|expan|aerat|lucen)\w+|air trapping|increased ap diameter|overinflat\w+",
+        rf"flatten\w+ {_gap(4)}{_DIAPHRAGM}|{_DIAPHRAGM} {_gap(3)}flatten\w+",
+    ),
+    "Low Lung Volumes": (
+        rf"{_LOW} (?:\w+ )?(?:lung )?volumes?|lung volumes? {_gap(4, 'normal')}{_LOW}",
+        r"hypo ?(?:inflat|ventilat|expan|aerat)\w+|under ?(?:inflat|expan)\w+|(?:poor|shallow|low) inspirat\w+",
+    ),
+    "Vascular Crowding": (
+        r"(?:broncho ?)?vascular crowding|bronchopulmonary crowding",
+        rf"crowd\w+ {_gap(4)}(?:vascul\w+|bronchovascular|vessels|markings|structures)",
+    ),
+    "Vascular Congestion": (
+        r"(?:vascular|venous|pulmonary) (?:congestion|engorgement|prominence|redistribution)|cephalization",
+        r"(?:prominent|engorged|increased|congested) (?:\w+ )?(?:vascularity|vasculature|vascular markings|vessels)",
+        rf"(?:vascularity|vasculature|vascular markings) {_gap(4, 'normal|within|not')}"
+        r"(?:prominent|engorged|increased|congested)",
+    ),
+    "Interstitial Prominence": (rf"{_INTERSTITIAL}|prominence of (?:the )?(?:\w+ )?interstiti\w+",),
+    "Bronchial Thickening": (
+        r"(?:peribronchial|bronchial|bronchial wall) (?:thickening|cuffing)|bronchi(?:tis|ectasis|olitis)",
+    ),
+    "Scarring": (r"scar(?:s|ring|red)?|fibro(?:sis|tic|nodular)",),
+    "Nodule": (r"(?<!thyroid )nodules?|(?<!reticular )nodular (?:\w+ )?(?:densit|opacit|lesion|foc)\w*",),
+    "Mass": (r"(?<!breast )mass(?:es)?(?! effect)|mass ?like|neoplasm\w*|carcinoma|tumou?rs?",),
+    "Costophrenic Blunting": (
+        rf"blunt\w+ {_gap(6)}(?:costophrenic|angles?|sulc\w+)|(?:costophrenic|angles?|sulc\w+) {_gap(4)}blunt\w+",
+    ),
+    "Pleural Thickening": (
+        r"pleural (?:based )?(?:\w+ )?(?:thickening|plaques?)|(?:apical|biapical) (?:thickening|capping|cap)",
+    ),
+    "Elevated Hemidiaphragm": (
+        rf"(?:elevat|eventrat)\w+ {_gap(5)}{_DIAPHRAGM}|{_DIAPHRAGM} {_gap(4)}(?:elevat|eventrat)\w+",
+    ),
+    "Hiatal Hernia": (r"(?:hiatal|hiatus|para ?esophageal) hernia",),
+    "Tortuous Aorta": (rf"{_WIDE_AORTA} {_gap(5)}aort\w+|aort\w+ {_gap(5, 'normal')}{_WIDE_AORTA}",),
+    "Aortic Calcification": (
+        rf"{_ATHEROMA} {_gap(6)}aort\w+|aort\w+ {_gap(5)}{_ATHEROMA}|(?:atheroscl|arterioscl)\w+",
+    ),
+    "Sternotomy": (r"sternotomy|sternal wires?|cabg|coronary artery bypass|bypass graft\w*|revascularization",),
+    "Surgical Clips": (r"clips?|surgical (?:staples?|sutures?)|staple line",),
+    "Central Line": (rf"picc|{_PORT}|{_VASCULAR_LINE}|catheters?",),
+    "Pacemaker": (_PACER,),
+}
+
+# Cues. A clause is the reach of a cue: it ends with the sentence and where the writer turns to something else. After
+# a comma or "and", words like "mild" or "stable" open a new, positive statement ("no effusion, mild cardiomegaly").
+_NEW_TOPIC = (
+    r"(?:stable|unchanged|mild|mildly|moderate|moderately|minimal|small|chronic|persistent|possible|possibly|probable"
+    r"|probably|likely|questionable|there|the|this|these)"
+)
+STOPS = (
+    r"\.|;|but|however|although|though|except|otherwise|which|whereas|while|after|following|status post|despite",
+    r"aside from|other than|apart from|limited by|shows?|reveals?|demonstrates",
+    r"(?<!consistent )(?<!compatible )(?<!associated )(?<!concordant )with",
+    r"(?<!if )there (?:is|are|has|have|may|appears?)",
+    rf"(?:,|and|, and)(?= {_NEW_TOPIC} )",
+)
+
+_DEGREE = r"(?:(?:significant|interval|appreciable|substantial|definite|major|acute|other|further|relevant) )*"
+_SEEN = (
+    r"(?:seen|identified|present|visuali[sz]ed|evident|demonstrated|appreciated|noted|detected|visible|apparent|observed"
+    r"|found|shown)"
+)
+_COPULA = r"(?:is|are|was|were|be|been|has|have)"
+_BARELY = r"(?:well|clearly|fully)"
+_OTHER_IMAGE = r"(?:priors?|previous|comparison|earlier|old|older|lateral|frontal|pa)"
+# "No change in the effusion" denies the change, not the effusion.
+NOT_A_NEGATION = (
+    rf"(?:no|without) {_DEGREE}(?:changes?|increase|decrease|progression|improvement)(?: (?:in|of|from|since))?",
+    r"not (?:\w+ )?(?:changed|increased|decreased|only|necessarily)",
+    r"no doubt",
+)
+# The finding is talked of as a question, a past event or a limit of the method: nothing is said of this image.
+NOT_SAID = (
+    r"if (?:there|clinical|clinically|concern|symptoms|suspicion)",
+    r"(?:history|hx|symptoms|treatment) (?:of|for)",
+    r"(?:evaluated?|evaluation|assess|assessment|screening|correlate|correlation|sensitiv(?:e|ity)) (?:for|in)",
+    r"please note that",
+)
+NEGATIONS = (
+    r"no|without|neither|nor|negative (?:for|of)|absence of|absent|lack of",
+    r"(?:free|clear|devoid) (?:of|from)|rather than|instead of|fails? to",
+    r"(?:resolution|clearing|removal) of",
+    r"not (?:\w+ ){0,2}(?:demonstrate|show|see|have|suggest|represent|indicate)",
+    r"not (?:\w+ ){0,2}(?:consistent|compatible|typical|suspicious)",
+    r"resolved(?= (?!since|in|from|on|compared)[a-z])|unlikely",
+)
+POST_NEGATIONS = (
+    rf"(?:{_COPULA} (?:\w+ )?)?(?:not|no longer) (?:(?!{_BARELY} )\w+ ){{0,2}}{_SEEN}"
+    rf"(?! (?:on|in) (?:\w+ ){{0,2}}{_OTHER_IMAGE})",
+    r"(?:has|have) (?:\w+ ){0,2}(?:resolved|cleared|disappeared|removed)",
+    rf"{_COPULA} (?:(?!not )\w+ )?(?:absent|negative|ruled out|excluded|removed)",
+    rf"(?:{_COPULA} (?:\w+ )?)?unlikely(?! (?:to|due|represents?|related))",
+    r"none(?! of)|resolved(?! [a-z])|resolved (?:since|in|from|on|compared)",
+)
+# Doubt written with a negation: stronger than the negation inside it.
+DOUBTS = (r"(?:cannot|can not|could not|not) (?:be )?(?:\w+ )?(?:exclude|rule out)|(?:without|not) excluding",)
+POST_DOUBTS = (
+    rf"(?:{_COPULA} )?(?:cannot|can not|could not|not) (?:be )?(?:\w+ )?(?:be )?(?:\w+ )?(?:excluded|ruled out)",
+    rf"(?:{_COPULA} )?difficult to (?:\w+ )?exclude(?! [a-z])|(?:is|are) a (?:\w+ )?(?:possibility|consideration)",
+)
+UNCERTAINTIES = (
+    r"possib\w+|probab\w+|potential(?:ly)?|question(?:able|ably|ed)?|equivocal",
+    r"difficult to exclude|(?:to )?(?:exclude|rule out)|\?",
+    r"may|might|could|perhaps|presum\w+|suspec\w+|suspicio\w+|concern\w*|worrisome|(?<!age )indeterminate",
+    r"suggest\w*|likely|favou?r\w*|differential|consider(?:ation|ations|ed)?|borderline|either",
+)
+POST_UNCERTAINTIES = (
+    r"(?:(?:is|are) (?:\w+ )?)?(?:possible|probable|suspected|questioned|considered|likely|favou?red)(?! [a-z])",
+    r"(?:may|might|could) be (?:present|considered)",
+    rf"(?:{_COPULA} )?not (?:as )?{_BARELY} {_SEEN}",
+)
+# Between two findings these leave both open.
+ALTERNATIVES = (r"(?:versus|vs|and or)(?! (?:the )?(?:prior|previous|comparison))",)

@@ -1,0 +1,5 @@
+"""SGRRG (Wang et al., CMIG 2025)."""
+
+from rrg.models.sgrrg.model import SGRRG, SGRRGConfig
+
+__all__ = ["SGRRG", "SGRRGConfig"]

@@ -1,0 +1,87 @@
+"""The radiographs of a study side by side, with the map of whatever the reader points at drawn over them."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from rrg.data.radiographs import Radiograph
+from rrg.explanation.rendering import COLORMAP
+from rrg.labels.findings import FINDINGS
+from rrg.ui.components.element import element
+
+if TYPE_CHECKING:
+    from rrg.explanation.maps import Explanation, Heatmap
+
+MAX_SIDE = 1024
+"""Pixels of the longer side on the page. The model never sees this copy: it reads the file's own values."""
+
+_VIEW_NAMES = {"frontal": "Frontal", "lateral": "Lateral", "unknown": "View not stated"}
+
+
+def viewer() -> gr.HTML:
+    """The element. Its value is `views_value(...)`; its prop `maps` is `maps_value(...)`."""
+    return element("viewer", "viewer", value=[], maps={}, colormap=list(COLORMAP))
+
+
+def views_value(radiographs: Sequence[Radiograph]) -> list[dict[str, Any]]:
+    """What the browser needs to draw the radiographs: 8-bit PNG, lossless, no metadata."""
+    return [_view(radiograph) for radiograph in radiographs]
+
+
+def _view(radiograph: Radiograph) -> dict[str, Any]:
+    image = Image.fromarray(np.round(radiograph.pixels * 255).astype(np.uint8))
+    image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+    png = io.BytesIO()
+    image.save(png, format="PNG")
+    height, width = radiograph.pixels.shape
+    row_mm, column_mm = radiograph.spacing_mm or (1.0, 1.0)
+    return {
+        "title": _VIEW_NAMES[radiograph.view],
+        "caption": _caption(radiograph),
+        "aspect": width * column_mm / (height * row_mm),
+        "png": base64.b64encode(png.getvalue()).decode("ascii"),
+    }
+
+
+def _caption(radiograph: Radiograph) -> str:
+    """Where the pixels came from and what was done to them, in one line."""
+    height, width = radiograph.pixels.shape
+    provenance = radiograph.provenance
+    parts = [f"{width} × {height}", f"{provenance.format} {provenance.bits}-bit", *provenance.changes]
+    if provenance.removed_tags:
+        parts.append(f"{provenance.removed_tags} metadata tags left out")
+    return " · ".join(parts)
+
+
+def maps_value(explanation: Explanation) -> dict[str, list[Any]]:
+    """The maps of words, sentences and the 14 findings, None for one without, and the model's own; for `maps`."""
+    of_finding = {heatmap.target: _map(heatmap) for heatmap in explanation.findings}
+    return {
+        "word": [_map(heatmap) for heatmap in explanation.words],
+        "sentence": [_map(heatmap) for heatmap in explanation.sentences],
+        "finding": [of_finding.get(name) for name in FINDINGS],
+        "native": [_map(heatmap) for heatmap in explanation.native],
+    }
+
+
+def _map(heatmap: Heatmap) -> dict[str, Any]:
+    """One map as bytes on its own scale: 255 is its largest raw value over all views, 0 is zero or less."""
+    values = np.maximum(np.nan_to_num(heatmap.values), 0.0)
+    largest = float(values.max(initial=0.0))
+    scaled = np.round(values * (255 / largest)) if largest > 0 else values
+    return {
+        "target": heatmap.target,
+        "method": heatmap.method,
+        "layer": heatmap.layer,
+        "reduction": heatmap.reduction,
+        "max": largest,
+        "shape": list(values.shape),
+        "data": base64.b64encode(scaled.astype(np.uint8).tobytes()).decode("ascii"),
+    }

@@ -1,0 +1,68 @@
+"""Where things are and where the app listens: read once from the environment, then passed along."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import platformdirs
+
+from rrg.errors import InputError
+from rrg.feedback.urls import checked_database_url, sqlite_url
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one process. `from_env` is the only place that reads environment variables."""
+
+    home: Path
+    """Folder of the database and the caches."""
+    host: str
+    """Address the app listens on."""
+    port: int
+    database_url: str = field(repr=False)
+    """SQLAlchemy URL of the feedback database. Not in the repr: it may carry a password."""
+    weights: Path
+    """Folder with one folder per model."""
+    data: Path | None
+    """Folder with annotation.json and images, whose studies the app offers; None for uploads only."""
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Read RRG_HOME, HOST, PORT, DATABASE_URL, RRG_WEIGHTS and RRG_DATA; an empty variable counts as unset.
+
+        Raises InputError for a port, folder or database URL that cannot be used. Creates nothing.
+        """
+        home = _path(environ.get("RRG_HOME") or platformdirs.user_data_dir("rrg", appauthor=False))
+        return cls(
+            home=home,
+            host=environ.get("HOST") or "127.0.0.1",
+            port=_port(environ.get("PORT") or "7860"),
+            database_url=checked_database_url(environ.get("DATABASE_URL") or sqlite_url(home / "rrg.sqlite3")),
+            weights=_folder(environ, "RRG_WEIGHTS") or CHECKOUT / "weights",
+            data=_folder(environ, "RRG_DATA"),
+        )
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
+        raise InputError(f"PORT is {text[:20]!r}, which is not a port: set it to a whole number from 1 to 65535.")
+    return int(text)
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _folder(environ: Mapping[str, str], name: str) -> Path | None:
+    if not environ.get(name):
+        return None
+    folder = _path(environ[name])
+    if not folder.is_dir():
+        raise InputError(f"{name} is {str(folder)!r}, which is not a folder: correct the path or unset {name}.")
+    return folder

@@ -1,0 +1,95 @@
+"""Which part of the body and which view a header speaks of."""
+
+from __future__ import annotations
+
+import pytest
+from pydicom.dataset import Dataset
+
+from rrg.data.radiographs.dicom_header import check_radiograph, view_of
+from rrg.errors import InputError
+
+
+def header(**tags) -> Dataset:
+    dataset = Dataset()
+    for keyword, value in tags.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def code(meaning: str) -> list[Dataset]:
+    return [header(CodeValue="1", CodingSchemeDesignator="SCT", CodeMeaning=meaning)]
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {},
+        {"BodyPartExamined": "CHEST"},
+        {"BodyPartExamined": ""},
+        {"BodyPartExamined": "UNKNOWN", "StudyDescription": "XR THORAX PA"},
+        {"BodyPartExamined": "CHEST", "StudyDescription": "Trauma: chest, pelvis, knee"},
+        {"BodyPartExamined": "CHESTABDOMEN"},
+        {"AnatomicRegionSequence": code("Chest")},
+        {"SeriesDescription": "W033 Chest Lat.", "StudyDescription": "Chest and abdomen"},
+        {"SeriesDescription": "lat arms up"},
+        {"StudyDescription": "Surface marker, forehand; collegue consult"},
+        {"Modality": "DX"},
+        {"Modality": "RG"},
+    ],
+)
+def test_chest_or_silent_passes(tags: dict) -> None:
+    check_radiograph(header(**tags))
+
+
+@pytest.mark.parametrize(
+    ("tags", "word"),
+    [
+        ({"BodyPartExamined": "EXTREMITY"}, "extremity"),
+        ({"BodyPartExamined": "TSPINE"}, "tspine"),
+        ({"BodyPartExamined": "PELVIS", "StudyDescription": "chest and pelvis"}, "pelvis"),
+        ({"BodyPartExamined": "HAND"}, "hand"),
+        ({"AnatomicRegionSequence": code("Lower leg")}, "lower leg"),
+        ({"StudyDescription": "Non-ossifying fibroma of distal tibia"}, "tibia"),
+        ({"SeriesDescription": "Thoracic spine AP"}, "spine"),
+        ({"SeriesDescription": "Abdomen_AP", "StudyDescription": "Chest and abdomen"}, "abdomen"),
+        ({"AcquisitionDeviceProcessingDescription": "[LOWER LEG         ]"}, "lower leg"),
+    ],
+)
+def test_another_part_is_refused_by_the_word_that_says_so(tags: dict, word: str) -> None:
+    with pytest.raises(InputError, match=f'not a chest X-ray.*"{word}"'):
+        check_radiograph(header(**tags))
+
+
+def test_free_text_is_not_quoted() -> None:
+    with pytest.raises(InputError) as refusal:
+        check_radiograph(header(StudyDescription="Mr Doe, knee"))
+    assert "doe" not in str(refusal.value).lower()
+
+
+@pytest.mark.parametrize(
+    ("tags", "view"),
+    [
+        ({}, "unknown"),
+        ({"ViewPosition": "PA"}, "frontal"),
+        ({"ViewPosition": "AP"}, "frontal"),
+        ({"ViewPosition": "AP SUPINE"}, "frontal"),
+        ({"ViewPosition": "LL"}, "lateral"),
+        ({"ViewPosition": "RL"}, "lateral"),
+        ({"ViewPosition": "LATERAL"}, "lateral"),
+        ({"ViewPosition": "LLD"}, "unknown"),
+        ({"ViewPosition": "RAO", "SeriesDescription": "PA"}, "unknown"),
+        ({"ViewCodeSequence": code("postero-anterior")}, "frontal"),
+        ({"ViewCodeSequence": code("left lateral")}, "lateral"),
+        ({"PatientOrientation": ["L", "F"]}, "frontal"),
+        ({"PatientOrientation": ["A", "F"]}, "lateral"),
+        ({"PatientOrientation": ["P", "FL"]}, "lateral"),
+        ({"PatientOrientation": ["A", "L"]}, "unknown"),
+        ({"PatientOrientation": "", "SeriesDescription": "Chest PA"}, "frontal"),
+        ({"SeriesDescription": "W033 Chest Lat."}, "lateral"),
+        ({"SeriesDescription": "Chest PA and lateral"}, "unknown"),
+        ({"SeriesDescription": "left lateral decubitus"}, "unknown"),
+        ({"ViewPosition": "PA", "SeriesDescription": "lateral"}, "frontal"),
+    ],
+)
+def test_view(tags: dict, view: str) -> None:
+    assert view_of(header(**tags)) == view

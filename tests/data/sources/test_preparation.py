@@ -1,0 +1,78 @@
+"""Rules that drop studies, and the writing of a data folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rrg.data.sources.preparation import image_is_missing, select_studies, write_data_folder
+from rrg.data.studies import ImageFile, Study, read_annotation
+from rrg.errors import InputError
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "download" / "png"
+    for name in ("a.png", "b/0.png", "b/1.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"picture")
+    return folder
+
+
+def studies_of(images: Path) -> list[Study]:
+    return [
+        Study("b", (ImageFile(images / "b/0.png", "frontal"), ImageFile(images / "b/1.png")), "Clear.", split="val"),
+        Study("a", (ImageFile(images / "a.png", "lateral"),), None, "Cough.", "Normal – clear.", "train"),
+    ]
+
+
+def test_what_was_written_reads_back_alike(images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out" / "data"
+    write_data_folder(out, studies_of(images), images)
+    second, first = studies_of(out / "images")
+    for study, expected in zip(read_annotation(out), (first, second), strict=True):
+        for field in ("id", "images", "report", "indication", "impression", "split"):
+            assert getattr(study, field) == getattr(expected, field)
+    assert sorted(path.name for path in out.iterdir()) == ["annotation.json", "images"]
+
+
+def test_a_folder_is_written_again_but_images_of_others_are_never_replaced(images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_data_folder(out, studies_of(images), images)
+    write_data_folder(out, studies_of(images)[:1], images)
+    assert [study.id for study in read_annotation(out)] == ["b"]
+    before = (out / "annotation.json").read_bytes()
+    with pytest.raises(InputError, match="is there already"):
+        write_data_folder(out, [Study("c", (ImageFile(tmp_path / "c.png"),), split="val")], tmp_path)
+    assert (out / "annotation.json").read_bytes() == before
+
+
+def test_nothing_is_left_when_a_study_cannot_be_written(images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    elsewhere = Study("c", (ImageFile(tmp_path / "c.png"),), split="val")
+    without_split = Study("d", (ImageFile(images / "a.png"),))
+    for studies, message in (
+        ([], "No study is left"),
+        ([elsewhere], "Put all images in one folder"),
+        ([without_split], "has no split"),
+    ):
+        with pytest.raises(InputError, match=message):
+            write_data_folder(out, studies, images)
+        assert not out.exists()
+
+
+def test_each_study_is_dropped_by_the_first_rule_that_speaks(images: Path) -> None:
+    missing = Study("c", (ImageFile(images / "c.png"),), "Clear.", split="val")
+    both = Study("d", (ImageFile(images / "d.png"),), None, split="val")
+    selection = select_studies(
+        [*studies_of(images), missing, both],
+        {"no report": lambda study: study.report is None, "missing": image_is_missing},
+    )
+    assert [study.id for study in selection.studies] == ["b"]
+    assert selection.dropped == {"no report": 2, "missing": 1}
+    assert [line.split() for line in selection.describe().splitlines()] == [
+        ["dropped", "2", "no", "report"],
+        ["dropped", "1", "missing"],
+        ["kept", "1", "in", "val"],
+    ]

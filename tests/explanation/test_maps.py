@@ -1,0 +1,119 @@
+"""Maps: of the right word, over the right view, by the method that they name."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rrg.data.phantom import make_phantom
+from rrg.data.studies import Study
+from rrg.explanation.class_activation import finding_maps
+from rrg.inference.reporter import Reporter
+from rrg.labels.findings import FINDINGS
+from rrg.layers.image_encoder import ImageEncoder
+
+
+@pytest.fixture(scope="module")
+def reporter(tiny_weights: Path) -> Reporter:
+    return Reporter.from_pretrained(tiny_weights / "r2gen_cmn", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return make_phantom(3, size=96).study
+
+
+def test_every_word_sentence_and_finding_has_a_map_over_every_view(reporter: Reporter, study: Study) -> None:
+    report = reporter.report(study)
+    explanation = reporter.explain(study, report)
+    assert len(explanation.words) == len(report.words)
+    assert len(explanation.sentences) == len(report.sentences)
+    assert [m.target for m in explanation.findings] == [name for name in FINDINGS if name != "No Finding"]
+    for heatmap, word in zip(explanation.words, report.words, strict=True):
+        assert heatmap.span == (word.start, word.end)
+        assert heatmap.values.shape[0] == 2
+        assert heatmap.values.sum() == pytest.approx(1, abs=1e-4)
+    for heatmap in (*explanation.words, *explanation.sentences, *explanation.findings):
+        assert heatmap.method and heatmap.layer and heatmap.reduction
+        assert heatmap.values.dtype == np.float32
+        assert heatmap.values.min() >= 0
+
+
+@torch.inference_mode()
+def test_a_word_map_is_the_attention_of_the_step_that_wrote_the_word(reporter: Reporter, study: Study) -> None:
+    """Decoding step by step, the attention at the last position belongs to the word chosen there."""
+    report = reporter.report(study)
+    words = reporter.explain(study, report).words
+    (seen,) = reporter._look([study.radiographs()])
+    features, mask = seen.features, seen.view_mask
+    prefix = [0]
+    for word, heatmap in zip(report.words, words, strict=True):
+        outputs = reporter.model(
+            features=features, view_mask=mask, decoder_input_ids=torch.tensor([prefix]), output_attentions=True
+        )
+        attention = torch.stack([layer[0, :, -1].mean(0) for layer in outputs.cross_attentions]).mean(0)
+        np.testing.assert_allclose(heatmap.values.ravel(), attention.detach().numpy(), atol=1e-5)
+        prefix.append(reporter.tokenizer.convert_tokens_to_ids(word.text.lower()))
+
+
+def test_a_sentence_map_is_the_mean_of_its_words(reporter: Reporter, study: Study) -> None:
+    report = reporter.report(study)
+    explanation = reporter.explain(study, report)
+    for i, heatmap in enumerate(explanation.sentences):
+        own = [m.values for m, w in zip(explanation.words, report.words, strict=True) if w.sentence == i]
+        np.testing.assert_allclose(heatmap.values, np.mean(own, axis=0), atol=1e-6)
+
+
+def test_maps_follow_the_order_of_the_radiographs(reporter: Reporter, study: Study) -> None:
+    """A lateral view alone has one map, of the lateral slot, and it is the map of that radiograph."""
+    lateral = dataclasses.replace(study, images=study.images[1:])
+    explanation = reporter.explain(lateral, reporter.report(lateral))
+    for heatmap in (*explanation.words, *explanation.findings):
+        assert heatmap.values.shape[0] == 1
+    assert explanation.words[0].values.sum() == pytest.approx(1, abs=1e-4)
+    both = reporter.explain(study, reporter.report(study))
+    pairs = zip(explanation.findings, both.findings, strict=True)
+    lone, paired = max(((one.values[0], two.values[1]) for one, two in pairs), key=lambda pair: pair[0].max())
+    assert lone.max() > 0
+    np.testing.assert_allclose(lone / lone.max(), paired / paired.max(), atol=1e-3)
+
+
+def test_the_models_own_maps_are_shown_as_it_computed_them(tiny_camanet: Path, study: Study) -> None:
+    """The discriminative map and 14 class maps of CAMANet, over the radiographs at hand and unscaled."""
+    camanet = Reporter.from_pretrained(tiny_camanet / "camanet", device="cpu")
+    lateral = dataclasses.replace(study, images=study.images[1:])
+    for seen, slots in ((study, [0, 1]), (lateral, [1])):
+        native = camanet.explain(seen, camanet.report(seen)).native
+        assert [heatmap.target for heatmap in native] == [
+            "discriminative map",
+            *(f"class map: {name}" for name in FINDINGS),
+        ]
+        with torch.inference_mode():
+            (known,) = camanet._look([seen.radiographs()])
+            features, mask = known.features, known.view_mask
+            maps = camanet.model.encode(features=features, view_mask=mask).maps
+        for heatmap in native:
+            assert heatmap.method == "CAMANet"
+            assert heatmap.layer and heatmap.reduction
+            assert heatmap.values.dtype == np.float32
+            np.testing.assert_array_equal(heatmap.values, maps[heatmap.target][0, slots].numpy())
+        assert max(heatmap.values.max() for heatmap in native) > 0
+
+
+def test_a_model_without_maps_of_its_own_shows_none(reporter: Reporter, study: Study) -> None:
+    assert reporter.explain(study, reporter.report(study)).native == ()
+
+
+def test_grad_cam_of_a_linear_classifier_is_its_class_activation_map() -> None:
+    """Selvaraju et al., section 3: for a linear head on pooled features Grad-CAM is CAM up to a constant."""
+    torch.manual_seed(0)
+    encoder = ImageEncoder("test_efficientnet", {}, 14).eval()
+    features = torch.randn(2, encoder.num_features, 3, 4).relu()
+    maps = finding_maps(encoder, features, [1, 5])
+    cam = torch.einsum("fc,vchw->fvhw", encoder.findings.weight[[1, 5]], features).relu().detach().numpy()
+    cells = 2 * 3 * 4
+    np.testing.assert_allclose(maps * cells, cam, atol=1e-4)

@@ -1,0 +1,210 @@
+"""Reports on a whole folder: each study once, whatever is broken or killed on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rrg.data.phantom import write_phantoms
+from rrg.data.studies import read_annotation
+from rrg.errors import InputError
+from rrg.inference.batch import BatchResult, _studies, write_reports
+from rrg.inference.reporter import Reporter
+from rrg.labels.findings import FINDINGS
+
+COUNT = 20
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("phantoms")
+    write_phantoms(folder, COUNT, seed=0, size=96)
+    path = folder / "annotation.json"
+    annotation = json.loads(path.read_text())
+    for record in annotation["train"][::2]:  # with the frontal view alone the tiny model writes something else
+        record |= {"image_path": record["image_path"][:1], "view": record["view"][:1]}
+    path.write_text(json.dumps(annotation))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reporter(tiny_weights: Path) -> Reporter:
+    return Reporter.from_pretrained(tiny_weights / "r2gen_cmn", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path, reporter: Reporter, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What an undisturbed run writes."""
+    out = tmp_path_factory.mktemp("whole") / "out.jsonl"
+    assert run(reporter, data, out) == BatchResult(COUNT, 0, 0)
+    return content(out)
+
+
+def run(reporter: Reporter, data: Path, out: Path) -> BatchResult | None:
+    return write_reports(reporter, _studies(data, None), out, batch_size=3)
+
+
+def content(path: Path) -> dict[str, dict[str, Any]]:
+    """The lines by id, without their time, which differs from run to run."""
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert len({line["id"] for line in lines}) == len(lines), "a study is there twice"
+    return {line["id"]: {name: value for name, value in line.items() if name != "seconds"} for line in lines}
+
+
+def started(command: list[str], tiny_weights: Path, home: Path) -> subprocess.Popen[str]:
+    environment = os.environ | {"RRG_WEIGHTS": str(tiny_weights), "RRG_HOME": str(home), "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.Popen(
+        [sys.executable, *command],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=Path(__file__).resolve().parents[2],
+        start_new_session=True,
+    )
+
+
+def test_a_line_says_what_the_report_says(data: Path, reporter: Reporter, whole: dict[str, dict[str, Any]]) -> None:
+    studies = read_annotation(data)
+    assert list(whole) == [study.id for study in studies]
+    assert len({line["text"] for line in whole.values()}) > 1
+    for study in studies:
+        report = reporter.report(study)
+        line = whole[study.id]
+        assert line["text"] == report.text
+        assert line["findings"] == {finding.name: finding.status for finding in report.findings}
+        assert list(line["findings"]) == list(FINDINGS)
+        assert (line["model"], line["weights_sha256"]) == (reporter.name, reporter.weights_sha256)
+
+
+def test_a_split_and_a_plain_folder_are_read_too(data: Path, reporter: Reporter, tmp_path: Path) -> None:
+    expected = {study.id for study in read_annotation(data, "val")}
+    write_reports(reporter, _studies(data, "val"), tmp_path / "val.jsonl", 16)
+    assert content(tmp_path / "val.jsonl").keys() == expected
+    plain = next(path for path in (data / "images").rglob("*.png")).parent
+    with pytest.raises(InputError, match="Leave --split out"):
+        _studies(plain, "val")
+    assert len(_studies(plain, None)) >= 1
+
+
+def test_a_line_that_was_cut_off_is_written_again(
+    data: Path, reporter: Reporter, whole: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    run(reporter, data, out)
+    lines = out.read_bytes().splitlines(keepends=True)
+    out.write_bytes(b"".join(lines[:5]) + lines[5][:20])
+    assert run(reporter, data, out) == BatchResult(COUNT - 5, 5, 0)
+    assert out.read_bytes().startswith(b"".join(lines[:5])), "what was there stays as it was"
+    assert content(out) == whole
+    assert run(reporter, data, out) == BatchResult(0, COUNT, 0)
+
+
+def test_parts_that_a_kill_left_behind_are_joined(
+    data: Path, reporter: Reporter, whole: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    """Also after a kill between joining the parts and removing them, when studies are in both."""
+    out = tmp_path / "out.jsonl"
+    run(reporter, data, out)
+    lines = out.read_bytes().splitlines(keepends=True)
+    out.write_bytes(b"".join(lines[:4]))
+    (tmp_path / "out.jsonl.0-of-3").write_bytes(b"".join(lines[3:7]) + lines[7][:9])
+    (tmp_path / "out.jsonl.2-of-3").write_bytes(b"".join(lines[10:12]))
+    assert run(reporter, data, out) == BatchResult(COUNT - 9, 9, 0)
+    assert content(out) == whole
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+
+
+def test_a_damaged_image_is_named_and_skipped_until_it_is_mended(
+    data: Path,
+    reporter: Reporter,
+    whole: dict[str, dict[str, Any]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    damaged, out = tmp_path / "data", tmp_path / "out.jsonl"
+    shutil.copytree(data, damaged)
+    study = read_annotation(damaged)[4]
+    image = study.images[0].path  # type: ignore[union-attr]
+    sound = image.read_bytes()
+    image.write_bytes(sound[:100])
+    assert run(reporter, damaged, out) == BatchResult(COUNT - 1, 0, 1)
+    assert content(out) == {name: line for name, line in whole.items() if name != study.id}
+    errors = content(tmp_path / "out.jsonl.errors.jsonl")
+    assert list(errors) == [study.id] and image.name in errors[study.id]["error"]
+    assert study.id in capsys.readouterr().err
+    image.write_bytes(sound)
+    assert run(reporter, damaged, out) == BatchResult(1, COUNT - 1, 0)
+    assert content(out) == whole
+    assert not (tmp_path / "out.jsonl.errors.jsonl").exists()
+
+
+def test_a_file_of_another_model_is_refused(data: Path, reporter: Reporter, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    run(reporter, data, out)
+    before = out.read_bytes()
+    other = Reporter(reporter.name, reporter.model, reporter.tokenizer, "0" * 64)
+    with pytest.raises(InputError, match="Give another --out"):
+        run(other, data, out)
+    assert out.read_bytes() == before
+    out.write_text('{"id": "1", "text": "not of this command"}\n')
+    with pytest.raises(InputError, match="Line 1"):
+        run(reporter, data, out)
+
+
+def test_a_killed_run_goes_on(data: Path, tiny_weights: Path, whole: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    command = ["-m", "rrg", "batch", "--data", str(data), "--out", str(out), "--batch-size", "1"]
+    process = started(command, tiny_weights, tmp_path)
+    while process.poll() is None and not (out.is_file() and out.stat().st_size):
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert 0 < len(out.read_bytes().splitlines()) < COUNT
+    again = started(command, tiny_weights, tmp_path)
+    printed, _ = again.communicate()
+    assert again.returncode == 0, printed
+    assert content(out) == whole
+
+
+@pytest.mark.slow
+def test_several_processes_write_what_one_writes_after_a_kill_too(
+    data: Path, tiny_weights: Path, whole: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "rrg", "batch"]
+    command += ["--data", str(data), "--out", str(out), "--batch-size", "1"]
+    process = started(command, tiny_weights, tmp_path)
+    parts = [tmp_path / f"out.jsonl.{rank}-of-2" for rank in range(2)]
+    while process.poll() is None and not all(part.is_file() and part.stat().st_size for part in parts):
+        time.sleep(0.01)
+    # Its workers are in sessions of their own, which a kill of the launcher does not reach.
+    for child in _descendants(process.pid):
+        os.kill(child, signal.SIGKILL)
+    process.communicate()
+    assert all(part.stat().st_size for part in parts)
+    assert not out.exists(), "the parts are joined at the end"
+    again = started(command, tiny_weights, tmp_path)
+    printed, _ = again.communicate()
+    assert again.returncode == 0, printed
+    assert content(out) == whole
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+
+
+def _descendants(pid: int) -> list[int]:
+    """The process and all it started."""
+    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = [tuple(map(int, line.split())) for line in listing.splitlines()]
+    found = [pid]
+    for known in found:
+        found += [child for child, parent in parents if parent == known]
+    return found
