@@ -10,7 +10,7 @@ from pathlib import Path
 import tyro
 
 from rrg.errors import InputError
-from rrg.inference.cpu import spare_memory
+from rrg.inference.cpu import configure_cpu
 from rrg.ui.settings import Settings
 
 
@@ -27,7 +27,7 @@ def main(data: Path | None = None) -> None:
         settings = replace(settings, host="0.0.0.0")
     uploads = settings.home / "uploads"
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # read when Gradio is imported: hence the imports below it
-    spare_memory()
+    configure_cpu()
     from rrg.feedback import FeedbackStore
     from rrg.inference.library import ModelLibrary
     from rrg.ui.app import create_app, launch_options

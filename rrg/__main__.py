@@ -10,7 +10,7 @@ import tyro
 from tyro.extras import SubcommandApp
 
 from rrg.errors import InputError
-from rrg.inference.cpu import spare_memory
+from rrg.inference.cpu import configure_cpu
 from rrg.ui.settings import Settings
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def _study(image: tuple[Path, ...]) -> Study:
 
 def main() -> None:
     """Run one command; bad input ends it with its message alone."""
-    spare_memory()
+    configure_cpu()
     try:
         app.cli(prog="python -m rrg", description="Radiology report generation from chest X-rays. Research use only.")
     except InputError as error:

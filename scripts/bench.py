@@ -1,8 +1,8 @@
-"""How fast each model with weights is on this machine: `make bench`, or python scripts/bench.py --help.
+"""Benchmark of the models with weights on this machine: `make bench`, or python scripts/bench.py --help.
 
-Reports are written by the beams of a model's generation settings, and once more as the model is bundled where that is
-by consensus. Each figure is the median of --repeats rounds over the same studies, after one round that is not counted.
-Only figures of one machine, one number of threads and little other load can be compared.
+Reports are decoded by beam search with a model's generation settings, and as the model is bundled (MBR decoding). Each
+figure is the median of --repeats rounds over the same studies, after a warm-up round. Compare only figures of one
+machine, one number of threads and little other load.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ from torch import Tensor
 from rrg.data.batches import StudyDataset, collate
 from rrg.data.phantom import make_phantom
 from rrg.data.studies import Study, read_annotation
+from rrg.decoding.search import search, search_settings
 from rrg.errors import InputError
-from rrg.inference.cpu import spare_memory
+from rrg.inference.cpu import configure_cpu
 from rrg.inference.library import ModelLibrary
 from rrg.inference.reporter import Reporter
+from rrg.models.outputs import ImageFeatures
 from rrg.ui.settings import Settings
 
 BATCH = 16
@@ -68,7 +70,7 @@ def bench(
         repeats: Counted rounds.
         json: Also write the figures to this file.
     """
-    spare_memory()
+    configure_cpu()
     if threads is not None:
         torch.set_num_threads(threads)
     material = _material(data, studies, size)
@@ -100,14 +102,14 @@ def measure(reporter: Reporter, studies: Sequence[Study], repeats: int) -> dict[
     masks = view_mask.split(1)
 
     @torch.inference_mode()
-    def features() -> list[Tensor]:
+    def features() -> list[ImageFeatures]:
         return [model.extract_features(*pair) for pair in zip(pixel_values.split(1), masks, strict=True)]
 
-    kept = features()
+    cached = features()
 
     @torch.inference_mode()
     def encode() -> list:
-        return [model.encode(view_mask=mask, features=maps) for mask, maps in zip(masks, kept, strict=True)]
+        return [model.encode(view_mask=mask, features=maps) for mask, maps in zip(masks, cached, strict=True)]
 
     encoded = encode()
 
@@ -127,9 +129,10 @@ def measure(reporter: Reporter, studies: Sequence[Study], repeats: int) -> dict[
         return alone / count, _seconds(lambda: list(reporter.reports(studies, BATCH)), repeats) / count
 
     bundled = speeds()
-    consensus, reporter.consensus = reporter.consensus, None
+    generation_config = model.generation_config
+    model.generation_config = search_settings(generation_config)  # type: ignore[arg-type]
     beams = speeds()
-    reporter.consensus = consensus
+    model.generation_config = generation_config
     both = [explained(study) for _ in range(repeats) for study in studies]
     return {
         "reports_per_second_batch_1": 1 / beams[0],
@@ -140,9 +143,12 @@ def measure(reporter: Reporter, studies: Sequence[Study], repeats: int) -> dict[
         "report_and_maps_ms_max": max(report + maps for report, maps in both),
         "image_encoder_ms": 1e3 * _seconds(features, repeats) / count,
         "visual_encoder_ms": 1e3 * _seconds(encode, repeats) / count,
-        "decoder_ms": 1e3 * _seconds(lambda: [model.generate(encoder_outputs=x) for x in encoded], repeats) / count,
+        "decoder_ms": 1e3 * _seconds(lambda: [search(model, x) for x in encoded], repeats) / count,
         "maps_ms": statistics.median(maps for _, maps in both),
-        "training_step_ms": 1e3 * _seconds(_training_step(reporter, torch.cat(kept), view_mask, studies), repeats),
+        "training_step_ms": 1e3
+        * _seconds(
+            _training_step(reporter, ImageFeatures.concatenate(cached).feature_maps, view_mask, studies), repeats
+        ),
         "peak_memory_mb": _peak_memory() / 2**20,
     }
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rrg.inference.cpu import spare_memory
+from rrg.inference.cpu import configure_cpu
 
-spare_memory()  # as every process of the product does
+configure_cpu()  # as every process of the product does
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 SHARED = CHECKOUT.parent / "shared"

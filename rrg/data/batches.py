@@ -1,9 +1,10 @@
-"""Studies -> tensors: the items of a data set and the batches of them."""
+"""Studies to tensors: view slots, data sets and batches."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ def scene_graph_of_study(study: Study) -> SceneGraph:
 
 
 def place_views(radiographs: Sequence[Radiograph], num_views: int = 2) -> list[int | None]:
-    """The slot of each radiograph: frontal 0, lateral 1, anything else the first that is free, None when none is."""
+    """The view slot of each radiograph: frontal 0, lateral 1, else the first free slot, None if none is free."""
     slots: list[int | None] = [None] * len(radiographs)
     for i, radiograph in enumerate(radiographs):
         slot = SLOTS.get(radiograph.view)
@@ -38,15 +39,38 @@ def place_views(radiographs: Sequence[Radiograph], num_views: int = 2) -> list[i
     return [next(free, None) if slot is None else slot for slot in slots]
 
 
-def study_tensors(radiographs: Sequence[Radiograph], transform: ViewTransform, num_views: int = 2) -> dict[str, Tensor]:
-    """pixel_values float32 [V, 3, S, S] with zeros for a missing view, and view_mask bool [V]."""
-    pixel_values = torch.zeros(num_views, 3, transform.size, transform.size)
-    view_mask = torch.zeros(num_views, dtype=torch.bool)
-    for radiograph, slot in zip(radiographs, place_views(radiographs, num_views), strict=True):
-        if slot is not None:  # a model of one view reads the frontal of two
-            pixel_values[slot] = transform(radiograph)
-            view_mask[slot] = True
-    return {"pixel_values": pixel_values, "view_mask": view_mask}
+@dataclass(frozen=True, eq=False)
+class StudyBatch:
+    """The radiographs of B studies as a model's input."""
+
+    pixel_values: Tensor
+    """float32 [B, V, 3, S, S], zeros for a missing view."""
+    view_mask: Tensor
+    """bool [B, V]"""
+
+    @classmethod
+    def of(
+        cls,
+        studies: Sequence[Sequence[Radiograph]],
+        transform: ViewTransform,
+        num_views: int = 2,
+        slots: Sequence[Sequence[int | None]] | None = None,
+    ) -> Self:
+        """Studies, each given by its radiographs, whose `slots` are those of `place_views`."""
+        if slots is None:
+            slots = [place_views(radiographs, num_views) for radiographs in studies]
+        pixel_values = torch.zeros(len(studies), num_views, 3, transform.size, transform.size)
+        view_mask = torch.zeros(len(studies), num_views, dtype=torch.bool)
+        for i, (radiographs, places) in enumerate(zip(studies, slots, strict=True)):
+            for radiograph, slot in zip(radiographs, places, strict=True):
+                if slot is not None:  # a model of one view reads the frontal of two
+                    pixel_values[i, slot] = transform(radiograph)
+                    view_mask[i, slot] = True
+        return cls(pixel_values, view_mask)
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Self:
+        """The batch on a device, its pixels in another precision."""
+        return replace(self, pixel_values=self.pixel_values.to(device, dtype), view_mask=self.view_mask.to(device))
 
 
 class StudyDataset(Dataset[dict[str, Any]]):
@@ -75,11 +99,12 @@ class StudyDataset(Dataset[dict[str, Any]]):
         return len(self.studies)
 
     def image_item(self, index: int) -> dict[str, Tensor]:
-        """The images alone."""
-        return study_tensors(self.studies[index].radiographs(), self.transform, self.num_views)
+        """The images alone: pixel_values [V, 3, S, S] and view_mask [V]."""
+        batch = StudyBatch.of([self.studies[index].radiographs()], self.transform, self.num_views)
+        return {"pixel_values": batch.pixel_values[0], "view_mask": batch.view_mask[0]}
 
     def text_item(self, index: int) -> dict[str, Any]:
-        """What the reference report says: findings [14], labels [T], the word ids after BOS, and its scene graph."""
+        """The labels of the reference report: findings [14], word ids after BOS [T], and its scene graph."""
         report = self.studies[index].report
         item: dict[str, Any] = {}
         if report:
@@ -99,7 +124,7 @@ class StudyDataset(Dataset[dict[str, Any]]):
 
 
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Items -> one batch; `labels` are padded with -100, what is in a dictionary stays in one."""
+    """Stack items into a batch. `labels` are padded with -100; a dictionary of tensors is stacked tensor by tensor."""
     batch: dict[str, Any] = {
         name: collate([item[name] for item in items])
         if isinstance(value, dict)

@@ -1,1 +1,22 @@
-"""An encoded study to the words of a report: search, sampling, minimum Bayes risk decoding."""
+"""Encoded studies to the words of their reports: search, sampling, minimum Bayes risk decoding.
+
+The entry point is `rrg.decoding.generate`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rrg.decoding.generation import generate
+
+__all__ = ["generate"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `generate` on first use: it imports torch, which the list of models does not need."""
+    if name == "generate":
+        from rrg.decoding.generation import generate
+
+        return generate
+    raise AttributeError(f"module 'rrg.decoding' has no attribute {name!r}")

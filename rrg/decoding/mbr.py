@@ -1,20 +1,19 @@
-"""Consensus decoding: of many sampled reports, one that agrees best with them and with the image classifier.
+"""Minimum Bayes risk (MBR) decoding over sampled reports and recombinations of their sentences.
 
-Minimum Bayes risk decoding (Kumar and Byrne, HLT-NAACL 2004; Eikema and Aziz, EMNLP 2022). Beam search looks for the
-likeliest wording, and the likeliest of all is a template; what most samples say is closer to what a radiologist says.
-A report is worth its agreement with the samples (`rrg.decoding.recombination`), and what its findings are worth to the
-classifier on the images: each that it asserts earns the logarithm of the classifier's probability over the bar of that
-finding. The bars (`train/calibrate.py`) are low for rare findings, as the F1 of a finding is best when it is asserted
-where it is likelier than half of that F1 (Lipton et al., ECML 2014).
+MBR decoding (Kumar and Byrne, HLT-NAACL 2004; Eikema and Aziz, EMNLP 2022) returns the candidate with the highest
+expected similarity to samples of the model. Beam search returns the most probable wording, which for radiology reports
+is a template. The score of a candidate (`rrg.decoding.recombination`) is its mean similarity to the samples plus, for
+each finding that it asserts, the log-ratio of the image classifier's probability and a threshold of that finding. The
+thresholds are set on the train split. They are low for rare findings, because asserting a finding maximises its F1
+where its probability exceeds half of that F1 (Lipton et al., ECML 2014).
 
-The samples are drawn by the Gumbel-max trick with noise that a seed of each study decides: a study has one report,
-whatever batch it is in and however often it is asked for.
+Sampling is seeded per study (`rrg.decoding.sampling.GumbelNoise`): a study gets the same report in every batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -25,111 +24,109 @@ from transformers import GenerationConfig, LogitsProcessorList
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.decoding.ngrams import NgramFrequencies
 from rrg.decoding.recombination import Worth, agree
-from rrg.decoding.search import RowsProcessor
-from rrg.models.base import ReportEncoderOutput, ReportModel
+from rrg.decoding.sampling import GumbelNoise
+from rrg.decoding.search import search
+from rrg.models.base import ReportModel
+from rrg.models.outputs import ReportEncoderOutput
 
-_ROWS = 128
-"""Samples that are written at once: more are no faster, and the image is kept in memory for each."""
-_MOST = 3.0
-"""Nats that speak for or against one finding at most."""
+_MAX_ROWS = 128
+"""Samples that are generated at once: more are no faster, and each needs RAM for its study's image."""
+_MAX_LOG_RATIO = 3.0
+"""Bound in nats on the score of one finding."""
 
 
 @dataclass(frozen=True)
-class Consensus:
-    """How a consensus is found. It stands as `consensus` among a model's generation settings."""
+class MBRConfig:
+    """Settings of MBR decoding. `generation_config.json` holds them under `consensus`."""
 
     samples: int = 32
-    """Reports that are sampled of each study."""
+    """Samples of each study."""
     temperature: float = 1.0
-    """Logits are divided by it: lower samples are likelier and more alike."""
+    """Logits are divided by it: a lower temperature gives more probable samples that differ less."""
     recall_weight: float = 1.2
-    """Weight of recall in ROUGE-L, 1.2 as for the COCO captions: higher prefers longer reports."""
+    """Weight of recall in ROUGE-L, 1.2 as for the COCO captions. A higher weight prefers longer reports."""
     cider_weight: float = 0.0
-    """What a CIDEr of 10, that of a reference itself, is worth, in ROUGE-L. Above 0 the model's folder holds the
-    frequencies of n-grams (`rrg.decoding.ngrams`)."""
+    """Weight of a CIDEr of 10 (a candidate equal to the reference) relative to ROUGE-L. Above 0, the model's folder
+    holds document frequencies of n-grams (`rrg.decoding.ngrams`)."""
     findings_weight: float = 0.05
-    """What a finding is worth, in ROUGE-L, whose probability is e times its bar."""
-    findings_bars: tuple[float, ...] = ()
-    """Probability from which each of the 13 findings is worth asserting; none: the classifier is not asked."""
+    """Score, in ROUGE-L, of a finding whose probability is e times its threshold."""
+    finding_thresholds: tuple[float, ...] = ()
+    """Probability above which asserting each of the 13 findings scores; empty: findings do not score."""
 
-    def evidence(self, beliefs: np.ndarray) -> np.ndarray:
-        """What asserting each of the 13 findings is worth [13], from the classifier's probabilities [14]."""
-        if not self.findings_bars:
-            return np.zeros(len(beliefs) - 1)
-        odds = np.log(beliefs[:-1].clip(1e-6) / np.asarray(self.findings_bars))
-        return self.findings_weight * odds.clip(-_MOST, _MOST)
+    def finding_scores(self, probabilities: np.ndarray) -> np.ndarray:
+        """Score of asserting each of the 13 findings [13], from the classifier's probabilities [14]."""
+        if not self.finding_thresholds:
+            return np.zeros(len(probabilities) - 1)
+        log_ratios = np.log(probabilities[:-1].clip(1e-6) / np.asarray(self.finding_thresholds))
+        return self.findings_weight * log_ratios.clip(-_MAX_LOG_RATIO, _MAX_LOG_RATIO)
 
     @classmethod
-    def of(cls, settings: GenerationConfig) -> Self | None:
-        """The consensus that generation settings ask for; None where they leave it to the library's search."""
-        given: dict[str, Any] | None = getattr(settings, "consensus", None)
-        return None if given is None else cls(**{**given, "findings_bars": tuple(given.get("findings_bars", ()))})
+    def from_generation_config(cls, config: GenerationConfig) -> Self | None:
+        """The MBR settings of generation settings; None where a search decodes."""
+        stored: dict[str, Any] | None = getattr(config, "consensus", None)
+        if stored is None:
+            return None
+        settings = {name: value for name, value in stored.items() if name != "findings_bars"}
+        return cls(**settings, finding_thresholds=tuple(stored.get("findings_bars", ())))
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-class GumbelNoise(RowsProcessor):
-    """Makes of the likeliest word a sampled one; `samples` rows a study, whose noise its seed decides.
-
-    Gumbel noise is the negative logarithm of exponential noise, which NumPy draws ten times as fast.
-    """
-
-    def __init__(self, seeds: Sequence[int], samples: int, temperature: float):
-        self._generators = {study: np.random.default_rng(seed) for study, seed in enumerate(seeds)}
-        self._samples, self._temperature = samples, temperature
-        self._rows = np.arange(len(seeds) * samples)
-
-    def keep(self, rows: Tensor) -> None:
-        self._rows = self._rows[rows.cpu().numpy()]
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        waits = np.empty(scores.shape, np.float32)
-        studies, rows = np.divmod(self._rows, self._samples)
-        for study in np.unique(studies):
-            # All samples have their noise, whether they are left or not: which are depends on the studies beside them.
-            own = self._generators[study].standard_exponential((self._samples, scores.shape[1]), np.float32)
-            waits[studies == study] = own[rows[studies == study]]
-        noise = torch.from_numpy(waits).to(scores.device).clamp_(min=torch.finfo(torch.float32).tiny).log_()
-        return scores.float() / self._temperature - noise
+        """As `generation_config.json` stores them, where the thresholds are named `findings_bars`."""
+        return {
+            "samples": self.samples,
+            "temperature": self.temperature,
+            "recall_weight": self.recall_weight,
+            "cider_weight": self.cider_weight,
+            "findings_weight": self.findings_weight,
+            "findings_bars": self.finding_thresholds,
+        }
 
 
 @torch.no_grad()
-def write(
+def mbr_decode(
     model: ReportModel,
+    encoder_outputs: ReportEncoderOutput,
+    config: MBRConfig,
     tokenizer: ReportTokenizer,
-    encoded: ReportEncoderOutput,
     seeds: Sequence[int],
-    consensus: Consensus,
-    frequencies: NgramFrequencies | None = None,
+    ngram_frequencies: NgramFrequencies | None = None,
 ) -> Tensor:
-    """The report of each study: ids [B,T] after BOS, padded. `seeds`: one a study."""
-    assert encoded.last_hidden_state is not None and encoded.finding_logits is not None
-    studies = len(encoded.last_hidden_state)
-    at_once = max(1, _ROWS // consensus.samples)
-    beliefs = encoded.finding_logits.float().sigmoid().cpu().numpy()
-    written: list[list[int]] = []
-    for first in range(0, studies, at_once):
-        part = slice(first, min(first + at_once, studies))
-        ids = sample(model, encoded.rows(part), seeds[part], consensus).cpu().numpy()  # [b,K,T]
-        for own, belief in zip(ids, beliefs[part], strict=True):
-            samples = [tuple(tokenizer.decode_words(row)) for row in own]
-            evidence = consensus.evidence(belief)
-            worth = Worth(samples, consensus.recall_weight, evidence, consensus.cider_weight, frequencies)
-            written.append(tokenizer.encode_words(agree(samples, worth))[0])
-    longest = 1 + max(map(len, written))
-    end = [model.config.pad_token_id]
-    return torch.tensor([row + end * (longest - len(row)) for row in written], device=model.device)
+    """Ids [B, T] of the best-scored report of each study after BOS, padded.
+
+    Args:
+        model: The model, in evaluation mode.
+        encoder_outputs: B encoded studies.
+        config: The MBR settings.
+        tokenizer: The model's.
+        seeds: One a study.
+        ngram_frequencies: Needed where `config.cider_weight` is not 0.
+    """
+    assert encoder_outputs.last_hidden_state is not None and encoder_outputs.finding_logits is not None
+    studies = len(encoder_outputs.last_hidden_state)
+    batch = max(1, _MAX_ROWS // config.samples)
+    probabilities = encoder_outputs.finding_logits.float().sigmoid().cpu().numpy()  # [B,14]
+    reports: list[list[int]] = []
+    for first in range(0, studies, batch):
+        part = slice(first, min(first + batch, studies))
+        ids = sample(model, encoder_outputs.rows(part), seeds[part], config).cpu().numpy()  # [b,K,T]
+        for of_study, findings in zip(ids, probabilities[part], strict=True):
+            samples = [tuple(tokenizer.decode_words(row)) for row in of_study]
+            finding_scores = config.finding_scores(findings)
+            score = Worth(samples, config.recall_weight, finding_scores, config.cider_weight, ngram_frequencies)
+            reports.append(tokenizer.encode_words(agree(samples, score))[0])
+    length = 1 + max(map(len, reports))
+    padding = [model.config.pad_token_id]
+    return torch.tensor([row + padding * (length - len(row)) for row in reports], device=model.device)
 
 
-def sample(model: ReportModel, encoded: ReportEncoderOutput, seeds: Sequence[int], consensus: Consensus) -> Tensor:
-    """Reports of each study [B,K,T] after BOS, padded."""
-    ids = model.generate(
-        encoder_outputs=encoded,
-        samples=consensus.samples,
+def sample(model: ReportModel, encoder_outputs: ReportEncoderOutput, seeds: Sequence[int], config: MBRConfig) -> Tensor:
+    """Ids [B, K, T] of K seeded samples of each study after BOS, padded."""
+    ids = search(
+        model,
+        encoder_outputs,
+        num_samples=config.samples,
         num_beams=1,
-        do_sample=False,
+        do_sample=False,  # the noise makes the argmax a sample
         length_penalty=1.0,
-        logits_processor=LogitsProcessorList([GumbelNoise(seeds, consensus.samples, consensus.temperature)]),
+        logits_processor=LogitsProcessorList([GumbelNoise(seeds, config.samples, config.temperature)]),
     )
-    return ids[:, 1:].unflatten(0, (-1, consensus.samples))
+    return ids.unflatten(0, (-1, config.samples))

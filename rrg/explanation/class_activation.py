@@ -28,7 +28,7 @@ class _RawGradCAM(GradCAM):
         return cam_per_target_layer[0]
 
 
-def finding_maps(encoder: ImageEncoder, features: Tensor, findings: Sequence[int]) -> np.ndarray:
+def grad_cam(encoder: ImageEncoder, features: Tensor, findings: Sequence[int]) -> np.ndarray:
     """Grad-CAM (Selvaraju et al., ICCV 2017) of the findings classifier at the last feature maps.
 
     features [V,C,h,w] of one study's valid views -> [len(findings), V, h, w]. The views stand on top of each other as

@@ -1,4 +1,4 @@
-"""The models at hand: what is in a folder of weights, loaded when first asked for."""
+"""The models in a folder of weights, loaded on first use."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rrg.errors import InputError
-from rrg.inference.weights import count_parameters, model_type, weights_digest
+from rrg.inference.weights import count_parameters, model_type, shared_encoder, weights_digest
 from rrg.models import ARCHITECTURES
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """One line of the list of models."""
+    """One entry of the list of models."""
 
     name: str
-    """What to ask for: the folder in `weights/`."""
+    """Name of the folder in `weights/`."""
     title: str
     paper: str
     available: bool
@@ -36,13 +36,13 @@ class ModelLibrary:
 
     def __init__(self, weights: Path):
         self.weights = Path(weights)
-        self._loaded: dict[str, Reporter] = {}
-        self._encoders: dict[tuple[Path, str], Reporter] = {}
-        """The first model that was loaded with each shared image encoder."""
+        self._reporters: dict[str, Reporter] = {}
+        self._sharing: dict[tuple[Path, str], Reporter] = {}
+        """The first reporter with each shared image encoder. Later ones take its encoder and its feature cache."""
         self._lock = threading.Lock()
 
     def list(self) -> list[ModelInfo]:
-        """Every architecture, with weights or without, then further folders of weights; nothing is loaded."""
+        """Every architecture, with or without weights, then further folders of weights. No model is loaded."""
         folders = {path.parent.name: path.parent for path in sorted(self.weights.glob("*/config.json"))}
         kinds = {name: model_type(folder) for name, folder in folders.items()}
         further = (name for name, kind in kinds.items() if name not in ARCHITECTURES and kind in ARCHITECTURES)
@@ -60,9 +60,9 @@ class ModelLibrary:
     def reporter(self, name: str) -> Reporter:
         """The model called `name`, loaded once. Raises InputError for one that is unknown or has no weights."""
         with self._lock:
-            if name not in self._loaded:
-                self._loaded[name] = self._load(name)
-            return self._loaded[name]
+            if name not in self._reporters:
+                self._reporters[name] = self._load(name)
+            return self._reporters[name]
 
     def _load(self, name: str) -> Reporter:
         infos = {info.name: info for info in self.list()}
@@ -70,15 +70,17 @@ class ModelLibrary:
             raise InputError(f"There is no model {name!r}. Choose one of: {', '.join(infos)}.")
         if not infos[name].available:
             raise InputError(f"The model {name!r} cannot be used. {infos[name].note}")
-        from transformers.utils import logging  # heavy, like the next one: they take seconds to import
+        from transformers.utils import logging  # here: this and the next ones take seconds to import
 
+        from rrg.inference.loading import load_model
         from rrg.inference.reporter import Reporter
 
         logging.disable_progress_bar()  # it would draw over the command line for a second
-        reporter = Reporter.from_pretrained(self.weights / name)
-        config = reporter.model.config
-        if config.image_encoder_file is not None:  # one in memory for all models, and each study goes through it once
-            file = (self.weights / name / config.image_encoder_file).resolve()
-            first = self._encoders.setdefault((file, repr((config.backbone, config.backbone_options))), reporter)
-            reporter.model.image_encoder, reporter.looked_at = first.model.image_encoder, first.looked_at
+        folder = self.weights / name
+        shared = shared_encoder(folder)
+        first = self._sharing.get(shared) if shared is not None else None
+        loaded = load_model(folder, image_encoder=None if first is None else first.model.image_encoder)
+        reporter = Reporter(loaded, None if first is None else first.feature_cache)
+        if shared is not None:
+            self._sharing.setdefault(shared, reporter)
         return reporter

@@ -1,4 +1,4 @@
-"""A folder of trained weights, looked at without loading it."""
+"""Facts about a folder of trained weights that need no model: hash, architecture, size."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 from safetensors import safe_open
 
-from rrg.decoding import ngrams
+from rrg.decoding.ngrams import FILE as NGRAMS_FILE
 
 
 def weights_digest(folder: Path) -> str:
-    """sha256 over the names and contents of the files that decide what a model writes."""
+    """sha256 over the names and contents of the files that decide a model's reports."""
     digest = hashlib.sha256()
-    others = [*folder.glob("*config.json"), *folder.glob("tokenizer.json"), *folder.glob(ngrams.FILE)]
+    others = [*folder.glob("*config.json"), *folder.glob("tokenizer.json"), *folder.glob(NGRAMS_FILE)]
     for path in sorted([*_tensors(folder), *others]):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
@@ -27,18 +27,27 @@ def model_type(folder: Path) -> str | None:
     return _config(folder).get("model_type")
 
 
+def shared_encoder(folder: Path) -> tuple[Path, str] | None:
+    """The file of the image encoder that a model shares, and its backbone; None where it has its own."""
+    config = _config(folder)
+    if config.get("image_encoder_file") is None:
+        return None
+    backbone = repr((config.get("backbone"), config.get("backbone_options")))
+    return (folder / config["image_encoder_file"]).resolve(), backbone
+
+
 def _config(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "config.json").read_text(encoding="utf-8"))
 
 
 def _tensors(folder: Path) -> list[Path]:
-    """The files with a model's weights, that of an image encoder that it shares included."""
+    """The files of a model's weights, including a shared image encoder."""
     shared = _config(folder).get("image_encoder_file")
     return [*folder.glob("*.safetensors"), *([folder / shared] if shared and (folder / shared).is_file() else [])]
 
 
 def count_parameters(folder: Path) -> int:
-    """Numbers stored in the weights' files, read from their headers."""
+    """Number of parameters and buffers in the weight files, from their headers."""
     count = 0
     for path in _tensors(folder):
         with safe_open(path, framework="np") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, cast
 
 import timm
@@ -10,8 +11,16 @@ from timm.models.efficientnet import EfficientNet
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-_AT_ONCE = 2
-"""Images whose large maps fit into a processor's cache together."""
+_EARLY_BATCH = 2
+"""Images that go through the early layers together: their large maps fit into a processor's cache."""
+
+
+def state_digest(module: nn.Module) -> str:
+    """sha256 of the names and values of all parameters and buffers of a module."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 class ImageEncoder(nn.Module):
@@ -37,15 +46,15 @@ class ImageEncoder(nn.Module):
             maps = self.backbone.forward_features(images)  # type: ignore[operator]
         else:
             early, late = self._parts
-            maps = late(torch.cat([early(part) for part in images.split(_AT_ONCE)]))
+            maps = late(torch.cat([early(part) for part in images.split(_EARLY_BATCH)]))
         if getattr(self.backbone, "output_fmt", "NCHW") == "NHWC":  # Swin
             maps = maps.permute(0, 3, 1, 2)
         return maps.unflatten(0, (batch, views))
 
     def fold_batch_norms(self) -> None:
-        """Put each batch norm into the convolution before it: the same maps in two thirds of the time, on CPUs.
+        """Fold each batch norm into the convolution before it: the same maps in two thirds of the time on CPUs.
 
-        For models that only write reports: the backbone can neither be trained nor saved afterwards.
+        For inference only: the backbone can neither be trained nor saved afterwards.
         """
         for module in list(self.backbone.modules()):
             before: nn.Module | None = None
@@ -54,15 +63,15 @@ class ImageEncoder(nn.Module):
                     dtype = before.weight.dtype
                     folded = fuse_conv_bn_eval(before.float(), child.float()).to(dtype)
                     before.weight, before.bias = folded.weight, folded.bias
-                    # timm's batch norms bring their activation along.
+                    # A batch norm of timm includes the activation that follows it.
                     setattr(module, name, getattr(child, "act", nn.Identity()))
                 before = child
 
-    def spare_cache(self) -> None:
-        """Let large maps be made of a few images at a time and small ones of all: the same, and faster on CPUs.
+    def split_early_layers(self) -> None:
+        """Run the early layers on a few images at a time and the late ones on all: same maps, faster on CPUs.
 
-        Known for the family of the small models alone, MobileNetV2's and EfficientNet's. Call it after
-        `fold_batch_norms`, which changes what the backbone consists of.
+        The large maps of the early layers then stay in the processor's cache. Only for MobileNetV2 and EfficientNet;
+        other backbones are left as they are. Call it after `fold_batch_norms`, which replaces modules.
         """
         backbone = self.backbone
         if not isinstance(backbone, EfficientNet):
@@ -84,5 +93,5 @@ class ImageEncoder(nn.Module):
         return self.findings(self.pool(features, view_mask))
 
     def classify_views(self, features: Tensor) -> Tensor:
-        """features [B,V,C,h,w] -> logits [B,V,2] of frontal against lateral."""
+        """features [B,V,C,h,w] -> logits [B,V,2] of frontal and lateral."""
         return self.views(features.mean(dim=(-2, -1)))

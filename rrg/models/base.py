@@ -1,13 +1,15 @@
-"""The contract every architecture keeps: images in, report out, named losses, generation from images alone.
+"""The contract of every architecture: images in, report out, named losses, generation from images alone.
 
-Shapes: B batch, V views, S image size, C backbone channels, h x w feature grid, N = V*h*w visual tokens, D hidden size,
-T words. Token n is view n // (h*w), row n % (h*w) // w, column n % w. Id 0 is BOS, EOS and PAD (R2Gen, EMNLP 2020).
+Shapes: B studies of a batch, V views, S image size, C channels of the image encoder, h x w feature grid, N = V*h*w
+visual tokens, D hidden size, T words. Token n lies in view n // (h*w), row n % (h*w) // w, column n % w. Id 0 is BOS,
+EOS and PAD (R2Gen, EMNLP 2020).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
@@ -17,16 +19,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import EncoderDecoderCache, GenerationMixin, PreTrainedConfig, PreTrainedModel
 from transformers import initialization as init
-from transformers.utils.generic import ModelOutput
 
-from rrg.decoding import search
 from rrg.errors import InputError
 from rrg.labels.findings import FINDINGS
 from rrg.layers.image_encoder import ImageEncoder
-from rrg.layers.kv_cache import with_room
-from rrg.layers.memory import ProjectedMemory
+from rrg.layers.kv_cache import preallocate
 from rrg.layers.memory_transformer import MemoryTransformer
 from rrg.layers.transformer import DecoderOutput, UnbiasedLayerNorm
+from rrg.models.outputs import ImageFeatures, Reference, ReportEncoderOutput, ReportOutput
 
 
 class ReportConfig(PreTrainedConfig):
@@ -67,74 +67,29 @@ class ReportConfig(PreTrainedConfig):
     decoder_start_token_id: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class Reference:
-    """What the reference says of the studies of a batch: known in training alone, never where a report is written."""
+class ClassThresholds(ABC):
+    """Mixin for models whose encoder reads classes that they predict themselves, each above a threshold of its own."""
 
-    findings: Tensor | None = None
-    """[B, 14] in [0, 1]"""
-    scene_graph: dict[str, Tensor] | None = None
-    """What the architectures that read scene graphs learn from (`rrg.labels.scene_graph`)."""
+    @abstractmethod
+    def class_probabilities_and_labels(
+        self, features: Tensor, view_mask: Tensor, reference: Reference
+    ) -> tuple[Tensor, Tensor]:
+        """Feature maps [B,V,C,h,w] -> predicted probability of each class, and whether the reference has it [B,K]."""
 
-
-@dataclass
-class ReportEncoderOutput(ModelOutput):
-    """The study as the decoder sees it."""
-
-    last_hidden_state: Tensor | None = None
-    """Visual tokens [B, N, D]."""
-    attention_mask: Tensor | None = None
-    """[B, N] bool, False for the tokens of a missing view."""
-    finding_logits: Tensor | None = None
-    """[B, 14] of the classifier on the images."""
-    memory: ProjectedMemory | None = None
-    """A memory that is the same for all studies, projected once."""
-    grid: tuple[int, int, int] | None = None
-    """(V, h, w): the place of token n in its image. V may be a multiple of the study's views: further pictures of them,
-    in the same order."""
-    samples: int | None = None
-    """Rows of words that each study gets: set by `generate` alone."""
-    maps: dict[str, Tensor] | None = None
-    """Maps of the architecture's own by name, each [B, V, h, w], of the study's views and on a grid of its own."""
-
-    def with_each(self, change: Callable[[Tensor], Tensor]) -> Self:
-        """A copy with each tensor that has a row a study changed; what all studies share stays, `maps` are left out."""
-        fields: dict[str, Any] = {k: change(v) if isinstance(v, Tensor) else v for k, v in self.items() if k != "maps"}
-        return type(self)(**fields)
-
-    def rows(self, chosen: slice) -> Self:
-        """Some of the studies."""
-        return self.with_each(lambda tensor: tensor[chosen])
-
-
-@dataclass
-class ReportOutput(ModelOutput):
-    """One forward pass."""
-
-    loss: Tensor | None = None
-    losses: dict[str, Tensor] | None = None
-    """Every term by name, before its weight."""
-    logits: Tensor | None = None
-    """[B, T, vocabulary]"""
-    cache: EncoderDecoderCache | None = None
-    cross_attentions: tuple[Tensor, ...] | None = None
-    """One [B, H, T, N] a decoder layer, rows sum to 1."""
-    encoder_last_hidden_state: Tensor | None = None
-    finding_logits: Tensor | None = None
+    @abstractmethod
+    def set_thresholds(self, thresholds: Sequence[float]) -> None:
+        """Set the probability above which each of the K classes is read."""
 
 
 class ReportModel(PreTrainedModel, GenerationMixin):
-    """Base of all architectures: each writes `encode_features`, `decode` and, if it has any, `auxiliary_losses`."""
+    """Base of all architectures: each defines `encode_features`, `decode` and, if it has any, `auxiliary_losses`."""
 
     reads_scene_graphs: ClassVar[bool] = False
     """Whether training needs `scene_graph` in its batches."""
 
-    has_thresholds: ClassVar[bool] = False
-    """Whether it reads classes that it predicted itself, each above a threshold of its own: `set_thresholds`."""
-
     config: ReportConfig
     config_class: type[ReportConfig] = ReportConfig
-    _keys_to_ignore_on_load_missing = [r"^image_encoder\."]  # they may stand in a file of their own: `from_pretrained`
+    _keys_to_ignore_on_load_missing = [r"^image_encoder\."]  # they may be in a file of their own: `from_pretrained`
     main_input_name = "pixel_values"
 
     def __init__(self, config: ReportConfig):
@@ -147,40 +102,22 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         """The backbone that `config` names, with its classifiers."""
         return ImageEncoder(config.backbone, config.backbone_options, len(FINDINGS), config.num_views)
 
-    def extract_features(self, pixel_values: Tensor, view_mask: Tensor) -> Tensor:
-        """Images [B,V,3,S,S], view_mask [B,V] -> what a frozen image encoder sees: feature maps [B,V,C,h,w].
-
-        An architecture that looks at further pictures of each view appends their maps: [B,n*V,C,h,w].
-        """
-        return self.image_encoder(pixel_values)
+    def extract_features(self, pixel_values: Tensor, view_mask: Tensor) -> ImageFeatures:
+        """Images [B,V,3,S,S], view_mask [B,V] -> everything that only the images and a frozen image encoder decide."""
+        return ImageFeatures(self.image_encoder(pixel_values))
 
     def feature_settings(self) -> tuple[object, ...]:
-        """What beside the image encoder's weights decides `extract_features`: features are kept under it."""
+        """What beside the image encoder's weights decides `extract_features`: part of the key of every cache."""
         return ()
 
-    def classified_features(self, features: Tensor, view_mask: Tensor) -> Tensor:
-        """The maps [B,V,C,h,w] that the findings classifier pools, of what `extract_features` gave."""
-        return features[:, : view_mask.shape[1]]
-
-    def encode_features(self, features: Tensor, view_mask: Tensor) -> ReportEncoderOutput:
-        """Feature maps of `extract_features`, view_mask [B,V] -> visual tokens."""
-        raise NotImplementedError
-
-    def encode_features_with_reference(
-        self, features: Tensor, view_mask: Tensor, reference: Reference
+    def encode_features(
+        self, features: ImageFeatures, view_mask: Tensor, reference: Reference | None = None
     ) -> ReportEncoderOutput:
-        """`encode_features` where the reference is known: training, and comparison with the paper.
+        """Image features, view_mask [B,V] -> visual tokens.
 
-        For architectures in which it chooses what is read. `encode_features`, which writes reports, predicts it.
+        `reference` is given in training and in comparisons with the paper, for architectures in which the labels choose
+        what is read. Without it the model predicts them.
         """
-        return self.encode_features(features, view_mask)
-
-    def beliefs_and_truth(self, features: Tensor, view_mask: Tensor, reference: Reference) -> tuple[Tensor, Tensor]:
-        """Where `has_thresholds`: probability of each class by the model, whether the reference has it, both [B,K]."""
-        raise NotImplementedError
-
-    def set_thresholds(self, thresholds: Sequence[float]) -> None:
-        """Where `has_thresholds`: read a class from this probability on, K numbers."""
         raise NotImplementedError
 
     def decode(
@@ -190,14 +127,14 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         cache: EncoderDecoderCache | None,
         output_attentions: bool,
     ) -> tuple[Tensor, DecoderOutput]:
-        """Words so far [B,T] (with a cache: those it has not seen) -> logits [B,T,vocabulary] and hidden states.
+        """Words [B,T] (with a cache: the new ones) -> logits [B,T,vocabulary] and hidden states.
 
-        There may be K rows of words for each study of `encoder_outputs`, one after the other: beams, samples.
+        There may be K rows of words for each study of `encoder_outputs`, one after the other: beams or samples.
         """
         raise NotImplementedError
 
     def report_maps(self, decoder_input_ids: Tensor, encoder_outputs: ReportEncoderOutput) -> dict[str, Tensor]:
-        """Maps of a finished report by name, each [B,V,h,w], beside those that `encode_features` gives without one."""
+        """Maps of a finished report by name, each [B,V,h,w], beside `ReportEncoderOutput.maps`."""
         return {}
 
     def auxiliary_losses(
@@ -207,7 +144,7 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         labels: Tensor,
         reference: Reference,
     ) -> dict[str, Tensor]:
-        """Losses beside that of the words, by name."""
+        """Losses beside the cross-entropy of the words, by name."""
         return {}
 
     # What all share ---------------------------------------------------------------------------------------------------
@@ -216,7 +153,7 @@ class ReportModel(PreTrainedModel, GenerationMixin):
     def from_pretrained(cls, folder: str | Path, *args: Any, **kwargs: Any) -> Self:
         """The library's, and the image encoder from the file that the configuration names, if it names one.
 
-        Raises InputError when that file is not there.
+        Raises InputError when that file is missing.
         """
         model = super().from_pretrained(folder, *args, **kwargs)
         if model.config.image_encoder_file is not None:
@@ -233,32 +170,34 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         self,
         pixel_values: Tensor | None = None,
         view_mask: Tensor | None = None,
-        features: Tensor | None = None,
+        features: ImageFeatures | Tensor | None = None,
         reference: Reference | None = None,
     ) -> ReportEncoderOutput:
-        """Images [B,V,3,S,S], or the feature maps kept from an earlier `extract_features` -> visual tokens.
+        """Images [B,V,3,S,S], or their features from an earlier `extract_features` -> visual tokens.
 
-        `reference` is for training alone; nothing that writes a report passes it.
+        `features` may be the feature maps [B,n*V,C,h,w] alone. `reference` is for training; generation never passes it.
         """
+        if isinstance(features, Tensor):
+            features = ImageFeatures(features)
         if view_mask is None:
-            given = pixel_values if features is None else features
-            if given is None:
+            images = pixel_values if features is None else features.feature_maps
+            if images is None:
                 raise ValueError("encode needs pixel_values [B,V,3,S,S] or features [B,V,C,h,w]")
-            view_mask = torch.ones(given.shape[:2], dtype=torch.bool, device=given.device)
+            view_mask = torch.ones(images.shape[:2], dtype=torch.bool, device=images.device)
         if features is None:
             if pixel_values is None:
                 raise ValueError("encode needs pixel_values [B,V,3,S,S] or features [B,V,C,h,w]")
             features = self.extract_features(pixel_values, view_mask)
-        features = features.to(self.dtype)
-        if reference is None:
-            outputs = self.encode_features(features, view_mask)
-        else:
-            outputs = self.encode_features_with_reference(features, view_mask, reference)
+        features = replace(features, feature_maps=features.feature_maps.to(self.dtype))
+        outputs = self.encode_features(features, view_mask, reference)
+        feature_maps = features.feature_maps
         if outputs.finding_logits is None:
-            classified = self.classified_features(features, view_mask)
-            outputs.finding_logits = self.image_encoder.classify(classified, view_mask)
+            outputs.finding_logits = self.image_encoder.classify(feature_maps[:, : view_mask.shape[1]], view_mask)
         if outputs.grid is None:
-            outputs.grid = (features.shape[1], features.shape[3], features.shape[4])
+            outputs.grid = (feature_maps.shape[1], feature_maps.shape[3], feature_maps.shape[4])
+        if features.maps:
+            shown = {name: _masked(values, view_mask) for name, values in features.maps.items()}
+            outputs.maps = {**shown, **(outputs.maps or {})}
         return outputs
 
     def forward(
@@ -268,7 +207,7 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         labels: Tensor | None = None,
         findings: Tensor | None = None,
         scene_graph: dict[str, Tensor] | None = None,
-        features: Tensor | None = None,
+        features: ImageFeatures | Tensor | None = None,
         decoder_input_ids: Tensor | None = None,
         encoder_outputs: ReportEncoderOutput | None = None,
         cache: EncoderDecoderCache | None = None,
@@ -278,8 +217,8 @@ class ReportModel(PreTrainedModel, GenerationMixin):
     ) -> ReportOutput:
         """Teacher forcing with `labels` [B,T] (the words after BOS, -100 for padding), or one step of generation.
 
-        `findings` [B,14] in [0,1] and `scene_graph` are used by losses and, while the model trains, by `encode`; never
-        to write a report.
+        `findings` [B,14] in [0,1] and `scene_graph` are labels of the reference: losses use them and, in training mode,
+        `encode`. Generation does not.
         """
         reference = Reference(findings, scene_graph)
         if encoder_outputs is None:
@@ -289,7 +228,7 @@ class ReportModel(PreTrainedModel, GenerationMixin):
                 raise ValueError("forward needs labels (to train) or decoder_input_ids (to decode)")
             decoder_input_ids = self.shift_right(labels)
         if cache is not None and not cache.get_seq_length():
-            with_room(cache.self_attention_cache, self.config.num_decoder_layers)
+            preallocate(cache.self_attention_cache, self.config.num_decoder_layers)
         logits, decoded = self.decode(decoder_input_ids, encoder_outputs, cache, output_attentions)
         loss, losses = None, None
         if labels is not None:
@@ -321,9 +260,9 @@ class ReportModel(PreTrainedModel, GenerationMixin):
             label_smoothing=self.config.label_smoothing,
         )
         terms = {"words": words, **self.auxiliary_losses(encoder_outputs, decoded, labels, reference)}
-        beliefs = encoder_outputs.finding_logits
-        if reference.findings is not None and "findings" in self.config.loss_weights and beliefs is not None:
-            terms["findings"] = F.binary_cross_entropy_with_logits(beliefs.float(), reference.findings)
+        finding_logits = encoder_outputs.finding_logits
+        if reference.findings is not None and "findings" in self.config.loss_weights and finding_logits is not None:
+            terms["findings"] = F.binary_cross_entropy_with_logits(finding_logits.float(), reference.findings)
         return terms
 
     def shift_right(self, labels: Tensor) -> Tensor:
@@ -336,40 +275,33 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         self,
         pixel_values: Tensor | None = None,
         view_mask: Tensor | None = None,
-        features: Tensor | None = None,
+        features: ImageFeatures | Tensor | None = None,
         encoder_outputs: ReportEncoderOutput | None = None,
         labels: Tensor | None = None,
         findings: Tensor | None = None,
         scene_graph: dict[str, Tensor] | None = None,
-        samples: int = 1,
         **kwargs: Any,
     ) -> Any:
-        """The library's `generate`, after one pass of the image encoder a study however many beams there are.
+        """The library's `generate`, with one pass of the image encoder a study however many beams there are.
 
-        Its searches are those of `rrg.decoding.search`; `custom_generate=None` takes the library's own, which can return more.
-
-        `samples` reports of each study are written, one after the other in the ids [B*samples,T] that come back: with
-        `do_sample`, or a logits processor that makes them differ (the library has several for the former alone).
-
-        A whole batch may be passed: `labels`, `findings` and `scene_graph`, what the reference says, stop here and
-        reach no report.
+        A whole batch may be passed: `labels`, `findings` and `scene_graph` are dropped and reach no report. Raises
+        ValueError where the generation settings ask for MBR decoding, which needs `rrg.decoding.generate`.
         """
+        if getattr(kwargs.get("generation_config") or self.generation_config, "consensus", None) is not None:
+            raise ValueError("The settings ask for MBR decoding: call rrg.decoding.generate or rrg.decoding.search.")
         if encoder_outputs is None:
             encoder_outputs = self.encode(pixel_values, view_mask, features)
-        study = type(encoder_outputs)(**{**encoder_outputs, "samples": samples})
         generate = cast(Any, super()).generate
-        settings = {"custom_generate": search.write, **kwargs}
-        return generate(encoder_outputs=study, attention_mask=study.attention_mask, **settings)
+        return generate(encoder_outputs=encoder_outputs, attention_mask=encoder_outputs.attention_mask, **kwargs)
 
     def _expand_inputs_for_generation(  # type: ignore[override]
         self, expand_size: int = 1, is_encoder_decoder: bool = False, input_ids: Tensor | None = None, **kwargs: Any
     ) -> tuple[Tensor | None, dict[str, Any]]:
-        """Beams and samples have a row each for what they write, and their study's image in common (`decode`)."""
-        expand_size *= kwargs["encoder_outputs"].samples or 1
+        """Give each beam a row of words, but not a copy of its study's image (`decode`)."""
         return None if input_ids is None else input_ids.repeat_interleave(expand_size, dim=0), kwargs
 
     def _reorder_cache(self, cache: EncoderDecoderCache, beam_idx: torch.LongTensor) -> EncoderDecoderCache:
-        """Beams of one study look at the same image, so only what was written is re-ordered."""
+        """Reorder the words of the beams. The image stays: beams of one study share it."""
         cache.self_attention_cache.reorder_cache(beam_idx)
         return cache
 
@@ -395,7 +327,12 @@ class ReportModel(PreTrainedModel, GenerationMixin):
 
 
 def visual_tokens(features: Tensor, view_mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Feature maps [B,n*V,C,h,w] and view_mask [B,V] -> tokens [B,N,C] and which of them are there [B,N]."""
+    """Feature maps [B,n*V,C,h,w] and view_mask [B,V] -> tokens [B,N,C] and which of them are valid [B,N]."""
     tokens = features.flatten(3).transpose(2, 3).flatten(1, 2)  # [B,n*V,C,h,w] -> [B,N,C]
     views = view_mask.repeat(1, features.shape[1] // view_mask.shape[1])  # [B,n*V]
     return tokens, views.repeat_interleave(features.shape[3] * features.shape[4], dim=1)
+
+
+def _masked(values: Tensor, view_mask: Tensor) -> Tensor:
+    """Maps [B,V,...] as float32, 0 in the views that are missing."""
+    return values.float() * view_mask.view(*view_mask.shape, *[1] * (values.ndim - 2))

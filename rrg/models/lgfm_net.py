@@ -42,7 +42,8 @@ from transformers import initialization as init
 from rrg.errors import InputError
 from rrg.layers.memory_transformer import MemoryTransformer
 from rrg.layers.transformer import DecoderOutput, FeedForward
-from rrg.models.base import ReportConfig, ReportEncoderOutput, ReportModel
+from rrg.models.base import ReportConfig, ReportModel
+from rrg.models.outputs import ImageFeatures, Reference, ReportEncoderOutput
 
 
 class LGFMNetConfig(ReportConfig):
@@ -325,10 +326,12 @@ class LGFMNet(ReportModel):
         self.transformer = MemoryTransformer(config)
         self.post_init()
 
-    def encode_features(self, features: Tensor, view_mask: Tensor) -> ReportEncoderOutput:
-        views, height, width = grid = self.grid_of(features)
-        features = features.masked_fill(~view_mask[:, :, None, None, None], 0)  # whatever lies in an empty slot
-        x = self.stem(features.flatten(0, 1))  # [B*V,D,h,w]
+    def encode_features(
+        self, features: ImageFeatures, view_mask: Tensor, reference: Reference | None = None
+    ) -> ReportEncoderOutput:
+        views, height, width = grid = self.grid_of(features.feature_maps)
+        valid = view_mask[:, :, None, None, None]
+        x = self.stem(features.feature_maps.masked_fill(~valid, 0).flatten(0, 1))  # [B*V,D,h,w]
         lfe = self.local_encoder(x)
         local_tokens = lfe.tokens.unflatten(0, (-1, views)).flatten(1, 2)  # [B,N,D]
         tokens = x.flatten(2).transpose(1, 2).unflatten(0, (-1, views)).flatten(1, 2)  # [B,N,D]

@@ -21,7 +21,8 @@ from transformers import EncoderDecoderCache
 
 from rrg.layers.memory_transformer import MemoryTransformer
 from rrg.layers.transformer import DecoderOutput
-from rrg.models.base import ReportConfig, ReportEncoderOutput, ReportModel, visual_tokens
+from rrg.models.base import ReportConfig, ReportModel, visual_tokens
+from rrg.models.outputs import ImageFeatures, Reference, ReportEncoderOutput
 
 
 class R2GenCMNConfig(ReportConfig):
@@ -49,8 +50,10 @@ class R2GenCMN(ReportModel):
         self.transformer = MemoryTransformer(config)
         self.post_init()
 
-    def encode_features(self, features: Tensor, view_mask: Tensor) -> ReportEncoderOutput:
-        tokens, token_mask = visual_tokens(features, view_mask)  # [B,N,C], [B,N]
+    def encode_features(
+        self, features: ImageFeatures, view_mask: Tensor, reference: Reference | None = None
+    ) -> ReportEncoderOutput:
+        tokens, token_mask = visual_tokens(features.feature_maps, view_mask)  # [B,N,C], [B,N]
         memory = self.transformer.project_memory()
         tokens = self.transformer.respond(self.project(tokens), memory)  # [B,N,D]
         return ReportEncoderOutput(self.transformer.encode(tokens, token_mask), token_mask, memory=memory)

@@ -41,7 +41,8 @@ from rrg.errors import InputError
 from rrg.labels.findings import FINDINGS
 from rrg.layers.memory import MemoryResponse, ProjectedMemory, TopKMemoryRead
 from rrg.layers.transformer import Decoder, DecoderOutput, Encoder, TextEmbedding, causal_mask, sinusoid
-from rrg.models.base import Reference, ReportConfig, ReportEncoderOutput, ReportModel, visual_tokens
+from rrg.models.base import ClassThresholds, ReportConfig, ReportModel, visual_tokens
+from rrg.models.outputs import ImageFeatures, Reference, ReportEncoderOutput
 
 
 class XProNetConfig(ReportConfig):
@@ -82,10 +83,9 @@ class XProNetDecoderOutput(DecoderOutput):
     """[B, T, D]"""
 
 
-class XProNet(ReportModel):
+class XProNet(ClassThresholds, ReportModel):
     """Cross-modal prototype driven network."""
 
-    has_thresholds = True
     config: XProNetConfig
     config_class = XProNetConfig
 
@@ -113,25 +113,28 @@ class XProNet(ReportModel):
 
     # Findings choose prototypes ---------------------------------------------------------------------------------------
 
-    def predicted_classes(self, features: Tensor, view_mask: Tensor) -> Tensor:
-        """What the image encoder sees in the study: [B, classes] bool with at least one True a row."""
-        beliefs = self.class_beliefs(features, view_mask)
-        return at_least_one(beliefs > beliefs.new_tensor(self.config.finding_thresholds), beliefs.argmax(-1))
+    def predicted_classes(self, feature_maps: Tensor, view_mask: Tensor) -> Tensor:
+        """Classes above their thresholds by the image classifier: [B, classes] bool, at least one True a row."""
+        probabilities = self.class_probabilities(feature_maps, view_mask)
+        above = probabilities > probabilities.new_tensor(self.config.finding_thresholds)
+        return at_least_one(above, probabilities.argmax(-1))
 
     @torch.no_grad()
-    def class_beliefs(self, features: Tensor, view_mask: Tensor) -> Tensor:
+    def class_probabilities(self, feature_maps: Tensor, view_mask: Tensor) -> Tensor:
         """Probability [B, classes] of each class by the classifier on the images."""
-        return self.image_encoder.classify(features, view_mask).float().sigmoid()
+        return self.image_encoder.classify(feature_maps, view_mask).float().sigmoid()
 
-    def beliefs_and_truth(self, features: Tensor, view_mask: Tensor, reference: Reference) -> tuple[Tensor, Tensor]:
+    def class_probabilities_and_labels(
+        self, features: Tensor, view_mask: Tensor, reference: Reference
+    ) -> tuple[Tensor, Tensor]:
         assert reference.findings is not None
-        return self.class_beliefs(features, view_mask), self.reference_classes(reference.findings)
+        return self.class_probabilities(features, view_mask), self.reference_classes(reference.findings)
 
     def set_thresholds(self, thresholds: Sequence[float]) -> None:
         self.config.finding_thresholds = tuple(thresholds)
 
     def reference_classes(self, findings: Tensor) -> Tensor:
-        """What the reference says: [B, classes] bool; a study without any class belongs to the last, "No Finding"."""
+        """Classes of the reference: [B, classes] bool; a study without any belongs to the last, "No Finding"."""
         last = torch.full(findings.shape[:1], findings.shape[1] - 1, device=findings.device)
         return at_least_one(findings > 0.5, last)
 
@@ -157,19 +160,16 @@ class XProNet(ReportModel):
 
     # Contract ---------------------------------------------------------------------------------------------------------
 
-    def encode_features(self, features: Tensor, view_mask: Tensor) -> XProNetEncoderOutput:
-        return self.encode_chosen(features, view_mask, self.predicted_classes(features, view_mask))
-
-    def encode_features_with_reference(
-        self, features: Tensor, view_mask: Tensor, reference: Reference
+    def encode_features(
+        self, features: ImageFeatures, view_mask: Tensor, reference: Reference | None = None
     ) -> XProNetEncoderOutput:
-        if reference.findings is None:
-            return self.encode_features(features, view_mask)
-        return self.encode_chosen(features, view_mask, self.reference_classes(reference.findings))
-
-    def encode_chosen(self, features: Tensor, view_mask: Tensor, chosen: Tensor) -> XProNetEncoderOutput:
-        """features [B,V,C,h,w] and view_mask [B,V] of studies that read the prototypes of `chosen` [B, classes]."""
-        tokens, token_mask = visual_tokens(features, view_mask)  # [B,N,C], [B,N]
+        """In training the classes of the reference choose the prototypes, else the predicted ones."""
+        feature_maps = features.feature_maps
+        if reference is None or reference.findings is None:
+            chosen = self.predicted_classes(feature_maps, view_mask)  # [B,classes]
+        else:
+            chosen = self.reference_classes(reference.findings)
+        tokens, token_mask = visual_tokens(feature_maps, view_mask)  # [B,N,C], [B,N]
         tokens = self.project(tokens)  # [B,N,D]
         memory = self.read.project(self.reduce(self.prototypes))  # [1,H,classes*P,D/H]
         prototype_mask = chosen.repeat_interleave(self.config.prototypes_per_class, dim=1)  # [B,classes*P]
@@ -181,7 +181,9 @@ class XProNet(ReportModel):
             self.visual_encoder(tokens, token_mask),
             token_mask,
             memory=memory,
-            maps=self.prototype_mass(response, token_mask, (features.shape[1], features.shape[3], features.shape[4])),
+            maps=self.prototype_mass(
+                response, token_mask, (feature_maps.shape[1], feature_maps.shape[3], feature_maps.shape[4])
+            ),
             prototype_mask=prototype_mask,
             visual_response=masked_mean(response.hidden, token_mask),
         )

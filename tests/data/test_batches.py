@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rrg.data.batches import StudyDataset, collate, place_views, study_tensors
+from rrg.data.batches import StudyBatch, StudyDataset, collate, place_views
 from rrg.data.radiographs import Provenance, Radiograph, View
 from rrg.data.studies import Study
 from rrg.data.text import clean_iu_xray
@@ -42,16 +42,16 @@ def test_a_model_of_one_view_reads_the_frontal_of_two() -> None:
     lateral, frontal = radiograph("lateral", 0.2), radiograph("frontal", 0.7)
     assert place_views([lateral, frontal], num_views=1) == [None, 0]
     assert place_views([lateral], num_views=1) == [0]
-    tensors = study_tensors([lateral, frontal], TRANSFORM, num_views=1)
-    torch.testing.assert_close(tensors["pixel_values"][0], torch.full((3, 8, 8), 0.7))
-    assert tensors["view_mask"].tolist() == [True]
+    batch = StudyBatch.of([[lateral, frontal]], TRANSFORM, num_views=1)
+    torch.testing.assert_close(batch.pixel_values[0, 0], torch.full((3, 8, 8), 0.7))
+    assert batch.view_mask.tolist() == [[True]]
 
 
 def test_a_missing_view_is_masked_and_zero() -> None:
-    tensors = study_tensors([radiograph("lateral", 0.7)], TRANSFORM)
-    assert tensors["view_mask"].tolist() == [False, True]
-    assert tensors["pixel_values"][0].abs().max() == 0
-    torch.testing.assert_close(tensors["pixel_values"][1], torch.full((3, 8, 8), 0.7))
+    batch = StudyBatch.of([[radiograph("frontal", 0.2)], [radiograph("lateral", 0.7)]], TRANSFORM)
+    assert batch.view_mask.tolist() == [[True, False], [False, True]]
+    assert batch.pixel_values[1, 0].abs().max() == 0
+    torch.testing.assert_close(batch.pixel_values[1, 1], torch.full((3, 8, 8), 0.7))
 
 
 def test_a_batch_pads_labels_and_says_what_the_reports_say() -> None:

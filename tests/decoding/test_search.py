@@ -1,4 +1,4 @@
-"""Searches that leave out what is finished write, for every architecture, what the library's own write."""
+"""Searches that drop finished reports write, for every architecture, what the library's searches write."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import LogitsProcessor, LogitsProcessorList
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from rrg.decoding import search
-from rrg.decoding.mbr import GumbelNoise
+from rrg.decoding.hypotheses import Hypotheses
+from rrg.decoding.sampling import GumbelNoise
+from rrg.decoding.search import drop_finished, search
 from rrg.models.base import ReportModel
+from tests.tiny import tiny_model
 
-LONGEST = 20
+STUDIES, MAX_LENGTH = 9, 20
 one_model = pytest.mark.parametrize("model", ["r2gen_cmn"], indirect=True)
 
 
-class Endings(LogitsProcessor):
-    """Ends a report where its words say so, so that each ends elsewhere whatever stands beside it."""
+class EndByWords(LogitsProcessor):
+    """Ends each report at a length that its first words decide, whatever the batch."""
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         ends = input_ids.shape[1] > 3 + input_ids[:, :4].sum(1) % 11
@@ -27,50 +29,62 @@ class Endings(LogitsProcessor):
 
 
 @pytest.fixture
-def left_out(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many rows were left each time that some were left out."""
+def rows_left(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of rows after each time that rows were dropped."""
     counts: list[int] = []
-    keep = search.Rows.keep
+    select = Hypotheses.select
 
-    def counted(rows: search.Rows, studies: Tensor, kept: Tensor) -> None:
-        keep(rows, studies, kept)
-        counts.append(len(kept))
+    def counted(hypotheses: Hypotheses, studies: Tensor, rows: Tensor) -> None:
+        select(hypotheses, studies, rows)
+        counts.append(len(rows))
 
-    monkeypatch.setattr(search.Rows, "keep", counted)
+    monkeypatch.setattr(Hypotheses, "select", counted)
     return counts
 
 
-def study_batch(model: ReportModel, size: int) -> dict[str, Tensor]:
+def study_batch(model: ReportModel, size: int = STUDIES) -> dict[str, Tensor]:
     features = torch.randn(size, 2, model.image_encoder.num_features, 3, 4, generator=torch.Generator().manual_seed(0))
-    return {"features": features.relu(), "view_mask": torch.ones(size, 2, dtype=torch.bool)}
+    view_mask = torch.ones(size, 2, dtype=torch.bool)
+    if size == STUDIES:
+        view_mask[1, 1] = view_mask[4, 0] = False
+    return {"features": features.relu(), "view_mask": view_mask}
 
 
-def written(model: ReportModel, **settings: Any) -> Tensor:
-    batch = study_batch(model, 9)
-    batch["view_mask"][1, 1] = batch["view_mask"][4, 0] = False
-    given = {"max_length": LONGEST, "do_sample": False, "logits_processor": LogitsProcessorList([Endings()])}
-    ids = model.generate(**batch, **given | settings)
-    return F.pad(ids, (0, LONGEST - ids.shape[1]))
+def with_defaults(settings: dict[str, Any]) -> dict[str, Any]:
+    processors = LogitsProcessorList([EndByWords()])
+    return {"max_length": MAX_LENGTH, "do_sample": False, "logits_processor": processors} | settings
+
+
+def searched(model: ReportModel, num_samples: int = 1, **settings: Any) -> Tensor:
+    ids = search(model, model.encode(**study_batch(model)), num_samples, **with_defaults(settings))
+    return F.pad(ids, (0, MAX_LENGTH - ids.shape[1]))
+
+
+def searched_by_the_library(model: ReportModel, copies: int = 1, **settings: Any) -> Tensor:
+    """With each study `copies` times in the batch."""
+    batch = {name: value.repeat_interleave(copies, dim=0) for name, value in study_batch(model).items()}
+    ids = model.generate(**batch, **with_defaults(settings))[:, 1:]
+    return F.pad(ids, (0, MAX_LENGTH - ids.shape[1]))
 
 
 @pytest.mark.parametrize(
     "settings", [{"num_beams": 1}, {"num_beams": 3, "length_penalty": 1.0}, {"num_beams": 2, "use_cache": False}]
 )
 def test_every_architecture_writes_what_the_librarys_search_writes(
-    model: ReportModel, settings: dict[str, Any], left_out: list[int]
+    model: ReportModel, settings: dict[str, Any], rows_left: list[int]
 ) -> None:
     settings = {"no_repeat_ngram_size": 2, **settings}
-    own = written(model, **settings)
-    assert torch.equal(own, written(model, **settings, custom_generate=None))
-    assert left_out, "rows must be left out for this to prove anything"
-    assert (own != 0).sum(1).unique().numel() > 1, "reports must end at several places"
+    ids = searched(model, **settings)
+    assert torch.equal(ids, searched_by_the_library(model, **settings))
+    assert rows_left, "rows must be dropped for this to prove anything"
+    assert (ids != 0).sum(1).unique().numel() > 1, "reports must end at several places"
 
 
 @one_model
 @pytest.mark.parametrize("early_stopping", [True, False, "never"])
 @pytest.mark.parametrize("length_penalty", [-1.0, 0.0, 2.0])
-def test_all_ways_to_stop_are_the_librarys(
-    model: ReportModel, early_stopping: bool | str, length_penalty: float, left_out: list[int]
+def test_all_stopping_rules_are_the_librarys(
+    model: ReportModel, early_stopping: bool | str, length_penalty: float, rows_left: list[int]
 ) -> None:
     settings = {
         "num_beams": 4,
@@ -79,50 +93,71 @@ def test_all_ways_to_stop_are_the_librarys(
         "early_stopping": early_stopping,
         "no_repeat_ngram_size": 3,
     }
-    assert torch.equal(written(model, **settings), written(model, **settings, custom_generate=None))
-    assert left_out or length_penalty > 0, "long reports may go on to the end"
+    assert torch.equal(searched(model, **settings), searched_by_the_library(model, **settings))
+    assert rows_left or length_penalty > 0, "long reports may go on to the end"
 
 
 @one_model
-def test_samples_of_a_study_end_by_themselves(model: ReportModel, left_out: list[int]) -> None:
-    def sampled(**settings: Any) -> Tensor:
-        noise = GumbelNoise(range(9), 8, temperature=1.0)
-        processors = LogitsProcessorList([Endings(), noise])
-        return written(model, samples=8, num_beams=1, logits_processor=processors, **settings)
+def test_samples_of_a_study_end_independently(model: ReportModel, rows_left: list[int]) -> None:
+    def settings() -> dict[str, Any]:
+        noise = GumbelNoise(range(STUDIES), 8, temperature=1.0)
+        return {"num_beams": 1, "logits_processor": LogitsProcessorList([EndByWords(), noise])}
 
-    ids = sampled()
-    assert torch.equal(ids, sampled(custom_generate=None))
-    assert len(ids) == 9 * 8 and len(ids.unique(dim=0)) > 60
-    assert len(set(left_out)) > 2
-    assert left_out[-1] < 36
+    ids = searched(model, num_samples=8, **settings())
+    assert torch.equal(ids, searched_by_the_library(model, copies=8, **settings()))
+    assert len(ids) == STUDIES * 8 and len(ids.unique(dim=0)) > 60
+    assert len(set(rows_left)) > 2
+    assert rows_left[-1] < 36
+
+
+def test_several_reports_of_a_study_follow_each_other(model: ReportModel) -> None:
+    once = searched(model, num_beams=1)
+    assert torch.equal(searched(model, num_samples=2, num_beams=1), once.repeat_interleave(2, dim=0))
+    assert len(once.unique(dim=0)) > 1, "the studies must differ for this to prove anything"
+    with pytest.raises(ValueError, match="samples or of beams"):
+        searched(model, num_samples=2, num_beams=3)
 
 
 @one_model
 @pytest.mark.parametrize("beams", [1, 3])
-def test_reports_without_a_word_are_a_beginning_and_an_end(model: ReportModel, beams: int) -> None:
-    class Silence(LogitsProcessor):
+def test_reports_without_a_word_are_one_end(model: ReportModel, beams: int) -> None:
+    class OnlyTheEnd(LogitsProcessor):
         def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
             return torch.full_like(scores, -torch.inf).index_fill(1, torch.tensor(0), 0.0)
 
-    settings = {"num_beams": beams, "max_length": 6, "logits_processor": LogitsProcessorList([Silence()])}
-    ids = model.generate(**study_batch(model, 3), **settings, early_stopping=True)
-    assert torch.equal(ids, torch.zeros(3, 2, dtype=torch.long))
+    settings = {"num_beams": beams, "max_length": 6, "logits_processor": LogitsProcessorList([OnlyTheEnd()])}
+    ids = search(model, model.encode(**study_batch(model, 3)), **settings, early_stopping=True)
+    assert torch.equal(ids, torch.zeros(3, 1, dtype=torch.long))
 
 
 @one_model
-def test_sampled_words_follow_their_probabilities(model: ReportModel) -> None:
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_sampled_words_follow_their_probabilities_at_a_temperature(model: ReportModel, temperature: float) -> None:
     batch = study_batch(model, 1)
     torch.manual_seed(0)
-    ids = model.generate(**batch, samples=4000, num_beams=1, do_sample=True, top_k=0, max_length=3)
+    settings = {"num_beams": 1, "do_sample": True, "top_k": 0, "max_length": 3, "temperature": temperature}
+    ids = search(model, model.encode(**batch), num_samples=4000, **settings)
     logits = model(**batch, decoder_input_ids=torch.zeros(1, 1, dtype=torch.long)).logits[0, 0]
-    shares = ids[:, 1].bincount(minlength=len(logits)) / 4000
-    torch.testing.assert_close(shares, logits.softmax(-1), atol=0.03, rtol=0)
+    shares = ids[:, 0].bincount(minlength=len(logits)) / 4000
+    torch.testing.assert_close(shares, (logits / temperature).softmax(-1), atol=0.03, rtol=0)
+    assert (shares - (logits / 0.75).softmax(-1)).abs().max() > 0.03, "the two temperatures must differ"
 
 
 @one_model
 def test_more_than_ids_is_refused_with_the_way_to_get_it(model: ReportModel) -> None:
+    batch = study_batch(model, 3)
+    settings = {"max_length": 5, "return_dict_in_generate": True}
     with pytest.raises(ValueError, match="custom_generate=None"):
-        written(model, num_beams=3, return_dict_in_generate=True)
-    assert "sequences" in model.generate(
-        **study_batch(model, 3), max_length=5, return_dict_in_generate=True, custom_generate=None
+        model.generate(**batch, **settings, custom_generate=drop_finished)
+    assert "sequences" in model.generate(**batch, **settings)
+
+
+def test_generate_refuses_settings_that_it_would_not_follow() -> None:
+    """A folder that asks for MBR decoding is not decoded by beams in silence."""
+    model = tiny_model("r2gen_cmn")
+    model.generation_config = GenerationConfig(
+        consensus={"samples": 2}, max_length=5, bos_token_id=0, eos_token_id=0, pad_token_id=0, decoder_start_token_id=0
     )
+    with pytest.raises(ValueError, match=r"rrg\.decoding\.generate"):
+        model.generate(**study_batch(model, 1))
+    assert search(model, model.encode(**study_batch(model, 1)), num_beams=2).shape[0] == 1

@@ -11,7 +11,7 @@ import torch
 
 from rrg.data.phantom import make_phantom
 from rrg.data.studies import Study
-from rrg.explanation.class_activation import finding_maps
+from rrg.explanation.class_activation import grad_cam
 from rrg.inference.reporter import Reporter
 from rrg.labels.findings import FINDINGS
 from rrg.layers.image_encoder import ImageEncoder
@@ -48,8 +48,8 @@ def test_a_word_map_is_the_attention_of_the_step_that_wrote_the_word(reporter: R
     """Decoding step by step, the attention at the last position belongs to the word chosen there."""
     report = reporter.report(study)
     words = reporter.explain(study, report).words
-    (seen,) = reporter._look([study.radiographs()])
-    features, mask = seen.features, seen.view_mask
+    encoded = reporter.encode(study)
+    features, mask = encoded.features, encoded.view_mask
     prefix = [0]
     for word, heatmap in zip(report.words, words, strict=True):
         outputs = reporter.model(
@@ -86,16 +86,15 @@ def test_the_models_own_maps_are_shown_as_it_computed_them(tiny_camanet: Path, s
     """The discriminative map and 14 class maps of CAMANet, over the radiographs at hand and unscaled."""
     camanet = Reporter.from_pretrained(tiny_camanet / "camanet", device="cpu")
     lateral = dataclasses.replace(study, images=study.images[1:])
-    for seen, slots in ((study, [0, 1]), (lateral, [1])):
-        native = camanet.explain(seen, camanet.report(seen)).native
+    for shown, slots in ((study, [0, 1]), (lateral, [1])):
+        native = camanet.explain(shown, camanet.report(shown)).native
         assert [heatmap.target for heatmap in native] == [
             "discriminative map",
             *(f"class map: {name}" for name in FINDINGS),
         ]
         with torch.inference_mode():
-            (known,) = camanet._look([seen.radiographs()])
-            features, mask = known.features, known.view_mask
-            maps = camanet.model.encode(features=features, view_mask=mask).maps
+            encoded = camanet.encode(shown)
+            maps = camanet.model.encode(features=encoded.features, view_mask=encoded.view_mask).maps
         for heatmap in native:
             assert heatmap.method == "CAMANet"
             assert heatmap.layer and heatmap.reduction
@@ -113,7 +112,7 @@ def test_grad_cam_of_a_linear_classifier_is_its_class_activation_map() -> None:
     torch.manual_seed(0)
     encoder = ImageEncoder("test_efficientnet", {}, 14).eval()
     features = torch.randn(2, encoder.num_features, 3, 4).relu()
-    maps = finding_maps(encoder, features, [1, 5])
+    maps = grad_cam(encoder, features, [1, 5])
     cam = torch.einsum("fc,vchw->fvhw", encoder.findings.weight[[1, 5]], features).relu().detach().numpy()
     cells = 2 * 3 * 4
     np.testing.assert_allclose(maps * cells, cam, atol=1e-4)

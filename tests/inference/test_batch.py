@@ -18,6 +18,7 @@ from rrg.data.phantom import write_phantoms
 from rrg.data.studies import read_annotation
 from rrg.errors import InputError
 from rrg.inference.batch import BatchResult, _studies, write_reports
+from rrg.inference.loading import LoadedModel
 from rrg.inference.reporter import Reporter
 from rrg.labels.findings import FINDINGS
 
@@ -152,7 +153,7 @@ def test_a_file_of_another_model_is_refused(data: Path, reporter: Reporter, tmp_
     out = tmp_path / "out.jsonl"
     run(reporter, data, out)
     before = out.read_bytes()
-    other = Reporter(reporter.name, reporter.model, reporter.tokenizer, "0" * 64)
+    other = Reporter(LoadedModel(reporter.name, reporter.model, reporter.tokenizer, "0" * 64))
     with pytest.raises(InputError, match="Give another --out"):
         run(other, data, out)
     assert out.read_bytes() == before

@@ -13,7 +13,7 @@ import pytest
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux wheels of torch bring Triton")
 def test_models_run_without_triton(tiny_weights: Path) -> None:
     code = (
-        "from rrg.inference.cpu import spare_memory; spare_memory()\n"
+        "from rrg.inference.cpu import configure_cpu; configure_cpu()\n"
         "import sys; from pathlib import Path; from rrg.inference.library import ModelLibrary\n"
         "from rrg.data.phantom import make_phantom\n"
         f"reporter = ModelLibrary(Path({str(tiny_weights)!r})).reporter('r2gen_cmn')\n"

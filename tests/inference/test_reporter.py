@@ -65,8 +65,8 @@ def test_word_probabilities_are_those_of_the_model_given_the_words_before(
 ) -> None:
     study = studies[0]
     report = reporter.report(study)
-    (seen,) = reporter._look([study.radiographs()])
-    features, mask = seen.features, seen.view_mask
+    encoded = reporter.encode(study)
+    features, mask = encoded.features, encoded.view_mask
     ids = [reporter.tokenizer.convert_tokens_to_ids(w.text.lower()) for w in report.words]
     prefix = torch.tensor([[0]])
     for word, i in zip(report.words, ids, strict=True):

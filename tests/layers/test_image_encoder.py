@@ -71,7 +71,7 @@ def test_large_maps_of_a_few_images_at_a_time_are_the_same_maps(backbone: str) -
     images = torch.randn(5, 1, 3, 64, 64)
     whole, counts = with_counts(encoder, images)
     assert counts == [5]
-    encoder.spare_cache()
+    encoder.split_early_layers()
     maps, counts = with_counts(encoder, images)
     assert counts == ([5] if backbone == "resnet18" else [2, 2, 1])
     torch.testing.assert_close(maps, whole, atol=1e-5, rtol=1e-4)

@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers.cache_utils import DynamicLayer
 
 from rrg.layers import kv_cache
-from rrg.layers.kv_cache import WordLayer
+from rrg.layers.kv_cache import PreallocatedLayer
 
 HEADS, WIDTH = 2, 3
 
@@ -17,7 +17,7 @@ def states(generator: torch.Generator, rows: int, words: int) -> tuple[Tensor, T
     return tuple(torch.randn(rows, HEADS, words, WIDTH, generator=generator) for _ in range(2))  # type: ignore[return-value]
 
 
-def same(ours: WordLayer, library: DynamicLayer, prefix: int = 0) -> None:
+def same(ours: PreallocatedLayer, library: DynamicLayer, prefix: int = 0) -> None:
     assert library.keys is not None and library.values is not None
     assert ours.keys is not None and ours.values is not None
     assert ours.get_seq_length() == library.keys.shape[2] - prefix
@@ -28,11 +28,11 @@ def same(ours: WordLayer, library: DynamicLayer, prefix: int = 0) -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_beams_are_exchanged_as_in_the_librarys_cache(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kv_cache, "_ROOM", 4)  # so that it has to grow
+    monkeypatch.setattr(kv_cache, "_GROWTH", 4)  # so that it has to grow
     generator = torch.Generator().manual_seed(seed)
     studies, beams, prefix = 2, 3, seed % 2 * 4
     rows = studies * beams
-    ours, library = WordLayer(prefix), DynamicLayer()
+    ours, library = PreallocatedLayer(prefix), DynamicLayer()
     for step in range(15):
         new = states(generator, rows, (prefix + 2) if step == 0 else 1 + step % 2)
         if step == 0 and prefix:  # beams of a study have their prefix in common
@@ -53,7 +53,7 @@ def test_beams_are_exchanged_as_in_the_librarys_cache(seed: int, monkeypatch: py
 
 def test_only_places_that_differ_are_written() -> None:
     generator = torch.Generator().manual_seed(0)
-    layer = WordLayer()
+    layer = PreallocatedLayer()
     layer.update(*states(generator, 2, 3))
     layer.reorder_cache(torch.tensor([0, 0]))  # type: ignore[arg-type]
     layer.update(*states(generator, 2, 1))
@@ -67,7 +67,7 @@ def test_only_places_that_differ_are_written() -> None:
 
 def test_rows_and_words_are_cut_and_repeated_as_in_the_librarys_cache() -> None:
     generator = torch.Generator().manual_seed(0)
-    ours, library = WordLayer(), DynamicLayer()
+    ours, library = PreallocatedLayer(), DynamicLayer()
 
     def both(name: str, *given: object) -> None:
         for layer in (ours, library):

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import DynamicCache, EncoderDecoderCache
 
-from rrg.models.base import Reference, ReportModel
+from rrg.models.base import ClassThresholds, ReportModel
+from rrg.models.outputs import Reference
 
 LIMIT = 14
 
@@ -128,14 +129,6 @@ def test_several_rows_of_words_read_one_study(model: ReportModel, use_cache: boo
 
 
 @pytest.mark.parametrize("beams", [1, 3])
-def test_several_reports_of_a_study_stand_one_after_the_other(model: ReportModel, beams: int) -> None:
-    batch = study_batch(model, 4)
-    once = written(model, **batch, num_beams=beams)
-    assert torch.equal(written(model, **batch, num_beams=beams, samples=2), once.repeat_interleave(2, dim=0))
-    assert len(once.unique(dim=0)) > 1, "the studies must differ for this to prove anything"
-
-
-@pytest.mark.parametrize("beams", [1, 3])
 def test_a_study_is_read_the_same_alone_and_in_a_batch(model: ReportModel, beams: int) -> None:
     batch = study_batch(model, 4)
     batch["view_mask"][1, 1] = batch["view_mask"][2, 0] = False
@@ -234,17 +227,17 @@ def test_half_precision_runs(model: ReportModel, dtype: torch.dtype) -> None:
 
 
 def test_thresholds_decide_what_a_model_reads_of_its_own_predictions(model: ReportModel) -> None:
-    if not model.has_thresholds:
+    if not isinstance(model, ClassThresholds):
         pytest.skip("reads no predicted classes")
     batch, said = study_batch(model), targets(model)
     reference = Reference(said["findings"], said.get("scene_graph"))
-    beliefs, truth = model.beliefs_and_truth(**batch, reference=reference)
-    assert beliefs.shape == truth.shape
-    assert truth.dtype == torch.bool
-    assert ((beliefs >= 0) & (beliefs <= 1)).all()
+    probabilities, labels = model.class_probabilities_and_labels(**batch, reference=reference)
+    assert probabilities.shape == labels.shape
+    assert labels.dtype == torch.bool
+    assert ((probabilities >= 0) & (probabilities <= 1)).all()
     hidden = []
     for threshold in (0.0, 1.0):
-        model.set_thresholds([threshold] * beliefs.shape[1])
+        model.set_thresholds([threshold] * probabilities.shape[1])
         ids = torch.randint(1, model.config.vocab_size, (3, 6), generator=torch.Generator().manual_seed(3))
         with torch.no_grad():
             hidden.append(model(**batch, decoder_input_ids=ids).logits)

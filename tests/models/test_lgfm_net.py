@@ -22,6 +22,7 @@ from rrg.models.lgfm_net import (
     convolve,
     keep_largest,
 )
+from rrg.models.outputs import ImageFeatures, ReportEncoderOutput
 
 GRID = (2, 3, 4)
 CELLS = GRID[1] * GRID[2]
@@ -217,22 +218,26 @@ def test_maps_show_what_they_are_named_for(token_filter: str, keep: float) -> No
     assert maps["kernel energy"][0, 0].std() > 0
 
 
+def encode(model: LGFMNet, features: Tensor, view_mask: Tensor) -> ReportEncoderOutput:
+    return model.encode_features(ImageFeatures(features), view_mask)
+
+
 def test_a_view_that_is_missing_may_hold_anything_even_in_training() -> None:
     model = lgfm().train()
     batch = study_batch(model)
     batch["view_mask"][0, 1] = False
     other = batch["features"].clone()
     other[0, 1] = torch.nan
-    one = model.encode_features(**batch)
-    two = model.encode_features(other, batch["view_mask"])
+    one = encode(model, **batch)
+    two = encode(model, other, batch["view_mask"])
     torch.testing.assert_close(one.last_hidden_state, two.last_hidden_state, rtol=0, atol=0)
 
 
 def test_in_training_a_study_does_not_depend_on_its_neighbours() -> None:
     model = lgfm().train()
     batch = study_batch(model)
-    alone = model.encode_features(batch["features"][:1], batch["view_mask"][:1])
-    together = model.encode_features(**batch)
+    alone = encode(model, batch["features"][:1], batch["view_mask"][:1])
+    together = encode(model, **batch)
     torch.testing.assert_close(alone.last_hidden_state[0], together.last_hidden_state[0], atol=1e-5, rtol=1e-4)
 
 

@@ -284,13 +284,13 @@ def test_predicted_findings_open_their_prototypes_and_a_study_without_any_the_li
         model.image_encoder.findings.weight.zero_()
         model.image_encoder.findings.bias.copy_(torch.linspace(-4, -2, 14))
         model.image_encoder.findings.bias[[2, 9]] = torch.tensor([0.1, 3.0])
-    assert torch.equal(model.predicted_classes(**batch), multi_hot([{2, 9}] * 3))
+    assert torch.equal(model.predicted_classes(batch["features"], batch["view_mask"]), multi_hot([{2, 9}] * 3))
     model.set_thresholds([0.9] * 14)
-    assert torch.equal(model.predicted_classes(**batch), multi_hot([{9}] * 3))
+    assert torch.equal(model.predicted_classes(batch["features"], batch["view_mask"]), multi_hot([{9}] * 3))
     model.set_thresholds([0.99] * 14)
-    assert torch.equal(model.predicted_classes(**batch), multi_hot([{9}] * 3))
+    assert torch.equal(model.predicted_classes(batch["features"], batch["view_mask"]), multi_hot([{9}] * 3))
     model.set_thresholds([0.01, *[0.99] * 13])
-    assert torch.equal(model.predicted_classes(**batch), multi_hot([{0}] * 3))
+    assert torch.equal(model.predicted_classes(batch["features"], batch["view_mask"]), multi_hot([{0}] * 3))
 
 
 def test_a_reference_that_says_nothing_is_no_finding(model: XProNet) -> None:

@@ -37,8 +37,9 @@ from transformers import initialization as init
 
 from rrg.labels.findings import FINDINGS
 from rrg.layers.transformer import DecoderOutput, Encoder, TextEmbedding, UnbiasedLayerNorm, causal_mask
-from rrg.models.base import Reference, ReportConfig, ReportEncoderOutput, ReportModel, visual_tokens
+from rrg.models.base import ReportConfig, ReportModel, visual_tokens
 from rrg.models.camanet.relational_memory import ConditionalNorm, RelationalDecoder
+from rrg.models.outputs import ImageFeatures, Reference, ReportEncoderOutput
 
 
 class CAMANetConfig(ReportConfig):
@@ -116,17 +117,20 @@ class CAMANet(ReportModel):
         found = finding_logits.sigmoid() >= 0.5  # [B,14]
         return scale((class_maps * found[..., None]).amax(1), token_mask)
 
-    def encode_features(self, features: Tensor, view_mask: Tensor) -> CAMANetEncoderOutput:
-        tokens, token_mask = visual_tokens(features, view_mask)  # [B,N,C], [B,N]
+    def encode_features(
+        self, features: ImageFeatures, view_mask: Tensor, reference: Reference | None = None
+    ) -> CAMANetEncoderOutput:
+        feature_maps = features.feature_maps  # [B,V,C,h,w]
+        tokens, token_mask = visual_tokens(feature_maps, view_mask)  # [B,N,C], [B,N]
         class_maps = self.class_maps(tokens, token_mask)
-        finding_logits = self.image_encoder.classify(features, view_mask)
+        finding_logits = self.image_encoder.classify(feature_maps, view_mask)
         discriminative = self.discriminative_map(class_maps, finding_logits, token_mask)
         foreground = self.foreground_norm(discriminative[:, None].to(tokens.dtype) @ tokens)  # [B,1,C]
         encoded = self.visual_encoder(
             self.project(torch.cat((foreground, tokens), dim=1)),  # [B,1+N,D]
             F.pad(token_mask, (1, 0), value=True),
         )
-        grid = (features.shape[1], *features.shape[3:])
+        grid = (feature_maps.shape[1], *feature_maps.shape[3:])
         named = zip(FINDINGS, class_maps.unbind(1), strict=True)
         return CAMANetEncoderOutput(
             encoded[:, 1:],

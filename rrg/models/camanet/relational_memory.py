@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from transformers import EncoderDecoderCache
 
-from rrg.layers.kv_cache import WordLayer
+from rrg.layers.kv_cache import PreallocatedLayer
 from rrg.layers.transformer import DecoderLayer, DecoderOutput, MultiHeadAttention, UnbiasedLayerNorm, standardised
 
 
@@ -141,5 +141,5 @@ class RelationalDecoder(nn.Module):
         """memory [B,T,S*D] joins what the cache holds of earlier words."""
         layers: list[Any] = cache.self_attention_cache.layers
         if len(layers) == len(self.layers):
-            layers.append(WordLayer())
+            layers.append(PreallocatedLayer())
         layers[-1].update(memory[:, None], memory[:, None, :, :0])  # a layer needs values: none of width 0

@@ -45,15 +45,12 @@ view. A view in which nothing stands out, and a study in which no class passes, 
 what the discriminator did not. "No Finding" is a class like the others, as published. The published thresholds are 14
 numbers from 0.02 to 0.39 in an order of classes that is stated nowhere: the default is 0.5, train/sdam.py chooses. A
 window whose logits for a representative are all equal takes its answer whole; min-max scaling would give it nothing.
-The mask of a separate discriminator is among the maps only where images are given: the feature maps do not tell it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -63,13 +60,14 @@ from transformers import initialization as init
 
 from rrg.errors import InputError
 from rrg.labels.findings import FINDINGS
-from rrg.layers.image_encoder import ImageEncoder
+from rrg.layers.image_encoder import ImageEncoder, state_digest
 from rrg.layers.memory_transformer import MemoryTransformer
 from rrg.layers.transformer import DecoderOutput
-from rrg.models.base import Reference, ReportConfig, ReportEncoderOutput, ReportModel, visual_tokens
+from rrg.models.base import ReportConfig, ReportModel, visual_tokens
 from rrg.models.csr_lmca.regions import CrossRegion, RegionAttention, from_windows, to_windows
 from rrg.models.csr_lmca.saliency import Discriminator, salience, salient_pixels
 from rrg.models.csr_lmca.selective_scan import selective_scan
+from rrg.models.outputs import ImageFeatures, Reference, ReportEncoderOutput
 
 
 class CSRLMCAConfig(ReportConfig):
@@ -114,21 +112,10 @@ class CSRLMCAConfig(ReportConfig):
 
 @dataclass
 class CSRLMCAEncoderOutput(ReportEncoderOutput):
-    """The study with what a separate discriminator believes of it."""
+    """What the decoder reads, and the logits of a separate discriminator."""
 
     discriminator_logits: Tensor | None = None
     """[B, 14]"""
-
-
-class Seen(NamedTuple):
-    """What SDAM makes of the images."""
-
-    features: Tensor
-    """[B,2V,C,h,w]: the views, then the masked views."""
-    mask: Tensor
-    """[B,V,S,S] bool, True where a masked view is not black."""
-    logits: Tensor
-    """[B,14] of the discriminator."""
 
 
 # SR-Mamba -------------------------------------------------------------------------------------------------------------
@@ -278,10 +265,24 @@ class CSRLMCA(ReportModel):
             self.discriminator.eval()  # else its batch norms would let a study's mask depend on its neighbours
         return self
 
-    def extract_features(self, pixel_values: Tensor, view_mask: Tensor) -> Tensor:
+    # SDAM -------------------------------------------------------------------------------------------------------------
+
+    def extract_features(self, pixel_values: Tensor, view_mask: Tensor) -> ImageFeatures:
+        """Images [B,V,3,S,S] -> feature maps [B,2V,C,h,w] of the views and of the masked views, and the mask."""
         if not self.config.saliency_view:
             return super().extract_features(pixel_values, view_mask)
-        return self.look(pixel_values, view_mask).features
+        feature_maps = self.image_encoder(pixel_values)  # [B,V,C,h,w]
+        classifier, classified = self.image_encoder, feature_maps
+        if self.discriminator is not None:
+            classifier, classified = self.discriminator, self.discriminator(pixel_values)
+        logits = classifier.classify(classified, view_mask)
+        mask = self.saliency_mask(classifier, classified, logits, pixel_values.shape[-1])
+        masked = self.image_encoder(self.blacken(pixel_values, mask))
+        return ImageFeatures(
+            torch.cat((feature_maps, masked), dim=1),
+            {"saliency mask (SDAM)": mask},
+            None if self.discriminator is None else logits,
+        )
 
     def feature_settings(self) -> tuple[object, ...]:
         config = self.config
@@ -290,25 +291,11 @@ class CSRLMCA(ReportModel):
         rule = (tuple(config.saliency_thresholds), config.saliency_cut, config.dilation)
         if self.discriminator is None:
             return ("sdam", *rule)
-        digest = hashlib.sha256(f"{config.discriminator} {config.discriminator_size}".encode())
-        for name, tensor in sorted(self.discriminator.state_dict().items()):
-            digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-        return ("sdam", *rule, digest.hexdigest())
-
-    def look(self, pixel_values: Tensor, view_mask: Tensor) -> Seen:
-        """Images [B,V,3,S,S], view_mask [B,V] -> features of the views and of the masked views."""
-        features = self.image_encoder(pixel_values)
-        classifier, classified = self.image_encoder, features
-        if self.discriminator is not None:
-            classifier, classified = self.discriminator, self.discriminator(pixel_values)
-        logits = classifier.classify(classified, view_mask)
-        mask = self.saliency_mask(classifier, classified, logits, pixel_values.shape[-1])
-        masked = self.image_encoder(self.blacken(pixel_values, mask))
-        return Seen(torch.cat((features, masked), dim=1), mask, logits)
+        return ("sdam", *rule, config.discriminator, config.discriminator_size, state_digest(self.discriminator))
 
     @torch.no_grad()
     def saliency_mask(self, classifier: ImageEncoder, features: Tensor, logits: Tensor, size: int) -> Tensor:
-        """Feature maps [B,V,C,h,w] and logits [B,14] of a classifier -> mask [B,V,size,size], True where to look."""
+        """Feature maps [B,V,C,h,w] and logits [B,14] of a classifier -> mask [B,V,size,size], True where shown."""
         thresholds = torch.tensor(self.config.saliency_thresholds, device=logits.device)
         saliency = salience(classifier, features, logits.float().sigmoid() >= thresholds)
         return salient_pixels(saliency, size, self.config.saliency_cut, self.config.dilation)
@@ -318,32 +305,15 @@ class CSRLMCA(ReportModel):
         mean, std = (pixel_values.new_tensor(x)[:, None, None] for x in (self.config.image_mean, self.config.image_std))
         return torch.where(mask[:, :, None], pixel_values, -mean / std)
 
-    def encode(
-        self,
-        pixel_values: Tensor | None = None,
-        view_mask: Tensor | None = None,
-        features: Tensor | None = None,
-        reference: Reference | None = None,
-    ) -> ReportEncoderOutput:
-        if self.discriminator is None or pixel_values is None or features is not None:
-            return super().encode(pixel_values, view_mask, features, reference)
-        if view_mask is None:
-            view_mask = pixel_values.new_ones(pixel_values.shape[:2], dtype=torch.bool)
-        seen = self.look(pixel_values, view_mask)
-        outputs = super().encode(view_mask=view_mask, features=seen.features, reference=reference)
-        assert isinstance(outputs, CSRLMCAEncoderOutput)
-        outputs.discriminator_logits = seen.logits
-        outputs.maps = {
-            "saliency mask (SDAM)": (seen.mask & view_mask[:, :, None, None]).float(),
-            **(outputs.maps or {}),
-        }
-        return outputs
+    # Report -----------------------------------------------------------------------------------------------------------
 
-    def encode_features(self, features: Tensor, view_mask: Tensor) -> CSRLMCAEncoderOutput:
-        """Feature maps [B,V,C,h,w], or [B,2V,C,h,w] with those of the masked views."""
-        pictures, (height, width) = features.shape[1], features.shape[3:]
-        tokens, token_mask = visual_tokens(features, view_mask)  # [B,N,C], [B,N]
-        tokens = tokens.masked_fill(~token_mask[..., None], 0)  # whatever lies in an empty slot
+    def encode_features(
+        self, features: ImageFeatures, view_mask: Tensor, reference: Reference | None = None
+    ) -> CSRLMCAEncoderOutput:
+        """Feature maps [B,V,C,h,w], or [B,2V,C,h,w] with those of the masked views, -> visual tokens."""
+        pictures, (height, width) = features.feature_maps.shape[1], features.feature_maps.shape[3:]
+        tokens, token_mask = visual_tokens(features.feature_maps, view_mask)  # [B,N,C], [B,N]
+        tokens = tokens.masked_fill(~token_mask[..., None], 0)
         x = self.project(tokens).unflatten(1, (pictures, -1)).flatten(0, 1)  # [P,h*w,D], P = B * pictures
         x, pooling = self.rearrangement(x)  # [P,h*w,D], [P,h*w]
         memory = self.transformer.project_memory()
@@ -351,16 +321,17 @@ class CSRLMCA(ReportModel):
         x, regions = self.regions(x.unflatten(1, (pictures, height, width)).flatten(0, 1))  # [P,h,w,D], [P,h,w]
         x = x.unflatten(0, (-1, pictures)).flatten(1, 3)  # [B,N,D]
 
-        maps = {"Mamba pooling weights": pooling.unflatten(1, (height, width)), "region pooling weights": regions}
-        shape = (len(features), -1, view_mask.shape[1], height, width)
-        maps = {name: values.reshape(shape).mean(1) for name, values in maps.items()}  # of a view's pictures
-        if self.discriminator is None and pictures > view_mask.shape[1]:
-            views = features[:, : view_mask.shape[1]].masked_fill(~view_mask[:, :, None, None, None], 0)
-            logits = self.image_encoder.classify(views, view_mask)
-            mask = self.saliency_mask(self.image_encoder, views, logits, self.config.image_size)
-            maps = {"saliency mask (SDAM)": mask, **maps}
-        maps = {name: x.detach().float() * view_mask[:, :, None, None] for name, x in maps.items()}
-        return CSRLMCAEncoderOutput(self.transformer.encode(x, token_mask), token_mask, memory=memory, maps=maps)
+        weights = {"Mamba pooling weights": pooling.unflatten(1, (height, width)), "region pooling weights": regions}
+        shape = (len(x), -1, view_mask.shape[1], height, width)
+        valid = view_mask[:, :, None, None]
+        return CSRLMCAEncoderOutput(
+            self.transformer.encode(x, token_mask),
+            token_mask,
+            memory=memory,
+            # The mean over a view and its masked copy.
+            maps={name: w.detach().reshape(shape).mean(1).float() * valid for name, w in weights.items()},
+            discriminator_logits=features.discriminator_logits,
+        )
 
     def decode(
         self,
@@ -378,8 +349,9 @@ class CSRLMCA(ReportModel):
         labels: Tensor,
         reference: Reference,
     ) -> dict[str, Tensor]:
-        """`discriminator`, where a separate one is to learn and has seen the images."""
-        logits = getattr(encoder_outputs, "discriminator_logits", None)
+        """`discriminator`, where a separate one is trained and the batch has images."""
+        assert isinstance(encoder_outputs, CSRLMCAEncoderOutput)
+        logits = encoder_outputs.discriminator_logits
         if logits is None or reference.findings is None or "discriminator" not in self.config.loss_weights:
             return {}
         return {"discriminator": F.binary_cross_entropy_with_logits(logits.float(), reference.findings)}

@@ -41,7 +41,8 @@ from transformers import initialization as init
 
 from rrg.labels.atlas import ATLAS, REGIONS
 from rrg.layers.transformer import DecoderOutput, Encoder, TextEmbedding, causal_mask
-from rrg.models.base import Reference, ReportConfig, ReportEncoderOutput, ReportModel, visual_tokens
+from rrg.models.base import ClassThresholds, ReportConfig, ReportModel, visual_tokens
+from rrg.models.outputs import ImageFeatures, Reference, ReportEncoderOutput
 from rrg.models.sgrrg.scene_graph import (
     AttributePredictor,
     RegionDecoder,
@@ -125,11 +126,10 @@ class RegionReading:
     """Probability of each attribute that is part of the graph, by name or by id."""
 
 
-class SGRRG(ReportModel):
+class SGRRG(ClassThresholds, ReportModel):
     """Scene graph aided report generation."""
 
     reads_scene_graphs = True
-    has_thresholds = True
     config: SGRRGConfig
     config_class = SGRRGConfig
 
@@ -164,15 +164,13 @@ class SGRRG(ReportModel):
 
     # Scene graph ------------------------------------------------------------------------------------------------------
 
-    def encode_features(self, features: Tensor, view_mask: Tensor, boxes: Tensor | None = None) -> SGRRGEncoderOutput:
-        """With the predicted graph. `boxes` [B,29,4] are those of a detector, if there is one: no part of a report."""
-        return self.encode_graph(features, view_mask, boxes, None)
-
-    def encode_features_with_reference(
-        self, features: Tensor, view_mask: Tensor, reference: Reference
+    def encode_features(
+        self, features: ImageFeatures, view_mask: Tensor, reference: Reference | None = None
     ) -> SGRRGEncoderOutput:
-        graph = reference.scene_graph
-        return self.encode_graph(features, view_mask, None if graph is None else graph["boxes"], graph)
+        """In training with the scene graph of the reference and its boxes, else with the predicted one."""
+        graph = None if reference is None else reference.scene_graph
+        boxes = None if graph is None else graph["boxes"]
+        return self.encode_graph(features.feature_maps, view_mask, boxes, graph)
 
     def encode_graph(
         self, features: Tensor, view_mask: Tensor, boxes: Tensor | None, graph: dict[str, Tensor] | None
@@ -211,15 +209,17 @@ class SGRRG(ReportModel):
     def set_thresholds(self, thresholds: Sequence[float]) -> None:
         self.config.attribute_thresholds = tuple(thresholds)
 
-    def beliefs_and_truth(self, features: Tensor, view_mask: Tensor, reference: Reference) -> tuple[Tensor, Tensor]:
+    def class_probabilities_and_labels(
+        self, features: Tensor, view_mask: Tensor, reference: Reference
+    ) -> tuple[Tensor, Tensor]:
         """Of each attribute by id [B,K]: its probability, 0 where its region is not part of the predicted graph."""
         graph = reference.scene_graph
         assert graph is not None
         predicted = self.encode_graph(features, view_mask, graph["boxes"], None)
         assert predicted.attribute_logits is not None and predicted.region_mask is not None
-        beliefs = predicted.attribute_logits.float().sigmoid() * predicted.region_mask[..., None]  # [B,29,A]
+        probabilities = predicted.attribute_logits.float().sigmoid() * predicted.region_mask[..., None]  # [B,29,A]
         valid = self.attribute_predictor.valid(features.device)
-        return beliefs[:, valid], (graph["attributes"] > 0)[:, valid]
+        return probabilities[:, valid], (graph["attributes"] > 0)[:, valid]
 
     def painted(
         self, region_logits: Tensor, attribute_logits: Tensor, boxes: Tensor, view_mask: Tensor

@@ -50,11 +50,12 @@ from transformers.models.gpt2.modeling_gpt2 import GPT2Attention
 from rrg.errors import InputError
 from rrg.labels.findings import FINDINGS
 from rrg.layers.image_encoder import ImageEncoder
-from rrg.layers.kv_cache import with_room
+from rrg.layers.kv_cache import preallocate
 from rrg.layers.transformer import Decoder, DecoderOutput
-from rrg.models.base import ReportConfig, ReportEncoderOutput, ReportModel, visual_tokens
+from rrg.models.base import ReportConfig, ReportModel, visual_tokens
+from rrg.models.outputs import ImageFeatures, Reference, ReportEncoderOutput
 from rrg.models.vit_gpt2.prefix import prefix_mask
-from rrg.models.vit_gpt2.vit import ViTImageEncoder, attention_rollout, look
+from rrg.models.vit_gpt2.vit import ViTImageEncoder, encode_patches
 
 EAGER: dict[str, Any] = {"attn_implementation": "eager"}
 """The one implementation of attention that gives its weights."""
@@ -272,22 +273,25 @@ class ViTGPT2(ReportModel):
 
     # Images -----------------------------------------------------------------------------------------------------------
 
-    def extract_features(self, pixel_values: Tensor, view_mask: Tensor) -> Tensor:
-        """Feature maps of the backbone under the ViT; where there is none, the pixels [B,V,3,S,S] themselves."""
-        if self.config.vit_input == "pixels":
-            return pixel_values
-        return super().extract_features(pixel_values, view_mask)
+    def extract_features(self, pixel_values: Tensor, view_mask: Tensor) -> ImageFeatures:
+        """Patch states of the ViT; with `vit_input` features, the backbone's feature maps that the ViT reads."""
+        if self.config.vit_input == "features":
+            return super().extract_features(pixel_values, view_mask)
+        return self.patch_features(pixel_values)
 
-    def feature_settings(self) -> tuple[object, ...]:
-        return ("pixels",) if self.config.vit_input == "pixels" else ()
+    def patch_features(self, images: Tensor) -> ImageFeatures:
+        """images [B,V,C,S,S'] (pixels or feature maps) -> patch states [B,V,Dv,h,w] and their attention rollout."""
+        patches = encode_patches(self.vision, images)
+        maps = {} if self.training else {"attention rollout": patches.rollout()}
+        return ImageFeatures(patches.states, maps)
 
-    def classified_features(self, features: Tensor, view_mask: Tensor) -> Tensor:
-        return self.image_encoder(features) if self.config.vit_input == "pixels" else features
-
-    def encode_features(self, features: Tensor, view_mask: Tensor) -> ViTGPT2EncoderOutput:
-        seen = look(self.vision, features)
-        tokens, token_mask = visual_tokens(seen.maps, view_mask)  # [B,N,Dv], [B,N]
-        grid = (view_mask.shape[1], seen.maps.shape[3], seen.maps.shape[4])
+    def encode_features(
+        self, features: ImageFeatures, view_mask: Tensor, reference: Reference | None = None
+    ) -> ViTGPT2EncoderOutput:
+        patches = features if self.config.vit_input == "pixels" else self.patch_features(features.feature_maps)
+        states = patches.feature_maps  # [B,V,Dv,h,w]
+        tokens, token_mask = visual_tokens(states, view_mask)  # [B,N,Dv], [B,N]
+        grid = (view_mask.shape[1], states.shape[3], states.shape[4])
         views = torch.arange(grid[0], device=tokens.device).repeat_interleave(grid[1] * grid[2])  # [N]
         tokens = tokens + self.view_embedding(views)
         if isinstance(self.mapper, QueryMapper):
@@ -295,17 +299,11 @@ class ViTGPT2(ReportModel):
             mapped_mask = torch.ones(mapped.shape[:2], dtype=torch.bool, device=mapped.device)
         else:
             mapped, attention, mapped_mask = self.mapper(tokens), None, token_mask
-        maps = None
-        if not self.training:
-            rollout = attention_rollout(seen.attentions).reshape(len(tokens), *grid)  # [B,V,h,w]
-            maps = {"attention rollout": rollout * view_mask[:, :, None, None]}
-        from_pixels = self.config.vit_input == "pixels"
         return ViTGPT2EncoderOutput(
             tokens,
             token_mask,
-            finding_logits=self.image_encoder.classify(seen.maps, view_mask) if from_pixels else None,
             grid=grid,
-            maps=maps,
+            maps={name: values * view_mask[:, :, None, None] for name, values in patches.maps.items()},
             mapped=mapped,
             mapped_mask=mapped_mask,
             mapper_attention=attention,
@@ -343,7 +341,7 @@ class ViTGPT2(ReportModel):
         if kept is not None and kept.get_seq_length():
             seen = prefix + kept.get_seq_length()
         elif kept is not None:
-            with_room(kept, self.config.num_decoder_layers, prefix)
+            preallocate(kept, self.config.num_decoder_layers, prefix)
         inputs = words if seen else torch.cat((encoded.mapped, words), dim=1)
         end = seen + inputs.shape[1]
         outputs = self.language_model.base_model(

@@ -1,6 +1,6 @@
-"""The vision transformer of the library as an image encoder, and how its attention flows to the patches.
+"""The library's vision transformer as an image encoder, and the rollout of its attention.
 
-Shapes: B batch, V views, C channels, h x w patches, N = h*w, Dv hidden size, H heads.
+Shapes: B studies, V views, C channels, h x w patches, N = h*w, Dv hidden size, H heads.
 """
 
 from __future__ import annotations
@@ -17,27 +17,31 @@ from rrg.layers.image_encoder import ImageEncoder
 
 
 @dataclass(frozen=True)
-class Seen:
+class Patches:
     """Images after the ViT."""
 
-    maps: Tensor
+    states: Tensor
     """Last hidden states of the patches [B, V, Dv, h, w]."""
     attentions: tuple[Tensor, ...]
-    """One [B*V, H, 1+h*w, 1+h*w] a layer; place 0 is CLS."""
+    """One [B*V, H, 1+h*w, 1+h*w] a layer; position 0 is CLS."""
+
+    def rollout(self) -> Tensor:
+        """`attention_rollout` of each view [B, V, h, w]."""
+        return attention_rollout(self.attentions).reshape(*self.states.shape[:2], *self.states.shape[3:])
 
 
-def look(vit: ViTModel, images: Tensor) -> Seen:
+def encode_patches(vit: ViTModel, images: Tensor) -> Patches:
     """images [B,V,C,S,S'] (pixels or feature maps) -> patches after the ViT, each view by itself."""
     outputs = vit(images.flatten(0, 1), interpolate_pos_encoding=True, output_attentions=True)
     patch: Any = vit.config.patch_size
-    maps = outputs.last_hidden_state[:, 1:].transpose(1, 2)  # [B*V,Dv,h*w]
-    maps = maps.unflatten(2, (images.shape[3] // patch, images.shape[4] // patch)).unflatten(0, images.shape[:2])
-    return Seen(maps, outputs.attentions)
+    states = outputs.last_hidden_state[:, 1:].transpose(1, 2)  # [B*V,Dv,h*w]
+    states = states.unflatten(2, (images.shape[3] // patch, images.shape[4] // patch)).unflatten(0, images.shape[:2])
+    return Patches(states, outputs.attentions)
 
 
 @torch.no_grad()
 def attention_rollout(attentions: Sequence[Tensor]) -> Tensor:
-    """Attention [n,H,1+N,1+N] of each layer, first to last -> how much of CLS comes from each patch [n,N].
+    """Attention [n,H,1+N,1+N] of each layer, first to last -> share of each patch in CLS [n,N].
 
     Abnar and Zuidema, Quantifying Attention Flow in Transformers, ACL 2020, section 3: heads are averaged, and half of
     each layer's output is its input.
@@ -59,5 +63,5 @@ class ViTImageEncoder(ImageEncoder):
         self.views = nn.Linear(self.num_features, num_views)
 
     def forward(self, pixel_values: Tensor) -> Tensor:
-        """pixel_values [B,V,3,S,S] -> feature maps [B,V,Dv,h,w]."""
-        return look(cast(ViTModel, self.backbone), pixel_values).maps
+        """pixel_values [B,V,3,S,S] -> patch states [B,V,Dv,h,w]."""
+        return encode_patches(cast(ViTModel, self.backbone), pixel_values).states

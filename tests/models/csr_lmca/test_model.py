@@ -17,10 +17,12 @@ from rrg.models.csr_lmca.model import CSRLMCA, LMCA, Branch, CSRLMCAConfig, Sequ
 from rrg.models.csr_lmca.regions import FLAT, CrossRegion, RegionAttention, from_windows, to_windows
 from rrg.models.csr_lmca.saliency import salience, salient_pixels
 from rrg.models.csr_lmca.selective_scan import selective_scan
+from rrg.models.outputs import ImageFeatures
 
 CPU = torch.device("cpu")
 GRID = (2, 3, 4)
 CELLS = GRID[1] * GRID[2]
+MASK = "saliency mask (SDAM)"
 SIZES: dict[str, Any] = {
     "vocab_size": 30,
     "backbone": "test_efficientnet",
@@ -385,26 +387,27 @@ def test_the_masked_view_follows_the_class_that_passes_and_is_black_elsewhere() 
     for thresholds in (with_thresholds(c1=0.0), with_thresholds(c10=0.0)):
         model = csr_lmca(saliency_thresholds=thresholds)
         with torch.no_grad():
-            seen = model.look(**images)
-        masked = model.blacken(images["pixel_values"], seen.mask)
+            features = model.extract_features(**images)
+        mask = features.maps[MASK]
+        masked = model.blacken(images["pixel_values"], mask)
         std, mean = (torch.tensor(x)[:, None, None] for x in (model.config.image_std, model.config.image_mean))
         raw = masked * std + mean
-        outside = ~seen.mask[:, :, None].expand_as(raw)
+        outside = ~mask[:, :, None].expand_as(raw)
         assert 0 < outside.float().mean() < 1
         assert raw[outside].abs().max() < 1e-6
         assert torch.equal(masked[~outside], images["pixel_values"][~outside])
-        torch.testing.assert_close(seen.features[:, :2], model.image_encoder(images["pixel_values"]))
-        torch.testing.assert_close(seen.features[:, 2:], model.image_encoder(masked))
-        masks.append(seen.mask)
+        torch.testing.assert_close(features.feature_maps[:, :2], model.image_encoder(images["pixel_values"]))
+        torch.testing.assert_close(features.feature_maps[:, 2:], model.image_encoder(masked))
+        masks.append(mask)
     assert (masks[0] != masks[1]).any()
 
 
 def test_a_study_in_which_no_class_passes_is_shown_whole() -> None:
     model, images = csr_lmca(saliency_thresholds=with_thresholds()), study_images()
     with torch.no_grad():
-        seen = model.look(**images)
-    assert seen.mask.all()
-    torch.testing.assert_close(seen.features[:, 2:], seen.features[:, :2])
+        features = model.extract_features(**images)
+    assert features.maps[MASK].all()
+    torch.testing.assert_close(features.feature_maps[:, 2:], features.feature_maps[:, :2])
 
 
 @pytest.mark.parametrize("separate", [False, True])
@@ -413,14 +416,14 @@ def test_maps_are_those_of_the_views_and_show_the_mask_that_was_used(separate: b
     model, images = csr_lmca(**discriminator, saliency_thresholds=with_thresholds(c3=0.0)), study_images()
     images["view_mask"][1, 1] = False
     with torch.no_grad():
-        maps, mask = model.encode(**images).maps, model.look(**images).mask
-    assert list(maps) == ["saliency mask (SDAM)", "Mamba pooling weights", "region pooling weights"]
+        maps, mask = model.encode(**images).maps, model.extract_features(**images).maps[MASK]
+    assert list(maps) == [MASK, "Mamba pooling weights", "region pooling weights"]
     for name, values in maps.items():
         assert values.shape[:2] == (3, 2)
         assert values.isfinite().all(), name
         assert values[1, 1].abs().max() == 0, name
     there = images["view_mask"]
-    assert torch.equal(maps["saliency mask (SDAM)"][there] > 0.5, mask[there])
+    assert torch.equal(maps[MASK][there] > 0.5, mask[there])
     torch.testing.assert_close(maps["Mamba pooling weights"][there].sum((-2, -1)), torch.ones(5))
     torch.testing.assert_close(maps["region pooling weights"][there].mean((-2, -1)), torch.ones(5))
 
@@ -429,8 +432,8 @@ def test_without_sdam_the_model_sees_each_view_once() -> None:
     model, images = csr_lmca(saliency_view=False, discriminator="resnet34"), study_images()
     assert model.discriminator is None
     assert model.feature_settings() == ()
-    assert model.extract_features(**images).shape[1] == 2
-    assert "saliency mask (SDAM)" not in model.encode(**images).maps
+    assert model.extract_features(**images).feature_maps.shape[1] == 2
+    assert MASK not in model.encode(**images).maps
 
 
 def test_whatever_changes_the_masked_views_changes_the_name_of_kept_features() -> None:
@@ -459,7 +462,7 @@ def test_a_separate_discriminator_learns_by_its_own_loss_and_only_where_that_is_
     outputs = model(**study_images(), **targets())
     assert outputs.losses.keys() == {"words", "discriminator"}
     with torch.no_grad():
-        logits = model.look(**study_images()).logits
+        logits = model.extract_features(**study_images()).discriminator_logits
     expected = F.binary_cross_entropy_with_logits(logits, targets()["findings"])
     torch.testing.assert_close(outputs.losses["discriminator"], expected)
     outputs.loss.backward()
@@ -474,15 +477,15 @@ def test_a_separate_discriminator_learns_by_its_own_loss_and_only_where_that_is_
     assert frozen(**study_images(), **targets()).losses.keys() == {"words"}
 
 
-def test_kept_features_say_nothing_to_the_discriminator_and_give_the_same_words() -> None:
+def test_feature_maps_alone_train_no_discriminator_and_give_the_same_words() -> None:
     separate = {"discriminator": "test_efficientnet", "discriminator_size": 96}
     model, images = csr_lmca(**separate, loss_weights={"discriminator": 1.0}), study_images()
     with torch.no_grad():
         features = model.extract_features(**images)
-        kept = model(features=features, view_mask=images["view_mask"], **targets())
-        seen = model(**images, **targets())
-    assert kept.losses.keys() == {"words"}
-    torch.testing.assert_close(kept.logits, seen.logits)
+        cached = model(features=features.feature_maps, view_mask=images["view_mask"], **targets())
+        whole = model(**images, **targets())
+    assert cached.losses.keys() == {"words"}
+    torch.testing.assert_close(cached.logits, whole.logits)
 
 
 # A study and its views ------------------------------------------------------------------------------------------------
@@ -522,7 +525,7 @@ def test_an_empty_slot_may_hold_anything_even_in_training() -> None:
     view_mask = torch.tensor([[True, False], [True, True]])
     other = features.clone()
     other[0, [1, 3]] = torch.nan
-    one, two = (model.encode_features(x, view_mask) for x in (features, other))
+    one, two = (model.encode_features(ImageFeatures(x), view_mask) for x in (features, other))
     assert torch.equal(one.last_hidden_state, two.last_hidden_state)
     assert torch.equal(one.attention_mask[0], torch.tensor([True, False, True, False]).repeat_interleave(12))
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rrg.labels.atlas import ATLAS, REGIONS
-from rrg.models.base import Reference, ReportOutput
+from rrg.models.base import ReportOutput
+from rrg.models.outputs import ImageFeatures, Reference
 from rrg.models.sgrrg.model import SGRRG, SGRRGConfig, SGRRGEncoderOutput
 
 # The published code ---------------------------------------------------------------------------------------------------
@@ -167,7 +168,7 @@ def test_the_predicted_graph_is_that_of_the_published_code(
 ) -> None:
     cast(Any, published).to(dtype=dtype)
     seen = torch.ones(3, 1, dtype=torch.bool)
-    encoded = published.encode_features(study(case, dtype), seen, given_boxes(case))
+    encoded = published.encode_graph(study(case, dtype), seen, given_boxes(case), None)
     assert encoded.regions is not None and encoded.region_mask is not None and encoded.region_logits is not None
     labels, images = case["expected.predsg_box_labels"], case["expected.predsg_box_image_index"]
     expected = torch.zeros(3, 29, dtype=torch.bool)
@@ -293,7 +294,7 @@ def test_outside_training_the_graph_is_the_predicted_one(model: SGRRG, features:
     assert torch.equal(with_reference.logits, model(features=features, labels=labels()).logits)
     assert with_reference.losses.keys() >= {"region", "attribute", "segregation"}
     learned = cast(
-        SGRRGEncoderOutput, model.encode_features_with_reference(features, SEEN, Reference(scene_graph=graph()))
+        SGRRGEncoderOutput, model.encode_features(ImageFeatures(features), SEEN, Reference(scene_graph=graph()))
     )
     assert torch.equal(cast(Tensor, learned.region_mask), graph()["regions"])
 
@@ -315,12 +316,12 @@ def test_the_graph_changes_the_words(model: SGRRG, features: Tensor) -> None:
 
 def test_boxes_of_a_detector_take_the_place_of_the_atlas(model: SGRRG, features: Tensor) -> None:
     torch.testing.assert_close(
-        cast(Tensor, model.encode_features(features, SEEN).attribute_logits),
-        cast(Tensor, model.encode_features(features, SEEN, graph()["boxes"]).attribute_logits),
+        cast(Tensor, model.encode_graph(features, SEEN, None, None).attribute_logits),
+        cast(Tensor, model.encode_graph(features, SEEN, graph()["boxes"], None).attribute_logits),
     )
     boxes = graph()["boxes"]
     boxes[:, 5] = 0
-    encoded = model.encode_features(features, SEEN, boxes)
+    encoded = model.encode_graph(features, SEEN, boxes, None)
     assert not cast(Tensor, encoded.region_mask)[:, 5].any(), "a region that was not detected is in no graph"
 
 

@@ -15,7 +15,8 @@ from transformers import DynamicCache, EncoderDecoderCache, GPT2Config, GPT2LMHe
 
 from rrg.errors import InputError
 from rrg.layers import kv_cache
-from rrg.models.vit_gpt2.model import ViTGPT2, ViTGPT2Config, ViTGPT2EncoderOutput, attention_rollout
+from rrg.models.vit_gpt2.model import ViTGPT2, ViTGPT2Config, ViTGPT2EncoderOutput
+from rrg.models.vit_gpt2.vit import attention_rollout
 
 ENDS = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"), 0)
 SIZES: dict[str, Any] = {
@@ -94,7 +95,7 @@ def test_room_for_words_grows_when_it_is_full(language_model: str, beams: int, m
     model = model_of(fusion="prefix", language_model=language_model)
     settings: dict = {**study(model), "num_beams": beams, "do_sample": False, "min_length": 9, "max_length": 9}
     roomy = model.generate(**settings)
-    monkeypatch.setattr(kv_cache, "_ROOM", 1)
+    monkeypatch.setattr(kv_cache, "_GROWTH", 1)
     assert torch.equal(model.generate(**settings), roomy)
     assert torch.equal(model.generate(**settings, use_cache=False), roomy)
 
