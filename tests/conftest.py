@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,41 +41,26 @@ def weights() -> Path:
     return CHECKOUT / "weights"
 
 
-def _write_tiny(folder: Path, architecture: str, **sizes: int) -> None:
-    """An untrained model that writes a different report for each study, as a folder of weights."""
-    import torch
+def _write_tiny(folder: Path, architecture: str) -> None:
+    """Write an untrained model that generates a different report for each study, as a folder of weights."""
     from transformers import GenerationConfig
 
     from rrg.data.phantom import make_phantom
     from rrg.data.tokenizer import ReportTokenizer
-    from rrg.models import ARCHITECTURES
+    from tests.tiny import tiny_model
 
-    tokenizer = ReportTokenizer.build(
-        [make_phantom(seed, size=64).study.report or "" for seed in range(20)], threshold=1
-    )
-    torch.manual_seed(0)
-    kind = ARCHITECTURES[architecture].load()
-    model = kind(
-        kind.config_class(
-            vocab_size=len(tokenizer),
-            backbone="test_efficientnet",
-            image_size=64,
-            hidden_size=32,
-            ffn_size=32,
-            num_heads=4,
-            num_encoder_layers=1,
-            num_decoder_layers=2,
-            **sizes,
-        )
-    )
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter) * parameter.std().nan_to_num(0.1).clamp(min=0.1))
+    reports = [make_phantom(seed, size=64).study.report or "" for seed in range(20)]
+    if architecture == "vit_gpt2":
+        tokenizer = ReportTokenizer.build_byte_pairs(reports, 320)
+    else:
+        tokenizer = ReportTokenizer.build(reports, threshold=1)
+    memory = {"memory_slots": 20, "topk": 4} if architecture == "r2gen_cmn" else {}
+    model = tiny_model(architecture, vocab_size=len(tokenizer), ffn_size=32, num_encoder_layers=1, **memory)
     model.generation_config = GenerationConfig(
         num_beams=3,
         length_penalty=0.0,
         max_length=24,
-        suppress_tokens=[tokenizer.unk_token_id],
+        suppress_tokens=None if tokenizer.unk_token_id is None else [tokenizer.unk_token_id],
         bos_token_id=0,
         eos_token_id=0,
         pad_token_id=0,
@@ -84,16 +71,25 @@ def _write_tiny(folder: Path, architecture: str, **sizes: int) -> None:
 
 
 @pytest.fixture(scope="session")
-def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of weights with one tiny R2GenCMN."""
-    folder = tmp_path_factory.mktemp("weights")
-    _write_tiny(folder / "r2gen_cmn", "r2gen_cmn", memory_slots=20, topk=4)
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Gives the folder of one tiny model of an architecture, such as `weights/r2gen_cmn`; made once a session."""
+
+    @functools.cache
+    def folder(architecture: str) -> Path:
+        path = tmp_path_factory.mktemp("weights") / architecture
+        _write_tiny(path, architecture)
+        return path
+
     return folder
 
 
 @pytest.fixture(scope="session")
-def tiny_camanet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_weights(tiny_folder: Callable[[str], Path]) -> Path:
+    """A folder of weights with one tiny R2GenCMN."""
+    return tiny_folder("r2gen_cmn").parent
+
+
+@pytest.fixture(scope="session")
+def tiny_camanet(tiny_folder: Callable[[str], Path]) -> Path:
     """A folder of weights with one tiny CAMANet, which has maps of its own."""
-    folder = tmp_path_factory.mktemp("weights")
-    _write_tiny(folder / "camanet", "camanet")
-    return folder
+    return tiny_folder("camanet").parent

@@ -42,11 +42,13 @@ def search(
         generation_config: Settings of the search; the model's own by default. MBR settings in it are ignored.
         settings: What changes in them, as in the library's `generate`, such as `num_beams` or `logits_processor`.
     """
+    config = search_settings(generation_config or model.generation_config)  # type: ignore[arg-type]
+    others = config.update(**settings)  # what is no setting, such as a logits processor
     ids = model.generate(
         encoder_outputs=encoder_outputs,
-        generation_config=search_settings(generation_config or model.generation_config),  # type: ignore[arg-type]
+        generation_config=config,
         custom_generate=partial(drop_finished, num_samples=num_samples),
-        **settings,
+        **others,
     )
     return ids[:, 1:]
 

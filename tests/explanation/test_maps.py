@@ -1,8 +1,9 @@
-"""Maps: of the right word, over the right view, by the method that they name."""
+"""Maps: of the right report, word and view, by the method that they name."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from rrg.data.phantom import make_phantom
 from rrg.data.studies import Study
 from rrg.explanation.class_activation import grad_cam
+from rrg.explanation.maps import cross_attention
 from rrg.inference.reporter import Reporter
 from rrg.labels.findings import FINDINGS
 from rrg.layers.image_encoder import ImageEncoder
@@ -58,6 +60,64 @@ def test_a_word_map_is_the_attention_of_the_step_that_wrote_the_word(reporter: R
         attention = torch.stack([layer[0, :, -1].mean(0) for layer in outputs.cross_attentions]).mean(0)
         np.testing.assert_allclose(heatmap.values.ravel(), attention.detach().numpy(), atol=1e-5)
         prefix.append(reporter.tokenizer.convert_tokens_to_ids(word.text.lower()))
+
+
+def test_maps_are_those_of_the_report_and_study_that_are_given(reporter: Reporter, tiny_weights: Path) -> None:
+    """Whatever was reported or explained before, in whatever order."""
+    studies = [make_phantom(seed, size=96).study for seed in range(6)]
+    studies = [dataclasses.replace(s, images=s.images[i % 2 :][: 1 + i // 3]) for i, s in enumerate(studies)]
+    reports = [reporter.report(study) for study in studies]
+    assert len({report.text for report in reports}) > 1
+    for study, report in zip(reversed(studies), reversed(reports), strict=True):
+        maps = reporter.explain(study, report)
+        fresh = Reporter.from_pretrained(tiny_weights / "r2gen_cmn", device="cpu").explain(study, report)
+        for one, other in zip((*maps.words, *maps.findings), (*fresh.words, *fresh.findings), strict=True):
+            assert one.target == other.target
+            np.testing.assert_allclose(one.values, other.values, atol=1e-6)
+    other = next(report for report in reports if report.text != reports[0].text)
+    one, two = (reporter.explain(studies[0], report) for report in (reports[0], other))
+    assert [m.target for m in one.words] != [m.target for m in two.words]
+    assert not np.allclose(one.words[-1].values, two.words[-1].values, atol=1e-6)
+
+
+def test_attention_to_masked_copies_of_a_view_counts_for_the_view(
+    tiny_folder: Callable[[str], Path], study: Study
+) -> None:
+    """CSR-LMCA reads each view twice: the map of a word sums to 1 over the views, both copies included."""
+    csr_lmca = Reporter.from_pretrained(tiny_folder("csr_lmca"), device="cpu")
+    report = csr_lmca.report(study)
+    maps = csr_lmca.explain(study, report)
+    encoded = csr_lmca.encode(study)
+    ids = torch.tensor([csr_lmca.tokenizer.encode_words([word.text.lower() for word in report.words])[0]])
+    with torch.inference_mode():
+        outputs = csr_lmca.model(
+            features=encoded.features,
+            view_mask=encoded.view_mask,
+            decoder_input_ids=csr_lmca.model.shift_right(ids),
+            output_attentions=True,
+        )
+    attention = torch.stack(outputs.cross_attentions).mean(dim=(0, 2))[0]  # [T,N]
+    copies = attention.unflatten(-1, (2, 2, *maps.words[0].values.shape[1:]))  # [T,copy,view,h,w]
+    assert copies[:, 1].sum() > 0.1, "the masked copies must be attended to"
+    for heatmap, expected in zip(maps.words, copies.sum(1).numpy(), strict=True):
+        assert heatmap.values.sum() == pytest.approx(1, abs=1e-4)
+        np.testing.assert_allclose(heatmap.values, expected, atol=1e-6)
+    assert "saliency mask (SDAM)" in [heatmap.target for heatmap in maps.native]
+
+
+def test_the_map_of_a_word_is_the_mean_over_its_byte_pairs(tiny_folder: Callable[[str], Path], study: Study) -> None:
+    vit_gpt2 = Reporter.from_pretrained(tiny_folder("vit_gpt2"), device="cpu")
+    report = vit_gpt2.report(study)
+    ids, word_of_id = vit_gpt2.tokenizer.encode_words([word.text.lower() for word in report.words])
+    assert len(ids) > len(report.words), "a word of several byte pairs is needed"
+    encoded = vit_gpt2.encode(study)
+    with torch.inference_mode():
+        outputs = vit_gpt2.model.encode(view_mask=encoded.view_mask, features=encoded.features)
+        attention = cross_attention(vit_gpt2.model, outputs, torch.tensor(ids)).numpy()  # [T,V,h,w]
+    for i, heatmap in enumerate(vit_gpt2.explain(study, report).words):
+        own = [attention[t] for t, word in enumerate(word_of_id) if word == i]
+        np.testing.assert_allclose(heatmap.values, np.mean(own, axis=0), atol=1e-6)
+        assert "byte pairs" in heatmap.reduction
 
 
 def test_a_sentence_map_is_the_mean_of_its_words(reporter: Reporter, study: Study) -> None:
