@@ -31,8 +31,8 @@ class _RawGradCAM(GradCAM):
 def grad_cam(encoder: ImageEncoder, features: Tensor, findings: Sequence[int]) -> np.ndarray:
     """Grad-CAM (Selvaraju et al., ICCV 2017) of the findings classifier at the last feature maps.
 
-    features [V,C,h,w] of one study's valid views -> [len(findings), V, h, w]. The views stand on top of each other as
-    one tall image: their common mean is what the classifier pools, and one backward pass serves every finding.
+    features [V,C,h,w] of one study's valid views -> [len(findings), V, h, w]. The views are stacked
+    to one tall image: the classifier pools their common mean, and one backward pass serves every finding.
     """
     views, _, height, width = features.shape
     tall = features.transpose(0, 1).flatten(1, 2)[None]  # [1, C, V*h, w]
@@ -42,7 +42,7 @@ def grad_cam(encoder: ImageEncoder, features: Tensor, findings: Sequence[int]) -
         )
     )
     targets: list[Any] = [ClassifierOutputTarget(i) for i in findings]
-    with torch.inference_mode(False), torch.enable_grad():  # gradients are needed, whatever the caller has switched off
+    with torch.inference_mode(False), torch.enable_grad():  # gradients are needed even where the caller disabled them
         images = tall.detach().repeat(len(findings), 1, 1, 1).requires_grad_()
         with _RawGradCAM(model=head, target_layers=[head.features]) as cam:
             maps = cam(input_tensor=images, targets=targets)

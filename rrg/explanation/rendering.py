@@ -1,4 +1,4 @@
-"""An explanation in files: raw values of its maps, and a picture of each over the radiographs."""
+"""Maps as files: raw values, metadata, and a picture of each map over the radiographs."""
 
 from __future__ import annotations
 
@@ -16,19 +16,16 @@ if TYPE_CHECKING:
     from rrg.explanation.maps import Explanation, Heatmap
 
 COLORMAP = ("#550f95", "#801e94", "#aa2b8a", "#d03c79", "#f05560", "#ff7c4c", "#ffa659", "#ffcb70", "#ffed84")
-"""Low to high. OKLCH lightness rises from 0.38 to 0.94 in equal steps, so order is seen without telling hues apart."""
+"""Low to high. OKLCH lightness rises from 0.38 to 0.94 in equal steps, so the order does not depend on hue."""
 
 HEIGHT = 512
 """Rows of a picture in pixels."""
 OPACITY = 0.65
-"""Of the highest value; weaker ones are fainter, so that the anatomy stays visible."""
+"""Of the highest value. Lower values are more transparent, so that the anatomy stays visible."""
 
 
 def write_maps(explanation: Explanation, radiographs: Sequence[Radiograph], out: Path) -> int:
-    """Write every map to `out`: maps.npz holds the raw values, maps.json what each is, and each has a picture.
-
-    Returns how many there are.
-    """
+    """Write every map to `out`: raw values in maps.npz, metadata in maps.json, one PNG each. Returns their number."""
     out.mkdir(parents=True, exist_ok=True)
     values, described = {}, {}
     for key, heatmap in _named(explanation):
@@ -48,7 +45,7 @@ def write_maps(explanation: Explanation, radiographs: Sequence[Radiograph], out:
 
 
 def _named(explanation: Explanation) -> Iterator[tuple[str, Heatmap]]:
-    """The maps under names that are safe as file names."""
+    """The maps by names that are safe as file names."""
     kinds = {
         "word": explanation.words,
         "sentence": explanation.sentences,
@@ -61,7 +58,7 @@ def _named(explanation: Explanation) -> Iterator[tuple[str, Heatmap]]:
 
 
 def picture(heatmap: Heatmap, radiographs: Sequence[Radiograph]) -> Image.Image:
-    """The radiographs side by side under their map; all views share one scale, from 0 to the largest value."""
+    """The radiographs side by side with the map over them; all views share one scale, from 0 to the largest value."""
     values = np.maximum(np.nan_to_num(heatmap.values), 0.0)
     shares = values / (values.max() or 1.0)
     shown = [_overlaid(radiograph, share) for radiograph, share in zip(radiographs, shares, strict=True)]
@@ -74,7 +71,7 @@ def picture(heatmap: Heatmap, radiographs: Sequence[Radiograph]) -> Image.Image:
 
 
 def _overlaid(radiograph: Radiograph, share: np.ndarray) -> Image.Image:
-    """One radiograph at the true proportion of its pixels, under `share` [h, w] in [0, 1]."""
+    """One radiograph at its true aspect ratio with `share` [h, w] in [0, 1] over it."""
     rows, columns = radiograph.pixels.shape
     row_mm, column_mm = radiograph.spacing_mm or (1.0, 1.0)
     size = (max(1, round(HEIGHT * columns * column_mm / (rows * row_mm))), HEIGHT)

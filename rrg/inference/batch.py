@@ -1,11 +1,11 @@
-"""Reports on a whole folder: one JSON line a study, at constant memory, in one process or several, and after a kill.
+"""Reports on a whole folder as JSON lines: constant RAM, one or several processes, resumable after a kill.
 
-A line has `id`, `text`, `findings` (status by name), `seconds`, `model` and `weights_sha256`. Every line says who wrote
-it, so a file that another model began is never continued. Studies that cannot be read have a line in
-OUT.errors.jsonl instead, which the next run makes anew: it tries them again.
+A line has `id`, `text`, `findings` (status by name), `seconds`, `model` and `weights_sha256`. A file of another model
+is refused. Studies that cannot be read are listed in OUT.errors.jsonl; the next run replaces that file and tries them
+again.
 
-Several processes each write a part, OUT.RANK-of-COUNT; the first one joins them at the end. Parts that a kill left
-behind are joined before anything else, whatever the number of processes was and is.
+Each of several processes writes a part, OUT.RANK-of-COUNT, and the first process joins them at the end. Parts of a
+killed run are joined first, whatever its number of processes was.
 """
 
 from __future__ import annotations
@@ -26,34 +26,35 @@ from torch import distributed
 from torch.distributed.distributed_c10d import get_node_local_rank
 from tqdm import tqdm
 
+from rrg.data.files import replaced
 from rrg.data.studies import Study, read_annotation, read_folder
 from rrg.errors import InputError
 from rrg.inference.library import ModelLibrary
 from rrg.inference.reporter import Reporter
 from rrg.report import Report
 
-_LONGEST_WAIT = timedelta(days=30)
-"""For the slowest process; the library's own 30 minutes would end the quick ones."""
+_BARRIER_TIMEOUT = timedelta(days=30)
+"""Timeout of the barrier: the default of 30 minutes would end processes that wait for a slower one."""
 
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What a run did."""
+    """Counts of a run."""
 
     written: int
     present: int
-    """Studies that an earlier run had written."""
+    """Studies with a report of an earlier run."""
     unreadable: int
 
 
 def run_batch(
     data: Path, out: Path, model: str, weights: Path, split: str | None = None, batch_size: int = 16
 ) -> BatchResult | None:
-    """Write a report for each study of `data` to `out`; None in all but the first of several processes.
+    """Write a report for each study of `data` to `out`. Returns None in all but the first of several processes.
 
     Args:
         data: Folder with annotation.json and images/ or images.tar, or a plain folder of images.
-        out: The file of lines. What it already holds is kept and not written again.
+        out: The file of lines. Studies that it already holds are skipped.
         model: A folder of weights, or a name that `models` lists.
         weights: Folder with one folder a model.
         split: Which studies of annotation.json; all without it.
@@ -71,7 +72,7 @@ def run_batch(
 def write_reports(
     reporter: Reporter, studies: list[Study], out: Path, batch_size: int, rank: int = 0, count: int = 1
 ) -> BatchResult | None:
-    """The share of process `rank` of `count`; the first one also joins the parts and gives the result."""
+    """Write the share of process `rank` of `count`. The first process also joins the parts and returns the counts."""
     out = Path(out)
     errors = out.with_name(f"{out.name}.errors.jsonl")
     if rank == 0:
@@ -108,7 +109,7 @@ def _studies(data: Path, split: str | None) -> list[Study]:
 
 
 def _write(reporter: Reporter, studies: list[Study], out: Path, errors: Path, batch_size: int) -> None:
-    """Append a line for each study; a batch is on the disk before the next one begins."""
+    """Append a line for each study. A batch is on the disk before the next one begins."""
     progress = tqdm(total=len(studies), desc="reports", disable=None)
 
     def skip(study: Study, error: InputError) -> None:
@@ -146,26 +147,22 @@ def _append(file: Any, records: list[dict[str, Any]]) -> None:
 
 
 def _parts(path: Path) -> list[Path]:
-    """The parts of `path` that several processes have written."""
+    """The parts of `path` by several processes."""
     name = re.compile(re.escape(path.name) + r"\.\d+-of-\d+")
     return sorted(part for part in path.parent.iterdir() if name.fullmatch(part.name))
 
 
 def _join(path: Path, reporter: Reporter | None) -> None:
-    """Bring the parts of a file into it, every study once, and cut off a last line that a kill left unfinished."""
+    """Merge the parts of a file into it, each study once, and cut off an incomplete last line."""
     parts = _parts(path)
     present: set[str] = set()
-    temporary = path.with_name(f".{path.name}.tmp")
     if parts:
-        with temporary.open("wb") as file:
+        with replaced(path, durable=True) as temporary, temporary.open("wb") as file:
             for source in (path, *parts):
                 for study_id, line in _lines(source, reporter):
                     if study_id not in present:
                         present.add(study_id)
                         file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
         for part in parts:
             part.unlink()
     elif path.is_file():
@@ -179,13 +176,13 @@ def _ids(path: Path, reporter: Reporter | None) -> set[str]:
 
 
 def _lines(path: Path, reporter: Reporter | None) -> Iterator[tuple[str, bytes]]:
-    """The complete lines of a file with their ids. Raises InputError for one that is not of `reporter`, if given."""
+    """The complete lines of a file with their ids. Raises InputError for one by another model than `reporter`."""
     if not path.is_file():
         return
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
-                return  # a kill came in between
+                return  # incomplete: the process was killed
             try:
                 record = json.loads(line)
                 study_id = record["id"]
@@ -204,13 +201,13 @@ def _lines(path: Path, reporter: Reporter | None) -> Iterator[tuple[str, bytes]]
 
 @contextmanager
 def _processes() -> Iterator[tuple[int, int]]:
-    """Number of this process and how many there are, if `torchrun` or `accelerate launch` started it; else 0 and 1."""
+    """Rank of this process and the number of processes under `torchrun` or `accelerate launch`; else 0 and 1."""
     if not distributed.is_torchelastic_launched():
         yield 0, 1
         return
     if torch.cuda.is_available():
         torch.cuda.set_device(get_node_local_rank() % torch.cuda.device_count())
-    distributed.init_process_group("gloo", timeout=_LONGEST_WAIT)  # they only wait for each other: no GPU has a part
+    distributed.init_process_group("gloo", timeout=_BARRIER_TIMEOUT)  # only for the barrier: no tensors are exchanged
     try:
         yield distributed.get_rank(), distributed.get_world_size()
     finally:
