@@ -17,9 +17,10 @@ from pathlib import Path
 
 import tyro
 
+from rrg.data.annotation import load_annotation
 from rrg.data.sources.openi import read_openi, read_openi_csv
 from rrg.data.sources.preparation import image_is_missing, select_studies, write_data_folder
-from rrg.data.studies import Study, load_annotation
+from rrg.data.studies import Study
 from rrg.errors import InputError
 
 SPLITS = (("train", 0.7), ("val", 0.1), ("test", 0.2))

@@ -17,12 +17,12 @@ from PIL import Image
 
 import rrg.data
 from rrg.__main__ import phantom
+from rrg.data.annotation import read_annotation
 from rrg.data.phantom import Box, Phantom, make_phantom, write_phantoms
 from rrg.data.phantom.body import Body, Side, project_frontal
 from rrg.data.phantom.findings import FINDING, Abnormality, Kind, Zone, sample_abnormalities
 from rrg.data.phantom.phantom import draw
 from rrg.data.phantom.report import write_report
-from rrg.data.studies import read_annotation
 from rrg.errors import InputError
 from rrg.labels.findings import FINDINGS, Status, label_report
 

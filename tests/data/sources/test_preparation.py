@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from rrg.data.annotation import read_annotation
 from rrg.data.sources.preparation import image_is_missing, select_studies, write_data_folder
-from rrg.data.studies import ImageFile, Study, read_annotation
+from rrg.data.studies import ImageFile, Study
 from rrg.errors import InputError
 
 
