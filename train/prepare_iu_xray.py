@@ -1,10 +1,10 @@
-"""Make a data folder from the Indiana University chest X-rays: Open-i's download or Kaggle's copy.
+"""Prepare a data folder from the Indiana University chest X-rays: Open-i's download or Kaggle's copy.
 
     python train/prepare_iu_xray.py --reports ecgen-radiology --images NLMCXR_png --out data/iu_xray
     python train/prepare_iu_xray.py --reports indiana_reports.csv --projections indiana_projections.csv \
         --images images/images_normalized --out data/iu_xray --split-from r2gen/annotation.json
 
-The rules are R2Gen's (Chen et al., EMNLP 2020): a FINDINGS section and two images or more.
+As in R2Gen (Chen et al., EMNLP 2020), a study needs a FINDINGS section and at least two images.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rrg.data.studies import Study
 from rrg.errors import InputError
 
 SPLITS = (("train", 0.7), ("val", 0.1), ("test", 0.2))
-"""The shares of R2Gen's split."""
+"""Fractions of R2Gen's split."""
 
 
 @dataclass(frozen=True)

@@ -262,7 +262,7 @@ class Reporter:
         return logits.float().softmax(-1).gather(-1, ids[..., None])[..., 0]
 
     def _report(self, study: Study, ids: Tensor, probabilities: Tensor, beliefs: Tensor, seconds: float) -> Report:
-        written = self.tokenizer.written_words(ids.tolist())
+        written = self.tokenizer.generated_words(ids.tolist())
         text, spans = detokenize([word.text for word in written])
         words, sentences, first = [], [], 0
         for i, ((start, end), word) in enumerate(zip(spans, written, strict=True)):
