@@ -1,4 +1,4 @@
-"""What a model said about a study: immutable, JSON in and out, no tensors."""
+"""The record of a generated report: immutable, without tensors, convertible to and from JSON."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Word:
-    """A word of the report text with the probability the model gave it."""
+    """A word of the report text with the probability that the model assigned to it."""
 
     text: str
     start: int
-    """First character in `Report.text`."""
+    """Index of the first character in `Report.text`."""
     end: int
-    """One past the last character in `Report.text`."""
+    """Index after the last character in `Report.text`."""
     sentence: int
     """Index into `Report.sentences`."""
     probability: float
@@ -23,7 +23,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence of the report text."""
+    """A sentence of the report text, with its character range [start, end) in `Report.text`."""
 
     text: str
     start: int
@@ -32,20 +32,20 @@ class Sentence:
 
 @dataclass(frozen=True)
 class ReportFinding:
-    """One of the 14 findings: what the text says of it and what the image classifier believes."""
+    """One of the 14 findings: its label in the text and its probability by the image classifier."""
 
     name: str
     status: str
-    """present | uncertain | absent | blank, by the rule labeler on the text."""
+    """Label of the text by the rule labeler: present, uncertain, absent or blank."""
     spans: tuple[tuple[int, int], ...]
-    """Character spans of the text that say so."""
+    """Character ranges [start, end) of the mentions with this label."""
     probability: float | None
-    """The encoder's classifier, from the image alone; None for a model without one."""
+    """Probability by the classifier on the image features; None for a model without classifier."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """A generated report. Nothing changes it: a correction is a record of its own that points here."""
+    """A generated report. It is never changed: a correction is a separate record that refers to it."""
 
     report_id: str
     study_id: str
@@ -56,10 +56,11 @@ class Report:
     model: str
     weights_sha256: str
     decoding: dict[str, Any]
-    """Generation settings, as passed to `generate()`."""
+    """Settings of the decoding."""
     seconds: float
+    """Time to generate the report."""
     created_at: str
-    """UTC, ISO 8601."""
+    """Time of generation, UTC, ISO 8601."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

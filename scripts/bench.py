@@ -21,9 +21,10 @@ import torch
 import tyro
 from torch import Tensor
 
+from rrg.data.annotation import read_annotation
 from rrg.data.batches import StudyDataset, collate
 from rrg.data.phantom import make_phantom
-from rrg.data.studies import Study, read_annotation
+from rrg.data.studies import Study
 from rrg.decoding.search import search, search_settings
 from rrg.errors import InputError
 from rrg.inference.cpu import configure_cpu

@@ -33,7 +33,7 @@ from checkpoint_keys import (
 from recipes import RECIPES, Recipe
 from torch import Tensor
 
-from rrg.data.studies import load_annotation
+from rrg.data.annotation import load_annotation
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.errors import InputError
 from rrg.labels.findings import FINDINGS

@@ -1,10 +1,10 @@
-"""Make a data folder from the Indiana University chest X-rays: Open-i's download or Kaggle's copy.
+"""Prepare a data folder from the Indiana University chest X-rays: Open-i's download or Kaggle's copy.
 
     python train/prepare_iu_xray.py --reports ecgen-radiology --images NLMCXR_png --out data/iu_xray
     python train/prepare_iu_xray.py --reports indiana_reports.csv --projections indiana_projections.csv \
         --images images/images_normalized --out data/iu_xray --split-from r2gen/annotation.json
 
-The rules are R2Gen's (Chen et al., EMNLP 2020): a FINDINGS section and two images or more.
+As in R2Gen (Chen et al., EMNLP 2020), a study needs a FINDINGS section and at least two images.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from pathlib import Path
 
 import tyro
 
+from rrg.data.annotation import load_annotation
 from rrg.data.sources.openi import read_openi, read_openi_csv
 from rrg.data.sources.preparation import image_is_missing, select_studies, write_data_folder
-from rrg.data.studies import Study, load_annotation
+from rrg.data.studies import Study
 from rrg.errors import InputError
 
 SPLITS = (("train", 0.7), ("val", 0.1), ("test", 0.2))
-"""The shares of R2Gen's split."""
+"""Fractions of R2Gen's split."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,12 @@ class PrepareIuXray:
     projections: Path | None = None
     """Kaggle's indiana_projections.csv; needed with indiana_reports.csv."""
     split_from: Path | None = None
-    """An R2Gen annotation.json: its split and its ids are taken. Without it, patients are split at random."""
+    """R2Gen's annotation.json, whose split and ids are used. Without it, patients are split at random."""
     keep_rest: bool = False
-    """Keep studies outside of `split_from` as the split `extra`, findings or not and whatever their views, for
-    pretraining. The annotation must then list its test studies too, or they would end up there."""
+    """Write studies that are not in `split_from` as the split `extra`, for pretraining, also those without findings or
+    with one image. The annotation must list its test studies; otherwise they would be in `extra`."""
     seed: int = 0
-    """Of the random split."""
+    """Seed of the random split."""
     min_images: int = 2
     """Drop studies with fewer images."""
 
@@ -79,9 +80,9 @@ def main(options: PrepareIuXray) -> None:
 
 
 def take_split(studies: Sequence[Study], published: dict[str, list[dict]], *, keep_rest: bool) -> list[Study]:
-    """Give each study the split and the id of the published annotation; the rest get `extra` or no split.
+    """Assign the split and id of the published annotation to each study; other studies get `extra` or no split.
 
-    The published ids begin with the collection's ("CXR2384_IM-0942").
+    A published id starts with the id of the collection ("CXR2384_IM-0942").
     """
     if keep_rest and not published.get("test"):
         raise InputError(
@@ -96,26 +97,26 @@ def take_split(studies: Sequence[Study], published: dict[str, list[dict]], *, ke
     }
     if not known:
         raise InputError("No id in the annotation begins with CXR and a number. Give R2Gen's IU X-Ray annotation.json.")
-    placed = []
+    assigned = []
     for study in studies:
         split, study_id = known.get(study.id, ("extra" if keep_rest else None, study.id))
-        placed.append(replace(study, id=study_id, split=split))
-    return placed
+        assigned.append(replace(study, id=study_id, split=split))
+    return assigned
 
 
 def split_at_random(studies: Sequence[Study], seed: int) -> list[Study]:
-    """Put studies in train, val and test; every study of this collection is a patient of its own."""
+    """Split the studies at random into train, val and test. Each study of this collection is of another patient."""
     shuffled = sorted(studies, key=lambda study: study.id)
     random.Random(seed).shuffle(shuffled)
-    placed = []
+    assigned = []
     start = 0
     share = 0.0
     for name, part in SPLITS:
         share += part
         end = round(share * len(shuffled))
-        placed += [replace(study, split=name) for study in shuffled[start:end]]
+        assigned += [replace(study, split=name) for study in shuffled[start:end]]
         start = end
-    return placed
+    return assigned
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Make a data folder from MIMIC-CXR-JPG and the reports of MIMIC-CXR.
+"""Prepare a data folder from MIMIC-CXR-JPG and the reports of MIMIC-CXR.
 
     python train/prepare_mimic_cxr.py --jpg mimic-cxr-jpg/2.1.0 --reports mimic-cxr-reports --out data/mimic_cxr
 
-The split is always the official one, which keeps patients apart. The data are under PhysioNet's agreement: keep the
-folder where only those who signed it can read.
+The split is the official one, which is by patient. The data are subject to PhysioNet's data use agreement: store the
+folder where only people who signed it have access.
 """
 
 from __future__ import annotations

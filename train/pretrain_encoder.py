@@ -24,8 +24,9 @@ from torch.nn import functional as F
 from transformers import EvalPrediction, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
+from rrg.data.annotation import read_annotation
 from rrg.data.batches import StudyDataset, collate, place_views
-from rrg.data.studies import Study, read_annotation
+from rrg.data.studies import Study
 from rrg.data.transforms import ViewTransform, training_augmentation
 from rrg.errors import InputError
 from rrg.inference.cpu import spare_memory

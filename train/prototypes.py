@@ -38,8 +38,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from rrg.data.annotation import read_annotation
 from rrg.data.batches import StudyDataset, collate
-from rrg.data.studies import read_annotation
 from rrg.data.transforms import ViewTransform, training_augmentation
 from rrg.errors import InputError
 from rrg.inference.cpu import spare_memory

@@ -33,9 +33,10 @@ from trainer import ReportTrainer, ValScore
 from transformers import EarlyStoppingCallback, GenerationConfig, Seq2SeqTrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
+from rrg.data.annotation import read_annotation
 from rrg.data.batches import SceneGraphs, StudyDataset, collate, scene_graph_of_study
 from rrg.data.sources.chest_imagenome import read_scene_graphs
-from rrg.data.studies import Study, read_annotation
+from rrg.data.studies import Study
 from rrg.data.tokenizer import UNKNOWN, WORD_START, ReportTokenizer
 from rrg.data.transforms import ViewTransform, training_augmentation
 from rrg.decoding.ngrams import NgramFrequencies

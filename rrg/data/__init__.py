@@ -1,1 +1,1 @@
-"""Files become studies: images, reports, findings, synthetic radiographs."""
+"""Read radiographs, reports and data sets, tokenize reports, and make tensors."""

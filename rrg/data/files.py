@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all."""
+"""Atomic writing of files and folders."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from pathlib import Path
 
 @contextmanager
 def replaced(path: Path, *, durable: bool = False) -> Iterator[Path]:
-    """Give a temporary path in the folder of `path`; on success it becomes `path`, on an error it is deleted.
+    """Context manager that yields a temporary path, and moves what was written there to `path`.
 
-    A reader never meets half a file, and a crash leaves the old file as it was. The folder is made if it is missing.
+    An error deletes the temporary file and leaves the old one unchanged, so a reader never gets an incomplete file.
+    Missing parent folders are created. The caller may also make a folder at the temporary path; `path` must then be
+    missing or an empty folder.
 
     Args:
-        path: The file to write or to replace.
-        durable: Also wait until the content is on the disk.
+        path: file or folder to write.
+        durable: also flush the file to the disk (fsync); not for folders.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
@@ -30,11 +32,11 @@ def replaced(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a whole file, or leave what was there."""
+    """Write a file atomically."""
     with replaced(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write a whole file in UTF-8, or leave what was there."""
+    """Write a text file in UTF-8 atomically."""
     write_bytes(path, content.encode())

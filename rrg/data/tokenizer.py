@@ -1,4 +1,4 @@
-"""The tokenizers of the R2Gen protocol, of words or of byte pairs, saved with the weights as `tokenizer.json`."""
+"""Tokenizer of reports, with a vocabulary of words (as in R2Gen) or of byte pairs."""
 
 from __future__ import annotations
 
@@ -18,19 +18,21 @@ from rrg.data.text import CLEANERS
 from rrg.errors import InputError
 
 BOUNDARY = "</s>"
-"""Begins, ends and pads a report: id 0 is all three, as in R2Gen."""
+"""BOS, EOS and padding token. Its id is 0, as in R2Gen."""
 UNKNOWN = "<unk>"
 WORD_START = "\u0120"
-"""First character of the byte pairs that begin a word: how byte-level tokenizers write a space."""
+"""First character of a byte pair that starts a word: the space in byte-level tokenizers."""
 
 
 @dataclass(frozen=True)
-class WrittenWord:
-    """A word and the ids that wrote it: from `first` to before `last`."""
+class GeneratedWord:
+    """A word of a token sequence, and the positions of its ids."""
 
     text: str
     first: int
+    """Position of the first id."""
     last: int
+    """Position after the last id."""
 
 
 def _cleaner(name: str) -> Callable[[str], str]:
@@ -40,7 +42,7 @@ def _cleaner(name: str) -> Callable[[str], str]:
 
 
 def _word_by_word(tokenizer: Tokenizer) -> Tokenizer:
-    """Byte pairs of single words, each with the space before it."""
+    """Set up byte-level tokenization of single words, each with the space before it."""
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [WhitespaceSplit(), pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=False)]
     )
@@ -49,27 +51,36 @@ def _word_by_word(tokenizer: Tokenizer) -> Tokenizer:
 
 
 class ReportTokenizer(PreTrainedTokenizerFast):
-    """Words of cleaned reports <-> ids.
+    """Tokenizer between reports and ids, saved with the weights as `tokenizer.json`.
 
-    One id, 0 unless the vocabulary is GPT-2's, is BOS, EOS and PAD. Of words (`build`): those that the train split
-    holds at least `threshold` times, and `<unk>` sorted among them, have ids from 1 in lexicographic order. Of byte
-    pairs (`build_byte_pairs`, `of_gpt2`): a word may take several ids, and every word can be written. `encode_report`
-    and `decode_words` are the protocol; calling the tokenizer works as everywhere in `transformers`, on text that is
-    cleaned already.
+    BOS, EOS and PAD have the same id: 0, or the end of text of GPT-2. There are two kinds of vocabulary:
+
+    - words (`build`): the words that occur at least `threshold` times in the train split, and `<unk>`, have ids from 1
+      in lexicographic order;
+    - byte pairs (`build_byte_pairs`, `of_gpt2`): a word may take several ids, and every word can be encoded.
+
+    `encode_report` and `decode_words` follow the R2Gen protocol. Calling the tokenizer works as for any tokenizer of
+    `transformers`; it expects cleaned text.
     """
 
-    # No `__init__`: transformers would then rebuild the words from tokenizer.json as sub-words, without an error.
+    # Do not define `__init__`: transformers would load the words of tokenizer.json as sub-words, without an error.
 
     @property
     def cleaner(self) -> str:
-        """The key of `CLEANERS` that the vocabulary was counted with, saved in `tokenizer_config.json`."""
+        """Key of `CLEANERS` used to build the vocabulary; saved in `tokenizer_config.json`."""
         return self.init_kwargs["cleaner"]
 
     @classmethod
     def build(cls, reports: Iterable[str], threshold: int, cleaner: str = "iu_xray") -> ReportTokenizer:
-        """Count the words of the train split's `reports`; published thresholds are 3 (IU X-Ray) and 10 (MIMIC-CXR).
+        """Build a vocabulary of words.
 
-        Raises InputError when `cleaner` is not a key of `CLEANERS` or no word is frequent enough.
+        Args:
+            reports: reports of the train split, not cleaned.
+            threshold: minimum count of a word; published: 3 (IU X-Ray), 10 (MIMIC-CXR).
+            cleaner: key of `CLEANERS`.
+
+        Raises:
+            InputError: `cleaner` is unknown, or no word reaches the threshold.
         """
         clean = _cleaner(cleaner)
         counts = Counter(word for report in reports for word in clean(report).split())
@@ -86,9 +97,15 @@ class ReportTokenizer(PreTrainedTokenizerFast):
 
     @classmethod
     def build_byte_pairs(cls, reports: Iterable[str], size: int, cleaner: str = "iu_xray") -> ReportTokenizer:
-        """Learn `size` byte pairs (Sennrich et al., ACL 2016) from the train split's `reports`; none crosses a space.
+        """Build a vocabulary of byte pairs (Sennrich et al., ACL 2016). No pair crosses a space.
 
-        Raises InputError when `cleaner` is not a key of `CLEANERS` or `size` leaves no room beside the 256 bytes.
+        Args:
+            reports: reports of the train split, not cleaned.
+            size: size of the vocabulary, 300 or more: the 256 bytes are part of it.
+            cleaner: key of `CLEANERS`.
+
+        Raises:
+            InputError: `cleaner` is unknown, or `size` is too small.
         """
         clean = _cleaner(cleaner)
         if size < 300:
@@ -101,15 +118,20 @@ class ReportTokenizer(PreTrainedTokenizerFast):
 
     @classmethod
     def of_gpt2(cls, folder: str | Path, cleaner: str = "iu_xray") -> ReportTokenizer:
-        """GPT-2's own byte pairs from a local folder or the hub; its end of text is BOS, EOS and PAD.
+        """Use the byte pairs of GPT-2; its end of text is BOS, EOS and PAD.
 
-        Raises InputError for a tokenizer of another kind.
+        Args:
+            folder: local folder or name on the hub.
+            cleaner: key of `CLEANERS`.
+
+        Raises:
+            InputError: the tokenizer is not byte-level.
         """
-        theirs = AutoTokenizer.from_pretrained(folder)
-        backend = getattr(theirs, "backend_tokenizer", None)
-        if backend is None or not isinstance(backend.model, BPE) or not theirs.eos_token:
+        source = AutoTokenizer.from_pretrained(folder)
+        backend = getattr(source, "backend_tokenizer", None)
+        if backend is None or not isinstance(backend.model, BPE) or not source.eos_token:
             raise InputError(f"{folder} holds no byte-level tokenizer. Name a folder with GPT-2's tokenizer.json.")
-        return cls._of(_word_by_word(backend), cleaner, theirs.eos_token)
+        return cls._of(_word_by_word(backend), cleaner, source.eos_token)
 
     @classmethod
     def _of(cls, tokenizer: Tokenizer, cleaner: str, boundary: str = BOUNDARY, **special: str) -> ReportTokenizer:
@@ -125,18 +147,18 @@ class ReportTokenizer(PreTrainedTokenizerFast):
         return isinstance(self.backend_tokenizer.model, BPE)
 
     def encode_report(self, text: str, max_length: int) -> list[int]:
-        """Clean `text` and give BOS + ids + EOS cut to `max_length` entries (published: 60 IU X-Ray, 100 MIMIC-CXR).
+        """Clean a report and return BOS + ids + EOS, truncated to `max_length` (published: 60 IU X-Ray, 100 MIMIC-CXR).
 
-        BOS counts, so a report of `max_length - 1` words or more loses its EOS: the model is never taught to end it.
+        A report of `max_length - 1` ids or more loses its EOS, as in R2Gen; from it the model does not learn to stop.
         """
         return self.backend_tokenizer.encode(_cleaner(self.cleaner)(text)).ids[:max_length]
 
     def decode_words(self, ids: Iterable[int]) -> list[str]:
-        """The words up to the first EOS after BOS; rare words stay `<unk>` where the vocabulary is one of words."""
-        return [word.text for word in self.written_words(ids)]
+        """Decode ids to words, up to the first EOS. A leading BOS is skipped, and `<unk>` is returned as a word."""
+        return [word.text for word in self.generated_words(ids)]
 
-    def written_words(self, ids: Iterable[int]) -> list[WrittenWord]:
-        """The words up to the first EOS (a leading BOS is passed over), each with the places of its ids."""
+    def generated_words(self, ids: Iterable[int]) -> list[GeneratedWord]:
+        """Decode ids as `decode_words`, with the positions of the ids of each word."""
         pieces: list[tuple[int, str]] = []
         for position, token_id in enumerate(int(i) for i in ids):
             if token_id == self.eos_token_id:
@@ -145,7 +167,7 @@ class ReportTokenizer(PreTrainedTokenizerFast):
                 break
             pieces.append((position, str(self.convert_ids_to_tokens(token_id))))
         if not self.has_byte_pairs:
-            return [WrittenWord(piece, position, position + 1) for position, piece in pieces]
+            return [GeneratedWord(piece, position, position + 1) for position, piece in pieces]
         groups: list[list[tuple[int, str]]] = []
         for position, piece in pieces:
             if groups and not piece.startswith(WORD_START):
@@ -154,12 +176,16 @@ class ReportTokenizer(PreTrainedTokenizerFast):
                 groups.append([(position, piece)])
         decoder = self.backend_tokenizer.decoder
         return [
-            WrittenWord(text, group[0][0], group[-1][0] + 1)
+            GeneratedWord(text, group[0][0], group[-1][0] + 1)
             for group in groups
             if (text := decoder.decode([piece for _, piece in group]).strip())
         ]
 
     def encode_words(self, words: Sequence[str]) -> tuple[list[int], list[int]]:
-        """The ids that write `words` of a cleaned report, without BOS and EOS, and for each the index of its word."""
+        """Encode words of a cleaned report, without BOS and EOS.
+
+        Returns:
+            the ids, and for each id the index of its word.
+        """
         encoded = [self.backend_tokenizer.encode(word, add_special_tokens=False).ids for word in words]
         return [i for ids in encoded for i in ids], [index for index, ids in enumerate(encoded) for _ in ids]

@@ -1,4 +1,4 @@
-"""Radiograph -> the model's square tensor, and maps on its grid -> the radiograph."""
+"""Convert radiographs to square image tensors, and maps on the model's grid back to the radiograph."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ Augmentation = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class ViewTransform:
-    """Resizes a whole radiograph to a square, as R2Gen does: nothing is cut off, the aspect ratio may change.
+    """Resize a radiograph to a square without cropping, and normalise it. The aspect ratio may change, as in R2Gen.
 
-    So a cell (r, c) of a map of h x w over the square is exactly the rectangle rows r/h..(r+1)/h, columns
-    c/w..(c+1)/w of the radiograph, whatever its shape.
+    Therefore cell (r, c) of a map [h, w] over the square covers rows r/h to (r+1)/h and columns c/w to (c+1)/w of the
+    radiograph, for a radiograph of any shape.
     """
 
     size: int
+    """Side of the square in pixels."""
     mean: tuple[float, ...]
+    """Mean of each channel, 3 values."""
     std: tuple[float, ...]
+    """Standard deviation of each channel, 3 values."""
     augmentation: Augmentation | None = None
 
     def __call__(self, radiograph: Radiograph) -> Tensor:
-        """float32 [3, size, size], normalised."""
+        """Normalised image, float32 [3, size, size]."""
         image = torch.from_numpy(np.array(radiograph.pixels))[None]  # [1,H,W]; a copy: radiographs are read-only
         if self.augmentation is not None:
             image = self.augmentation(image)
@@ -42,7 +45,7 @@ class ViewTransform:
 
 
 def map_to_image(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """A map [h, w] over the model's square -> [H, W] over the radiograph, bilinear between cell centres."""
+    """Resize a map [h, w] over the square to float32 [H, W] over the radiograph, bilinear between cell centres."""
     grid = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))[None, None]
     return F.interpolate(grid, shape, mode="bilinear", align_corners=False)[0, 0].numpy()
 
@@ -50,10 +53,15 @@ def map_to_image(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 def training_augmentation(
     degrees: float = 8, translate: float = 0.05, scale: float = 0.1, light: float = 0.2, flip: bool = False
 ) -> Augmentation:
-    """Small rotations, shifts, scalings and changes of brightness and contrast.
+    """Random rotation, translation, scaling, brightness and contrast.
 
-    `flip` mirrors half of the images as the R2Gen code does. It swaps the patient's left and right under a report that
-    names them: for reproductions only.
+    Args:
+        degrees: maximum rotation.
+        translate: maximum translation, as a fraction of the image.
+        scale: maximum change of the scale.
+        light: maximum change of the contrast; brightness changes by half of it.
+        flip: mirror half of the images, as R2Gen does. Only for reproduction: mirroring swaps left and right, which the
+            report names.
     """
     geometry = v2.RandomAffine(
         (-degrees, degrees), (translate, translate), (1 - scale, 1 + scale), interpolation=v2.InterpolationMode.BILINEAR

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
-from rrg.data.studies import Study, read_annotation
+from rrg.data.annotation import read_annotation
+from rrg.data.studies import Study
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.errors import InputError
 from rrg.evaluate import floors, protocols

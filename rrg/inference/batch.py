@@ -26,8 +26,10 @@ from torch import distributed
 from torch.distributed.distributed_c10d import get_node_local_rank
 from tqdm import tqdm
 
+from rrg.data.annotation import read_annotation
 from rrg.data.files import replaced
-from rrg.data.studies import Study, read_annotation, read_folder
+from rrg.data.image_folder import read_folder
+from rrg.data.studies import Study
 from rrg.errors import InputError
 from rrg.inference.library import ModelLibrary
 from rrg.inference.reporter import Reporter

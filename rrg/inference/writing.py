@@ -28,7 +28,7 @@ def read_ids(tokenizer: ReportTokenizer, ids: list[int], probabilities: np.ndarr
 
     The probability of a word of several byte pairs is the product of theirs.
     """
-    generated = tokenizer.written_words(ids)
+    generated = tokenizer.generated_words(ids)
     text, spans = detokenize([word.text for word in generated])
     words, sentences, first = [], [], 0
     for i, ((start, end), word) in enumerate(zip(spans, generated, strict=True)):

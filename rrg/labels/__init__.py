@@ -1,1 +1,1 @@
-"""Text to labels: findings and scene graphs, by rules."""
+"""Labels of report text by rules: findings and scene graphs."""

@@ -1,8 +1,8 @@
-"""The 29 anatomical regions of a frontal chest radiograph, and where they usually are.
+"""Names and typical boxes of the 29 anatomical regions of a frontal chest radiograph.
 
-Names and order are those of Chest ImaGenome (Wu et al. 2021) as SGRRG uses it. Left is the patient's left, at the right
-of the image. The boxes are our own, of an upright adult whose chest fills the image; where a detector has found the
-regions of an image, its boxes are better.
+Names and order are those of Chest ImaGenome (Wu et al. 2021) in the version of SGRRG. Left is the patient's left, at
+the right of the image. The boxes fit an upright adult whose chest fills the image.
+Boxes of a detector are more accurate.
 """
 
 from __future__ import annotations
@@ -41,4 +41,4 @@ _ATLAS: dict[str, tuple[float, float, float, float]] = {
 
 REGIONS: tuple[str, ...] = tuple(_ATLAS)
 ATLAS: tuple[tuple[float, float, float, float], ...] = tuple(_ATLAS.values())
-"""Box of each region: x1, y1, x2, y2 as fractions of the image, y down."""
+"""Box of each region: x1, y1, x2, y2 in fractions of the image, y down."""

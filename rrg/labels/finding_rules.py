@@ -1,25 +1,26 @@
-"""The phrase tables behind `rrg.labels.findings`: what radiologists write, class by class.
+"""Phrases of the rule labeler in `rrg.labels.findings`: mentions of each class, and cues of negation and uncertainty.
 
-The rules see a *plain* form of the report: lower-case words separated by single spaces, hyphens and slashes read as
-spaces, de-identification tokens gone, a comma as the word ",", a sentence end as the word ".". A pattern therefore
-never has to care about case, line breaks or "air-space" against "air space", and none crosses a sentence end.
+The patterns are matched against normalised text: lower-case words separated by single spaces, hyphens and slashes
+replaced by spaces, de-identification tokens removed, a comma as the word ",", a sentence end as the word ".". So the
+patterns need not handle case, line breaks or hyphenation, and no pattern crosses a sentence end.
 
-Three tables decide what a class is:
-`MENTIONS` name a finding; the cues of the clause around it (second half of this file) say whether it is there.
-`STATEMENTS` are predicates that carry their own verdict ("the heart is enlarged"), whatever stands before them.
-`NORMAL` are statements that deny a finding without naming it ("heart size is normal").
+Three tables define a class:
 
-What belongs to the 14 classes follows the CheXpert scheme (Irvin et al. 2019, arXiv 1901.07031): vascular congestion
-and heart failure count as Edema, nodular opacities as Lung Lesion, parenchymal scarring as Lung Opacity, pleural scars
-as Pleural Other; wires and clips left by an operation are not Support Devices, granulomas not Lung Lesions. The
-wording is our own, found in training and validation reports of the Indiana collection.
+`MENTIONS` name a finding. The cues in the clause around a mention (second half of this file) decide its status.
+`ABNORMAL_STATEMENTS` state a finding in a full predicate ("the heart is enlarged"). Cues outside of it do not apply.
+`NORMAL_STATEMENTS` negate a finding without naming it ("heart size is normal").
+
+The 14 classes follow the CheXpert scheme (Irvin et al. 2019, arXiv 1901.07031): vascular congestion and heart failure
+are Edema, nodular opacities Lung Lesion, parenchymal scarring Lung Opacity, and pleural scars Pleural Other. Surgical
+wires and clips are not Support Devices, and granulomas are not Lung Lesions. The phrases were collected from training
+and validation reports of the Indiana University collection. The kinds of cues are those of NegEx (Chapman et al. 2001).
 """
 
 from __future__ import annotations
 
 
 def _gap(words: int, stop: str = "", commas: bool = True) -> str:
-    """Up to `words` words, none of which begins with `stop`; a comma counts as a word."""
+    """Pattern of up to `words` words, none of which starts with `stop`. A comma counts as a word."""
     guard = f"(?!{stop})" if stop else ""
     return rf"(?:{guard}[a-z0-9{',' if commas else ''}][a-z0-9'.]* ){{0,{words}}}?"
 
@@ -28,7 +29,7 @@ _NORMAL = (
     r"(?:normal|unremarkable|unenlarged|not (?:\w+ )?(?:enlarged|dilated)|within limits of normal"
     r"|within (?:the )?(?:range of )?(?:normal )?limits)"
 )
-# A word that ends a "... is normal" statement: what follows it is about something else, or not normal at all.
+# Words that must not occur inside a "... is normal" statement: the text after them is about something else or abnormal.
 _ABNORMAL = (
     r"(?:enlarg|upper|borderline|top |prominen|cardiomegaly|increas|abnormal|tortuous|widen|but |however|mild|moderate"
     r"|not |no |without|with |there |fractur)"
@@ -126,7 +127,7 @@ MENTIONS: dict[str, tuple[str, ...]] = {
     "No Finding": (),
 }
 
-STATEMENTS: dict[str, tuple[str, ...]] = {
+ABNORMAL_STATEMENTS: dict[str, tuple[str, ...]] = {
     "Enlarged Cardiomediastinum": (
         rf"{_MEDIASTINUM} {_gap(5, 'normal|unremark|vascul|aort')}(?:widened|enlarged|wide)",
     ),
@@ -137,7 +138,7 @@ STATEMENTS: dict[str, tuple[str, ...]] = {
     ),
 }
 
-NORMAL: dict[str, tuple[str, ...]] = {
+NORMAL_STATEMENTS: dict[str, tuple[str, ...]] = {
     "Enlarged Cardiomediastinum": (
         rf"{_MEDIASTINUM} {_gap(10, _ABNORMAL)}{_NORMAL}",
         rf"normal {_gap(6, _ABNORMAL, commas=False)}{_MEDIASTINAL_SHAPE}"
@@ -257,13 +258,13 @@ CONCEPT_MENTIONS: dict[str, tuple[str, ...]] = {
     "Pacemaker": (_PACER,),
 }
 
-# Cues. A clause is the reach of a cue: it ends with the sentence and where the writer turns to something else. After
-# a comma or "and", words like "mild" or "stable" open a new, positive statement ("no effusion, mild cardiomegaly").
+# Cues. The scope of a cue is its clause, which ends at a sentence end or a termination cue. After a comma or "and",
+# words like "mild" or "stable" start a new positive statement ("no effusion, mild cardiomegaly").
 _NEW_TOPIC = (
     r"(?:stable|unchanged|mild|mildly|moderate|moderately|minimal|small|chronic|persistent|possible|possibly|probable"
     r"|probably|likely|questionable|there|the|this|these)"
 )
-STOPS = (
+TERMINATIONS = (
     r"\.|;|but|however|although|though|except|otherwise|which|whereas|while|after|following|status post|despite",
     r"aside from|other than|apart from|limited by|shows?|reveals?|demonstrates",
     r"(?<!consistent )(?<!compatible )(?<!associated )(?<!concordant )with",
@@ -279,19 +280,20 @@ _SEEN = (
 _COPULA = r"(?:is|are|was|were|be|been|has|have)"
 _BARELY = r"(?:well|clearly|fully)"
 _OTHER_IMAGE = r"(?:priors?|previous|comparison|earlier|old|older|lateral|frontal|pa)"
-# "No change in the effusion" denies the change, not the effusion.
-NOT_A_NEGATION = (
+# Phrases that contain a negation but do not negate a finding: "no change in the effusion".
+PSEUDO_NEGATIONS = (
     rf"(?:no|without) {_DEGREE}(?:changes?|increase|decrease|progression|improvement)(?: (?:in|of|from|since))?",
     r"not (?:\w+ )?(?:changed|increased|decreased|only|necessarily)",
     r"no doubt",
 )
-# The finding is talked of as a question, a past event or a limit of the method: nothing is said of this image.
-NOT_SAID = (
+# The finding is a question, a past event or a limitation of the method: the text does not assess it in this image.
+NOT_ASSESSED = (
     r"if (?:there|clinical|clinically|concern|symptoms|suspicion)",
     r"(?:history|hx|symptoms|treatment) (?:of|for)",
     r"(?:evaluated?|evaluation|assess|assessment|screening|correlate|correlation|sensitiv(?:e|ity)) (?:for|in)",
     r"please note that",
 )
+# Before a finding: it is absent.
 NEGATIONS = (
     r"no|without|neither|nor|negative (?:for|of)|absence of|absent|lack of",
     r"(?:free|clear|devoid) (?:of|from)|rather than|instead of|fails? to",
@@ -300,6 +302,7 @@ NEGATIONS = (
     r"not (?:\w+ ){0,2}(?:consistent|compatible|typical|suspicious)",
     r"resolved(?= (?!since|in|from|on|compared)[a-z])|unlikely",
 )
+# After a finding: it is absent.
 POST_NEGATIONS = (
     rf"(?:{_COPULA} (?:\w+ )?)?(?:not|no longer) (?:(?!{_BARELY} )\w+ ){{0,2}}{_SEEN}"
     rf"(?! (?:on|in) (?:\w+ ){{0,2}}{_OTHER_IMAGE})",
@@ -308,22 +311,25 @@ POST_NEGATIONS = (
     rf"(?:{_COPULA} (?:\w+ )?)?unlikely(?! (?:to|due|represents?|related))",
     r"none(?! of)|resolved(?! [a-z])|resolved (?:since|in|from|on|compared)",
 )
-# Doubt written with a negation: stronger than the negation inside it.
-DOUBTS = (r"(?:cannot|can not|could not|not) (?:be )?(?:\w+ )?(?:exclude|rule out)|(?:without|not) excluding",)
-POST_DOUBTS = (
+# Before a finding: it is uncertain although the phrase contains a negation ("cannot exclude").
+NOT_EXCLUDED = (r"(?:cannot|can not|could not|not) (?:be )?(?:\w+ )?(?:exclude|rule out)|(?:without|not) excluding",)
+# After a finding: the same.
+POST_NOT_EXCLUDED = (
     rf"(?:{_COPULA} )?(?:cannot|can not|could not|not) (?:be )?(?:\w+ )?(?:be )?(?:\w+ )?(?:excluded|ruled out)",
     rf"(?:{_COPULA} )?difficult to (?:\w+ )?exclude(?! [a-z])|(?:is|are) a (?:\w+ )?(?:possibility|consideration)",
 )
+# Before a finding: it is uncertain.
 UNCERTAINTIES = (
     r"possib\w+|probab\w+|potential(?:ly)?|question(?:able|ably|ed)?|equivocal",
     r"difficult to exclude|(?:to )?(?:exclude|rule out)|\?",
     r"may|might|could|perhaps|presum\w+|suspec\w+|suspicio\w+|concern\w*|worrisome|(?<!age )indeterminate",
     r"suggest\w*|likely|favou?r\w*|differential|consider(?:ation|ations|ed)?|borderline|either",
 )
+# After a finding: it is uncertain.
 POST_UNCERTAINTIES = (
     r"(?:(?:is|are) (?:\w+ )?)?(?:possible|probable|suspected|questioned|considered|likely|favou?red)(?! [a-z])",
     r"(?:may|might|could) be (?:present|considered)",
     rf"(?:{_COPULA} )?not (?:as )?{_BARELY} {_SEEN}",
 )
-# Between two findings these leave both open.
+# Between two findings: both are uncertain.
 ALTERNATIVES = (r"(?:versus|vs|and or)(?! (?:the )?(?:prior|previous|comparison))",)

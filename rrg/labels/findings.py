@@ -1,8 +1,8 @@
-"""Findings from report text: present, uncertain, absent or blank, with the characters that say so.
+"""Rule labeler: label findings in report text as present, uncertain, absent or blank, with character spans.
 
-A rule labeler in the CheXpert scheme (Irvin et al. 2019, arXiv 1901.07031): find the mentions of a class, let the cues
-of the clause (negation, doubt) decide on each, aggregate present > uncertain > absent. The phrases are in
-`rrg.labels.finding_rules`; this file is the machinery. Raw reports and cleaned ones ("no effusion .") read alike.
+It follows the CheXpert labeler (Irvin et al. 2019, arXiv 1901.07031): extract the mentions of a class, classify each by
+the cues of negation and uncertainty in its clause, and aggregate in the order present > uncertain > absent. The phrases
+are in `rrg.labels.finding_rules`. Raw and cleaned reports ("no effusion .") get the same labels.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ import numpy as np
 import rrg.labels.finding_rules as rules
 
 LABELER = "rrg rules 1.0 (CheXpert scheme)"
+"""Name and version, recorded with every figure that depends on the rules."""
 
 FINDINGS: tuple[str, ...] = tuple(rules.MENTIONS)
-"""The 14 classes of the CheXpert scheme."""
+"""The 14 classes of the CheXpert scheme, "No Finding" last."""
 CONCEPTS: tuple[str, ...] = FINDINGS[:13] + tuple(rules.CONCEPT_MENTIONS)
-"""The classes without "No Finding", and further findings that chest X-ray reports often name."""
+"""The classes without "No Finding", and further findings that are frequent in chest X-ray reports."""
 
 
 class Status(StrEnum):
-    """What a text says of a finding; blank: nothing."""
+    """Label of a finding in a text; blank if the text does not mention it."""
 
     PRESENT = "present"
     UNCERTAIN = "uncertain"
@@ -37,16 +38,16 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What a text says of one finding."""
+    """Label of one finding, with the mentions that support it."""
 
     name: str
     status: Status
     spans: tuple[tuple[int, int], ...]
-    """Character ranges [start, end) of the given text that carry the status, in order; none for a blank."""
+    """Character ranges [start, end) of the mentions with this status, in order; empty for blank."""
 
 
-# De-identification marks and the unknown word are no words at all. A sentence ends with a mark (but not with a decimal
-# point or "vs."), an empty line or a new list item; a mere line break is a wrapped line. "?pneumonia" is a question.
+# De-identification tokens and <unk> match without a group and are dropped. A sentence ends at a punctuation mark (not a
+# decimal point or "vs."), an empty line or a list item, but not at a line break. The "?" of "?pneumonia" is a word.
 _TOKEN = re.compile(
     r"\[\*\*.*?\*\*\]|<unk>|\bx{2,}\b|_+"
     r"|(?P<word>vs(?=\.)|(?<!\S)\?(?=[a-z])|[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?|[,;])"
@@ -62,37 +63,41 @@ def _groups(phrases: dict[str, tuple[str, ...]]) -> str:
     return "|".join(f"(?P<{name}>{_any(alternatives)})" for name, alternatives in phrases.items() if alternatives)
 
 
-# Order matters where two cues begin at the same word: "no change in" before "no".
+# If two cues start at the same word, the first group matches: "no change in" before "no".
 _CUE = re.compile(
     r"(?<!\S)(?:"
     + _groups(
         {
-            "other": rules.NOT_A_NEGATION,
-            "post_doubt": rules.POST_DOUBTS,
-            "doubt": rules.DOUBTS,
-            "post_no": rules.POST_NEGATIONS,
-            "post_maybe": rules.POST_UNCERTAINTIES,
-            "not_said": rules.NOT_SAID,
-            "no": rules.NEGATIONS,
-            "maybe": rules.UNCERTAINTIES,
+            "pseudo": rules.PSEUDO_NEGATIONS,
+            "post_not_excluded": rules.POST_NOT_EXCLUDED,
+            "not_excluded": rules.NOT_EXCLUDED,
+            "post_negation": rules.POST_NEGATIONS,
+            "post_uncertainty": rules.POST_UNCERTAINTIES,
+            "not_assessed": rules.NOT_ASSESSED,
+            "negation": rules.NEGATIONS,
+            "uncertainty": rules.UNCERTAINTIES,
             "alternative": rules.ALTERNATIVES,
         }
     )
     + r")(?!\S)"
 )
-_STOP = re.compile(rf"(?<!\S)(?:{_any(rules.STOPS)})(?!\S)")
-# A cue after the finding is about it only if no other predicate stands between them.
+_TERMINATION = re.compile(rf"(?<!\S)(?:{_any(rules.TERMINATIONS)})(?!\S)")
+# A cue after a finding applies only if no other predicate is between them.
 _PREDICATE = re.compile(r"\b(?:is|are|was|were|has|have|there|no|without)\b")
-# "Versus" speaks of the findings right beside it.
-_NEIGHBOUR = re.compile(r" ?(?:(?!and )[a-z0-9]+ ){0,5}")
-_DENIED = re.compile(r"\b(?:not|no longer)\b")
-_DOUBTED = re.compile(r"\b(?:may|might|could|possibl[ey]|probabl[ey]|likely|borderline|upper|top)\b")
+# "Versus" applies to the adjacent findings only: at most five words between.
+_ADJACENT = re.compile(r" ?(?:(?!and )[a-z0-9]+ ){0,5}")
+_NEGATED = re.compile(r"\b(?:not|no longer)\b")
+_UNCERTAIN = re.compile(r"\b(?:may|might|could|possibl[ey]|probabl[ey]|likely|borderline|upper|top)\b")
 
 
 def _pattern(name: str) -> re.Pattern[str]:
-    """One expression a class; the group that matched tells how to read the match."""
+    """Pattern of a class; the name of the matching group is the kind of the match."""
     mentions = {**rules.MENTIONS, **rules.CONCEPT_MENTIONS}[name]
-    groups = {"normal": rules.NORMAL.get(name, ()), "statement": rules.STATEMENTS.get(name, ()), "mention": mentions}
+    groups = {
+        "normal": rules.NORMAL_STATEMENTS.get(name, ()),
+        "abnormal": rules.ABNORMAL_STATEMENTS.get(name, ()),
+        "mention": mentions,
+    }
     return re.compile(rf"\b(?:{_groups(groups)})\b")
 
 
@@ -105,8 +110,8 @@ class _Cue(NamedTuple):
     end: int
 
 
-class _PlainText:
-    """The text as the rules read it (see `finding_rules`), with its clauses and the way back to the characters."""
+class _NormalisedText:
+    """Text normalised for the rules (see `finding_rules`), with its clauses, cues, and spans in the original text."""
 
     def __init__(self, text: str) -> None:
         words: list[str] = []
@@ -121,93 +126,94 @@ class _PlainText:
                 self._spans.append(match.span())
                 position += len(word) + 1
         self.text = " ".join(words)
-        self._clauses = [0, *(m.start() for m in _STOP.finditer(self.text))]
+        self._clauses = [0, *(m.start() for m in _TERMINATION.finditer(self.text))]
         self._cues: list[list[_Cue]] = [
             [_Cue(m.lastgroup or "", *m.span()) for m in _CUE.finditer(self.text, start, end)]
             for start, end in zip(self._clauses, [*self._clauses[1:], len(self.text)], strict=True)
         ]
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """Characters of the given text behind [start, end) of the plain one."""
+        """Convert a character range of the normalised text to the original text."""
         first, last = bisect_right(self._starts, start) - 1, bisect_right(self._starts, end - 1) - 1
         return self._spans[first][0], self._spans[last][1]
 
     def status(self, start: int, end: int) -> Status:
-        """What the clause around a mention says of it."""
+        """Status of a mention by the cues in its clause."""
         kinds: set[str] = set()
         for cue in self._cues[bisect_right(self._clauses, start) - 1]:
             before, after = cue.end <= start, cue.start >= end
             if cue.kind == "alternative":
                 between = self.text[cue.end : start] if before else self.text[end : cue.start]
-                applies = _NEIGHBOUR.fullmatch(between) is not None
+                applies = _ADJACENT.fullmatch(between) is not None
             elif cue.kind.startswith("post"):
                 applies = after and not _PREDICATE.search(self.text, end, cue.start)
             else:
                 applies = before
             if applies:
                 kinds.add(cue.kind)
-        if "not_said" in kinds:
+        if "not_assessed" in kinds:
             return Status.BLANK
-        if kinds & {"doubt", "post_doubt"}:
+        if kinds & {"not_excluded", "post_not_excluded"}:
             return Status.UNCERTAIN
-        if kinds & {"no", "post_no"}:
+        if kinds & {"negation", "post_negation"}:
             return Status.ABSENT
-        return Status.UNCERTAIN if kinds & {"maybe", "post_maybe", "alternative"} else Status.PRESENT
+        return Status.UNCERTAIN if kinds & {"uncertainty", "post_uncertainty", "alternative"} else Status.PRESENT
 
     def mentions(self, name: str) -> Iterator[tuple[Status, tuple[int, int]]]:
+        """Status and character range in the original text of each mention of a class."""
         for match in _PATTERNS[name].finditer(self.text):
             if match.lastgroup == "normal":
                 status = Status.ABSENT
-            elif match.lastgroup == "statement":
-                status = _verdict(match.group())
+            elif match.lastgroup == "abnormal":
+                status = _statement_status(match.group())
             else:
                 status = self.status(*match.span())
             yield status, self.span(*match.span())
 
 
 def _lower(text: str) -> str:
-    """Lower case, character for character: `str.lower` alone may change the length ("İ")."""
+    """Convert to lower case without changing the length, as `str.lower` does for "İ"."""
     lowered = text.lower()
     return lowered if len(lowered) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
 
 
-def _verdict(statement: str) -> Status:
-    if _DENIED.search(statement):
+def _statement_status(statement: str) -> Status:
+    if _NEGATED.search(statement):
         return Status.ABSENT
-    return Status.UNCERTAIN if _DOUBTED.search(statement) else Status.PRESENT
+    return Status.UNCERTAIN if _UNCERTAIN.search(statement) else Status.PRESENT
 
 
-def _finding(name: str, plain: _PlainText) -> Finding:
-    mentions = list(plain.mentions(name))
+def _finding(name: str, normalised: _NormalisedText) -> Finding:
+    mentions = list(normalised.mentions(name))
     for status in (Status.PRESENT, Status.UNCERTAIN, Status.ABSENT):
-        spans = tuple(span for said, span in mentions if said is status)
+        spans = tuple(span for label, span in mentions if label is status)
         if spans:
             return Finding(name, status, spans)
     return Finding(name, Status.BLANK, ())
 
 
 def label_report(text: str) -> tuple[Finding, ...]:
-    """The 14 findings of a report, in the order of `FINDINGS`.
+    """Label the 14 findings of a report, in the order of `FINDINGS`.
 
-    "No Finding" is present exactly when nothing else is present or uncertain, support devices aside (so also for an
-    empty text), and blank otherwise; its spans are the words that say "no acute abnormality", if any.
+    "No Finding" is present if no other finding except support devices is present or uncertain, so also for an empty
+    text, and blank otherwise. Its spans are phrases such as "no acute abnormality", if any.
     """
-    plain = _PlainText(text)
-    findings = [_finding(name, plain) for name in FINDINGS[:13]]
+    normalised = _NormalisedText(text)
+    findings = [_finding(name, normalised) for name in FINDINGS[:13]]
     if any(f.status in (Status.PRESENT, Status.UNCERTAIN) and f.name != "Support Devices" for f in findings):
         no_finding = Finding("No Finding", Status.BLANK, ())
     else:
-        no_finding = Finding("No Finding", Status.PRESENT, tuple(span for _, span in plain.mentions("No Finding")))
+        no_finding = Finding("No Finding", Status.PRESENT, tuple(span for _, span in normalised.mentions("No Finding")))
     return (*findings, no_finding)
 
 
 def label_vector(text: str, uncertain: float = 1.0) -> np.ndarray:
-    """The 14 findings as float32 [14]: present 1, uncertain `uncertain`, absent and blank 0."""
+    """Labels of the 14 findings as float32 [14]: present 1, uncertain `uncertain`, absent and blank 0."""
     value = {Status.PRESENT: 1.0, Status.UNCERTAIN: uncertain}
     return np.array([value.get(f.status, 0.0) for f in label_report(text)], dtype=np.float32)
 
 
 def label_concepts(text: str) -> tuple[Finding, ...]:
-    """What a report says of every concept, in the order of `CONCEPTS`."""
-    plain = _PlainText(text)
-    return tuple(_finding(name, plain) for name in CONCEPTS)
+    """Label the concepts of a report, in the order of `CONCEPTS`."""
+    normalised = _NormalisedText(text)
+    return tuple(_finding(name, normalised) for name in CONCEPTS)

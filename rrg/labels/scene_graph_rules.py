@@ -1,11 +1,11 @@
-"""What a report may say of which region: the tables behind `rrg.labels.scene_graph`.
+"""Tables for `rrg.labels.scene_graph`: possible regions of each concept, and phrases that name regions.
 
-`CONCEPT_REGIONS` says of each concept of `rrg.labels.findings` where it is when the report does not say (the first
-tuple) and where else it can be (the second). It makes the vocabulary: the attributes of a region are the concepts that
-can be there, in the order of `CONCEPTS`, each of them first present, then absent. "Uncertain" counts as present.
+`CONCEPT_REGIONS` gives for each concept of `rrg.labels.findings` the default regions, used if the report names none,
+and the other possible regions. It defines the vocabulary of attributes: each concept that can occur in a region, in the
+order of `CONCEPTS`, gives two attributes, present and absent. "Uncertain" counts as present.
 
-`REGION_PHRASES` are how reports name regions. A phrase of a paired region is completed by the side that the words
-around it name; without one it means both.
+`REGION_PHRASES` are patterns of phrases that name regions. For paired regions the side comes from the words around the
+phrase; without a side both are meant.
 """
 
 from __future__ import annotations
@@ -71,21 +71,21 @@ CONCEPT_REGIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "Pacemaker": (HEART, ("right atrium",)),
 }
 
-NOT_ABNORMAL = frozenset({"Support Devices", "Sternotomy", "Surgical Clips", "Central Line", "Pacemaker"})
-"""What was put there does not make a region abnormal."""
+DEVICE_CONCEPTS = frozenset({"Support Devices", "Sternotomy", "Surgical Clips", "Central Line", "Pacemaker"})
+"""Devices and traces of surgery. They do not make a region abnormal."""
 
 REGION_CONCEPTS: dict[str, tuple[str, ...]] = {
     region: tuple(name for name in CONCEPTS if any(region in places for places in CONCEPT_REGIONS[name]))
     for region in REGIONS
 }
-"""The concepts that a region's attributes are about."""
+"""Concepts that can occur in a region, by region."""
 
 STATES = ("present", "absent")
 ATTRIBUTE_SIZES: tuple[int, ...] = tuple(len(STATES) * len(REGION_CONCEPTS[region]) for region in REGIONS)
 ATTRIBUTE_NAMES: tuple[str, ...] = tuple(
     f"{name} {state}" for region in REGIONS for name in REGION_CONCEPTS[region] for state in STATES
 )
-"""By id: those of the first region, then those of the second, and so on."""
+"""Name of each attribute id: the attributes of the first region, then of the second, and so on."""
 
 REGION_PHRASES: dict[str, tuple[str, ...]] = {
     r"upper (?:lobes?|lungs?|zones?)": UPPER,
@@ -113,4 +113,4 @@ REGION_PHRASES: dict[str, tuple[str, ...]] = {
     r"abdom\w+|upper quadrant|subdiaphragm\w*": ("abdomen",),
     r"spin(?:e|al)|vertebra\w*|thoracolumbar": ("spine",),
 }
-"""Expressions in lower case; where two begin at one word, the first counts."""
+"""Regions by pattern (lower case). If two patterns match at the same word, the first is used."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rrg.data.studies import Study, read_annotation, study_of_files
+from rrg.data.annotation import read_annotation
+from rrg.data.studies import Study, study_of_files
 from rrg.errors import InputError
 from rrg.feedback import Correction, FeedbackStore
 from rrg.report import Report

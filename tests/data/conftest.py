@@ -1,4 +1,4 @@
-"""Builders of image files, as bytes."""
+"""Fixture that builds DICOM files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Report cleaning, its way back, and sections. All sentences are invented, except those read from the shared data."""
+"""Cleaning and detokenization. All sentences are invented, except those read from the shared data."""
 
 from __future__ import annotations
 
@@ -15,22 +15,20 @@ from rrg.data.text import (
     clean_mimic_cxr,
     clean_strict,
     detokenize,
-    findings_section,
-    report_sections,
 )
 
 R2GEN_CLEANERS = [clean_iu_xray, clean_mimic_cxr]
 
 
 @pytest.mark.parametrize("clean", R2GEN_CLEANERS)
-def test_the_published_example(clean) -> None:
+def test_r2gen_cleaning_of_an_example(clean) -> None:
     text = "No effusion.. 2. Heart size: normal; x-ray of 2.5 cm"
     assert clean(text) == "no effusion . heart size normal x-ray of 25 cm ."
 
 
 @pytest.mark.parametrize("clean", R2GEN_CLEANERS)
 @pytest.mark.parametrize("character", string.punctuation)
-def test_exactly_the_published_characters_are_deleted(clean, character: str) -> None:
+def test_exactly_the_characters_of_r2gen_are_deleted(clean, character: str) -> None:
     deleted = set("\"/\\'" + ".,?;*!%^&_+()" + "[]{}") | {chr(code) for code in range(0x3A, 0x41)}
     expected = "ab" if character in deleted else f"a{character}b"
     assert clean(f"A{character}B") == f"{expected} ."
@@ -50,7 +48,7 @@ def test_exactly_the_published_characters_are_deleted(clean, character: str) -> 
         ("", " ."),
     ],
 )
-def test_iu_xray_quirks(report: str, cleaned: str) -> None:
+def test_iu_xray_cleaning_has_the_defects_of_r2gen(report: str, cleaned: str) -> None:
     assert clean_iu_xray(report) == cleaned
 
 
@@ -63,7 +61,7 @@ def test_iu_xray_quirks(report: str, cleaned: str) -> None:
         ("Clear lungs.\n2. Normal heart.", "clear lungs . normal heart ."),
     ],
 )
-def test_mimic_cxr_quirks(report: str, cleaned: str) -> None:
+def test_mimic_cxr_cleaning_has_the_defects_of_r2gen(report: str, cleaned: str) -> None:
     assert clean_mimic_cxr(report) == cleaned
 
 
@@ -78,13 +76,13 @@ def test_mimic_cxr_quirks(report: str, cleaned: str) -> None:
         ("", "."),
     ],
 )
-def test_strict_keeps_words_apart(report: str, cleaned: str) -> None:
+def test_strict_cleaning_does_not_join_words(report: str, cleaned: str) -> None:
     assert clean_strict(report) == cleaned
 
 
 @settings(deadline=None)
 @given(st.text(alphabet=st.characters(exclude_categories=["Nd", "Nl", "No", "Cs"])))
-def test_strict_loses_no_character(report: str) -> None:
+def test_strict_cleaning_deletes_no_character(report: str) -> None:
     def marks(text: str) -> str:
         return "".join(text.split()).replace(".", "")
 
@@ -101,7 +99,7 @@ REPORT_WORDS = st.lists(st.lists(WORD, min_size=1, max_size=8), min_size=1, max_
 
 @settings(deadline=None)
 @given(REPORT_WORDS)
-def test_detokenized_reports_clean_to_the_same_words(words: list[str]) -> None:
+def test_cleaning_inverts_detokenization(words: list[str]) -> None:
     text, _ = detokenize(words)
     for clean in CLEANERS.values():
         assert clean(text).split() == words
@@ -109,7 +107,7 @@ def test_detokenized_reports_clean_to_the_same_words(words: list[str]) -> None:
 
 @settings(deadline=None)
 @given(st.lists(WORD | st.sampled_from([".", ",", "(", ")", "/", "xxxx", "<unk>", "25"])))
-def test_every_word_has_its_span_and_only_spaces_lie_between(words: list[str]) -> None:
+def test_spans_cover_all_words_and_are_separated_by_spaces(words: list[str]) -> None:
     text, spans = detokenize(words)
     assert [text[start:end].lower() for start, end in spans] == words
     ends = [0, *(end for _, end in spans)]
@@ -117,7 +115,7 @@ def test_every_word_has_its_span_and_only_spaces_lie_between(words: list[str]) -
     assert all(text[end:start] in ("", " ") for end, start in zip(ends, starts, strict=True))
 
 
-def test_detokenize_writes_readable_english() -> None:
+def test_detokenized_text_is_readable_english() -> None:
     cleaned = "the heart ( pa x-ray ) is normal . xxxx seen , 2.5 cm . x-ray"
     text, spans = detokenize(cleaned.split())
     assert text == "The heart (PA x-ray) is normal. XXXX seen, 2.5 cm. X-ray"
@@ -125,7 +123,7 @@ def test_detokenize_writes_readable_english() -> None:
     assert detokenize([]) == ("", [])
 
 
-def test_real_reports_survive_the_way_back(shared_data) -> None:
+def test_cleaning_inverts_detokenization_of_real_reports(shared_data) -> None:
     annotation = json.loads((shared_data / "iu_xray" / "annotation.json").read_text())
     reports = [record["report"] for records in annotation.values() for record in records]
     assert len(reports) > 3000
@@ -134,43 +132,3 @@ def test_real_reports_survive_the_way_back(shared_data) -> None:
             words = clean(report).split()
             text, _ = detokenize(words)
             assert clean(text).split() == words
-
-
-REPORT = """                                 FINAL REPORT
- EXAMINATION:  CHEST (PA AND LAT)
-
- INDICATION:  ___ year old with cough  // evaluate for
- pneumonia
-
- FINDINGS:
-
- The lungs are clear.  The ratio is 1:2 and
- the heart is normal.
-
- IMPRESSION:
-
- Nothing acute: see above.
-"""
-
-
-def test_sections_are_found_by_their_headings() -> None:
-    sections = report_sections(REPORT)
-    assert list(sections) == ["FINAL REPORT", "EXAMINATION", "INDICATION", "FINDINGS", "IMPRESSION"]
-    assert sections["INDICATION"] == "___ year old with cough // evaluate for pneumonia"
-    assert sections["IMPRESSION"] == "Nothing acute: see above."
-    assert findings_section(REPORT) == "The lungs are clear. The ratio is 1:2 and the heart is normal."
-
-
-@pytest.mark.parametrize(
-    ("report", "findings"),
-    [
-        ("FINDINGS: Clear lungs. IMPRESSION: Normal.", "Clear lungs."),
-        ("FINDINGS:\n\nIMPRESSION: Normal.", None),
-        ("IMPRESSION: Normal.", None),
-        ("FINDINGS AND IMPRESSION: Clear lungs.", None),
-        ("CHEST, TWO VIEWS: \n\n FINDINGS: Clear lungs.\n\n ADDENDUM\n FINDINGS: Scar.", "Clear lungs."),
-        ("", None),
-    ],
-)
-def test_findings_section(report: str, findings: str | None) -> None:
-    assert findings_section(report) == findings

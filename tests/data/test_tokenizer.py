@@ -1,4 +1,4 @@
-"""The tokenizers of the R2Gen protocol: of words, and of byte pairs."""
+"""The report tokenizer with a vocabulary of words and with byte pairs."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def numbered_words(count: int) -> str:
     return " ".join(f"word{i}" for i in range(count - 1)) + "."
 
 
-def test_words_are_sorted_and_id_0_is_begin_end_and_padding(tokenizer: ReportTokenizer) -> None:
+def test_words_are_sorted_and_id_0_is_bos_eos_and_pad(tokenizer: ReportTokenizer) -> None:
     assert tokenizer.convert_ids_to_tokens([1, 2, 3, 4, 5, 6]) == [".", "<unk>", "heart", "is", "normal", "the"]
     assert len(tokenizer) == 7
     assert tokenizer.bos_token_id == tokenizer.eos_token_id == tokenizer.pad_token_id == 0
     assert tokenizer.unk_token_id == 2
 
 
-def test_encode_and_decode(tokenizer: ReportTokenizer) -> None:
+def test_reports_are_encoded_and_decoded(tokenizer: ReportTokenizer) -> None:
     ids = tokenizer.encode_report("The HEART is huge.", max_length=60)
     assert ids == [0, 6, 3, 4, 2, 1, 0]
     assert tokenizer.decode_words(ids) == ["the", "heart", "is", "<unk>", "."]
@@ -46,7 +46,7 @@ def test_encode_and_decode(tokenizer: ReportTokenizer) -> None:
 @pytest.mark.parametrize(
     ("words", "length", "ended"), [(57, 59, True), (58, 60, True), (59, 60, False), (70, 60, False)]
 )
-def test_long_reports_lose_their_end(words: int, length: int, ended: bool) -> None:
+def test_long_reports_lose_eos(words: int, length: int, ended: bool) -> None:
     report = numbered_words(words)
     tokenizer = ReportTokenizer.build([report], threshold=1)
     ids = tokenizer.encode_report(report, max_length=60)
@@ -69,14 +69,16 @@ def test_saving_and_loading_changes_nothing(tmp_path: Path, cleaner: str) -> Non
     assert "nodule" in loaded.decode_words(loaded.encode_report(report, 60))
 
 
-def test_transformers_loads_the_same_words_without_this_package(tokenizer: ReportTokenizer, tmp_path: Path) -> None:
+def test_transformers_loads_the_same_vocabulary_without_this_package(
+    tokenizer: ReportTokenizer, tmp_path: Path
+) -> None:
     tokenizer.save_pretrained(tmp_path)
     plain = AutoTokenizer.from_pretrained(tmp_path, local_files_only=True)
     assert plain("the heart is huge .").input_ids == tokenizer.encode_report("The heart is huge.", max_length=60)
     assert plain.pad_token_id == 0
 
 
-def test_only_a_known_cleaner_and_frequent_words_make_a_vocabulary() -> None:
+def test_an_unknown_cleaner_and_an_empty_vocabulary_are_refused() -> None:
     with pytest.raises(InputError, match="iu_xray, mimic_cxr, strict"):
         ReportTokenizer.build(REPORTS, threshold=1, cleaner="r2gen")
     with pytest.raises(InputError, match="lower threshold"):
@@ -106,28 +108,28 @@ def pairs() -> ReportTokenizer:
 @pytest.mark.parametrize(
     "text", [SENTENCES[0], "Sarcoidosis and zygomycosis.", "A 3-cm nodule, x-ray of 2.5.", "naïve ø patient"]
 )
-def test_byte_pairs_write_every_word(pairs: ReportTokenizer, text: str) -> None:
+def test_byte_pairs_encode_every_word(pairs: ReportTokenizer, text: str) -> None:
     ids = pairs.encode_report(text, 200)
     assert ids[0] == ids[-1] == pairs.eos_token_id == 0
     assert pairs.decode_words(ids) == clean_iu_xray(text).split()
     assert pairs.unk_token is None
 
 
-def test_each_written_word_knows_its_ids(pairs: ReportTokenizer) -> None:
+def test_each_decoded_word_has_the_positions_of_its_ids(pairs: ReportTokenizer) -> None:
     ids = pairs.encode_report("Sarcoidosis is enlarged.", 200)
-    words = pairs.written_words(ids)
+    words = pairs.generated_words(ids)
     assert [word.text for word in words] == ["sarcoidosis", "is", "enlarged", "."]
-    assert words[0].last - words[0].first > 1, "a word that the train split lacks takes several"
+    assert words[0].last - words[0].first > 1, "a word outside of the train split takes several ids"
     assert [words[0].first, *(word.last for word in words)] == [1, *(word.first for word in words[1:]), len(ids) - 1]
 
 
-def test_words_are_encoded_one_by_one_as_in_their_report(pairs: ReportTokenizer) -> None:
+def test_encoding_single_words_equals_encoding_the_report(pairs: ReportTokenizer) -> None:
     ids, owners = pairs.encode_words(["sarcoidosis", "is", "enlarged", "."])
     assert ids == pairs.encode_report("Sarcoidosis is enlarged.", 200)[1:-1]
-    assert [owners.count(i) for i in range(4)] == [w.last - w.first for w in pairs.written_words([0, *ids])]
+    assert [owners.count(i) for i in range(4)] == [w.last - w.first for w in pairs.generated_words([0, *ids])]
 
 
-def test_ids_that_begin_in_the_middle_of_a_word_are_a_word(pairs: ReportTokenizer) -> None:
+def test_ids_that_start_inside_a_word_are_decoded_as_a_word(pairs: ReportTokenizer) -> None:
     ids = pairs.encode_report("Sarcoidosis.", 200)
     assert pairs.decode_words([0, *ids[2:]])[-1] == "."
     assert pairs.decode_words([0, 0, *ids[1:]]) == []
@@ -142,7 +144,7 @@ def test_byte_pairs_are_saved_with_the_weights(pairs: ReportTokenizer, tmp_path:
     assert loaded.decode_words(loaded.encode_report(text, 99)) == clean_iu_xray(text).split()
 
 
-def test_gpt2_s_own_byte_pairs_are_taken_with_their_end_of_text(tmp_path: Path) -> None:
+def test_byte_pairs_of_gpt2_use_its_end_of_text_as_boundary(tmp_path: Path) -> None:
     raw = Tokenizer(BPE())
     raw.pre_tokenizer = ByteLevel(add_prefix_space=False)
     trainer = BpeTrainer(vocab_size=320, special_tokens=["<|endoftext|>"], initial_alphabet=ByteLevel.alphabet())

@@ -1,4 +1,4 @@
-"""Images to tensors and maps back to images."""
+"""Radiographs to image tensors, and maps back to the radiograph."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def test_pixels_are_normalised_channel_by_channel() -> None:
 
 
 @pytest.mark.parametrize("shape", [(300, 200), (97, 256), (64, 64)])
-def test_a_cell_of_the_map_lies_over_its_rectangle_of_the_radiograph(shape: tuple[int, int]) -> None:
-    """A bright rectangle goes through the transform; the map cell it lands in leads back to the same rectangle."""
+def test_a_map_cell_covers_its_rectangle_of_the_radiograph(shape: tuple[int, int]) -> None:
+    """Transform a bright rectangle, average the image over map cells, and resize the map back to the radiograph."""
     height, width, grid = *shape, 7
     for row, column in [(0, 0), (3, 5), (6, 6)]:
         rows = slice(round(row * height / grid), round((row + 1) * height / grid))
@@ -31,7 +31,9 @@ def test_a_cell_of_the_map_lies_over_its_rectangle_of_the_radiograph(shape: tupl
         pixels = np.zeros(shape)
         pixels[rows, columns] = 1
         image = ViewTransform(224, (0.0,) * 3, (1.0,) * 3)(radiograph(pixels))[0]
-        cells = image.unfold(0, 32, 32).unfold(1, 32, 32).mean(dim=(2, 3))  # [7, 7] as a backbone of stride 32 sees it
+        cells = (
+            image.unfold(0, 32, 32).unfold(1, 32, 32).mean(dim=(2, 3))
+        )  # [7, 7], the cells of a backbone with stride 32
         assert np.unravel_index(int(cells.argmax()), (grid, grid)) == (row, column)
         back = map_to_image(cells.numpy(), shape)
         assert back.shape == shape
@@ -44,7 +46,7 @@ def test_a_constant_map_stays_constant() -> None:
     assert map_to_image(np.full((7, 7), 0.25), (51, 33)) == pytest.approx(0.25)
 
 
-def test_augmentation_stays_in_range_and_never_mirrors() -> None:
+def test_augmentation_stays_in_range_and_does_not_mirror() -> None:
     torch.manual_seed(0)
     image = torch.zeros(1, 64, 64)
     image[:, 24:40, 4:16] = 1  # a mark on the image's left
@@ -55,7 +57,7 @@ def test_augmentation_stays_in_range_and_never_mirrors() -> None:
         assert out[:, :, :32].mean() > out[:, :, 32:].mean()
 
 
-def test_the_legacy_flip_mirrors_about_half() -> None:
+def test_flip_mirrors_about_half_of_the_images() -> None:
     torch.manual_seed(0)
     image = torch.zeros(1, 32, 32)
     image[:, :, :8] = 1

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from rrg.data.annotation import read_annotation
 from rrg.data.phantom import write_phantoms
-from rrg.data.studies import read_annotation
 from rrg.errors import InputError
 from rrg.inference.batch import BatchResult, _studies, write_reports
 from rrg.inference.loading import LoadedModel

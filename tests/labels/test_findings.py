@@ -1,4 +1,4 @@
-"""The rule labeler: sentences with known answers, properties that must hold for any text, and manual findings."""
+"""The rule labeler: sentences with known labels, properties of any text, and agreement with manual labels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ P, U, A = Status.PRESENT, Status.UNCERTAIN, Status.ABSENT
 
 
 def statuses(text: str) -> dict[str, Status]:
-    """The classes a text says something of, "No Finding" aside."""
+    """Status of the classes that are not blank, without "No Finding"."""
     return {f.name: f.status for f in label_report(text)[:13] if f.status is not Status.BLANK}
 
 
@@ -28,7 +28,7 @@ def concepts(text: str) -> dict[str, Status]:
 
 
 SENTENCES: list[tuple[str, dict[str, Status]]] = [
-    # each class, plainly present
+    # each class, present
     ("There is widening of the mediastinum.", {EC: P}),
     ("The cardiomediastinal silhouette is enlarged.", {EC: P}),
     ("Moderate cardiomegaly.", {CM: P}),
@@ -50,7 +50,7 @@ SENTENCES: list[tuple[str, dict[str, Status]]] = [
     ("Healed fractures of the left ribs.", {FX: P}),
     ("Right internal jugular catheter and endotracheal tube.", {SD: P}),
     ("Dual lead pacemaker in the left chest wall.", {SD: P}),
-    # what only sounds like a class
+    # similar phrases that belong to no class
     ("Pericardial effusion.", {}),
     ("No mass effect.", {}),
     ("Thyroid nodule.", {}),
@@ -79,12 +79,12 @@ SENTENCES: list[tuple[str, dict[str, Status]]] = [
     ("The endotracheal tube has been removed.", {SD: A}),
     ("Pneumonia is unlikely.", {PN: A}),
     ("Pneumothorax: None.", {PX: A}),
-    # words that look like a negation and are none
+    # pseudo-negations
     ("No change in the small left effusion.", {PE: P}),
     ("No significant interval change in moderate cardiomegaly.", {CM: P}),
     ("Left lower lobe opacities without significant change.", {LO: P}),
     ("There is a nodule, not seen on prior exams.", {LL: P}),
-    # scope
+    # scope of a cue
     ("No pneumothorax but there is a small effusion.", {PX: A, PE: P}),
     ("No pneumothorax; small effusion.", {PX: A, PE: P}),
     ("No effusion, mild cardiomegaly.", {PE: A, CM: P}),
@@ -115,7 +115,7 @@ SENTENCES: list[tuple[str, dict[str, Status]]] = [
     ("The heart size is at the upper limits of normal.", {CM: U}),
     ("Borderline cardiomegaly.", {CM: U}),
     ("No opacity to suggest pneumonia.", {LO: A, PN: A}),
-    # nothing said of this image
+    # not assessed in this image
     ("If there is concern for pneumonia, CT is recommended.", {}),
     ("Please note that nondisplaced fractures may not be demonstrated.", {}),
     ("History of pneumonia.", {}),
@@ -129,7 +129,7 @@ SENTENCES: list[tuple[str, dict[str, Status]]] = [
     ("Clear lungs.", {LO: A, CO: A}),
     ("Both costophrenic angles are sharp.", {PE: A}),
     ("The osseous structures are intact.", {FX: A}),
-    # laterality: one side says nothing of the other
+    # laterality: a statement about one side does not label the other
     ("The left lung is clear.", {}),
     ("The left lung is clear. Right lower lobe consolidation.", {CO: P}),
     ("No left effusion. Moderate right effusion.", {PE: P}),
@@ -147,7 +147,7 @@ SENTENCES: list[tuple[str, dict[str, Status]]] = [
 
 
 @pytest.mark.parametrize(("text", "expected"), SENTENCES, ids=[text for text, _ in SENTENCES])
-def test_sentence(text: str, expected: dict[str, Status]) -> None:
+def test_labels_of_a_sentence(text: str, expected: dict[str, Status]) -> None:
     assert statuses(text) == expected
 
 
@@ -170,11 +170,11 @@ def test_sentence(text: str, expected: dict[str, Status]) -> None:
         ("Pectus excavatum deformity.", {"Bone Deformity": P}),
     ],
 )
-def test_concept(text: str, expected: dict[str, Status]) -> None:
+def test_concepts_of_a_sentence(text: str, expected: dict[str, Status]) -> None:
     assert concepts(text) == expected
 
 
-def test_names() -> None:
+def test_names_and_order_of_classes() -> None:
     assert len(FINDINGS) == 14
     assert FINDINGS[13] == "No Finding"
     assert CONCEPTS[:13] == FINDINGS[:13]
@@ -194,18 +194,18 @@ def test_names() -> None:
         ("Right PICC. Small effusion.", Status.BLANK),
     ],
 )
-def test_no_finding_means_nothing_but_devices(text: str, status: Status) -> None:
+def test_no_finding_is_present_unless_a_finding_other_than_devices_is(text: str, status: Status) -> None:
     assert label_report(text)[13].status is status
 
 
-def test_present_wins_over_uncertain_over_absent() -> None:
-    said = {"present": "Left effusion.", "uncertain": "Possible effusion.", "absent": "No right effusion."}
-    assert statuses(f"{said['absent']} {said['uncertain']} {said['present']}") == {PE: P}
-    assert statuses(f"{said['absent']} {said['uncertain']}") == {PE: U}
-    assert statuses(f"{said['uncertain']} {said['absent']}") == {PE: U}
+def test_present_precedes_uncertain_precedes_absent() -> None:
+    text = {"present": "Left effusion.", "uncertain": "Possible effusion.", "absent": "No right effusion."}
+    assert statuses(f"{text['absent']} {text['uncertain']} {text['present']}") == {PE: P}
+    assert statuses(f"{text['absent']} {text['uncertain']}") == {PE: U}
+    assert statuses(f"{text['uncertain']} {text['absent']}") == {PE: U}
 
 
-def test_spans_are_the_words_that_say_so() -> None:
+def test_spans_cover_the_mentions() -> None:
     text = "No left effusion. Moderate RIGHT Pleural XXXX Effusion; the effusion is larger."
     effusion = label_report(text)[FINDINGS.index(PE)]
     assert [text[start:end] for start, end in effusion.spans] == ["Effusion", "effusion"]
@@ -216,12 +216,12 @@ def test_spans_are_the_words_that_say_so() -> None:
     assert [text[a:b] for a, b in label_report(text)[13].spans] == [text[:-1]]
 
 
-def test_spans_survive_letters_that_grow_in_lower_case() -> None:
+def test_spans_are_right_for_letters_that_grow_in_lower_case() -> None:
     text = "\u0130\u0130\u0130 Effusion."
     assert label_report(text)[FINDINGS.index(PE)].spans == ((4, 12),)
 
 
-def test_vector_follows_the_uncertain_rule() -> None:
+def test_vector_uses_the_value_for_uncertain() -> None:
     text = "Possible pneumonia. Cardiomegaly. No effusion."
     for uncertain in (1.0, 0.0, 0.5):
         expected = np.zeros(14, np.float32)
@@ -232,7 +232,7 @@ def test_vector_follows_the_uncertain_rule() -> None:
     assert label_vector("")[13] == 1
 
 
-# Words of the trade and anything else, in any order: far wilder than reports.
+# Words of reports and any other text, in any order.
 WORDS = st.sampled_from([
     "the", "heart", "is", "normal", "enlarged", "no", "not", "without", "possible", "may", "represent", "effusion",
     "pneumothorax", "edema", "opacity", "and", "or", ",", ".", ";", "but", "with", "cannot", "exclude", "excluded",
@@ -256,7 +256,7 @@ def test_spans_lie_inside_one_sentence(text: str) -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(REPORTS)
-def test_a_report_is_the_sum_of_its_paragraphs(sentences: list[str]) -> None:
+def test_labels_of_a_report_aggregate_those_of_its_paragraphs(sentences: list[str]) -> None:
     order = [P, U, A]
     parts = [statuses(sentence) for sentence in sentences]
     expected = {
@@ -267,14 +267,14 @@ def test_a_report_is_the_sum_of_its_paragraphs(sentences: list[str]) -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(REPORTS, st.sampled_from(["The trachea is midline.", "XXXX.", "Frontal and lateral views were obtained.", "2."]))
-def test_an_irrelevant_sentence_changes_nothing(sentences: list[str], more: str) -> None:
+def test_an_irrelevant_sentence_changes_no_label(sentences: list[str], more: str) -> None:
     text = "\n\n".join(sentences)
     assert label_report(f"{text}\n\n{more}") == label_report(text)
 
 
 @settings(deadline=None, max_examples=50)
 @given(REPORTS, st.data())
-def test_a_deidentified_word_never_flips_a_finding(sentences: list[str], data: st.DataObject) -> None:
+def test_a_deidentification_token_changes_no_label(sentences: list[str], data: st.DataObject) -> None:
     text = "\n\n".join(sentences)
     gaps = [m.start() for m in re.finditer(r"(?<=[A-Za-z,]) (?=[A-Za-z])", text)]
     if gaps:
@@ -285,14 +285,14 @@ def test_a_deidentified_word_never_flips_a_finding(sentences: list[str], data: s
 
 @settings(deadline=None, max_examples=50)
 @given(REPORTS)
-def test_case_and_line_wrapping_do_not_matter(sentences: list[str]) -> None:
+def test_case_and_line_wrapping_change_no_label(sentences: list[str]) -> None:
     text = " ".join(sentences)
     assert statuses(text.upper()) == statuses(text)
     assert statuses(re.sub(r" (?=[a-z])", "\n", text)) == statuses(text)
 
 
 def _with_gold(data: Path) -> list[tuple[str, dict[str, str]]]:
-    """(findings and impression, manual findings) of every study that has both."""
+    """(report, manual labels) of each study that has both."""
     with (data / "iu_xray/openi_gold_findings.csv").open(newline="") as file:
         gold = {row["filename"]: row for row in csv.DictReader(file)}
     annotation = json.loads((data / "iu_xray/annotation.json").read_text())
@@ -304,8 +304,8 @@ def _with_gold(data: Path) -> list[tuple[str, dict[str, str]]]:
     ]
 
 
-def test_agrees_with_manual_findings(shared_data: Path) -> None:
-    """Open-i's manual findings, classes that mean the same, present only.
+def test_labels_agree_with_manual_labels(shared_data: Path) -> None:
+    """F1 of "present" against the manual labels of Open-i, for the classes that correspond.
 
     "Infiltration", "Emphysema", "Fibrosis" and "Hernia" have no class of their own in the CheXpert scheme.
     """
@@ -326,8 +326,8 @@ def test_agrees_with_manual_findings(shared_data: Path) -> None:
 
     studies = _with_gold(shared_data)
     assert len(studies) > 2000
-    said = np.array([[present(f) for f in label_report(text) if f.name in same] for text, _ in studies])
+    predicted = np.array([[present(f) for f in label_report(text) if f.name in same] for text, _ in studies])
     columns = [same[name] for name in FINDINGS if name in same]
-    true = np.array([[any(row[c] == "1" for c in names) for names in columns] for _, row in studies])
-    agreed = np.sum(said & true)
-    assert 2 * agreed / (said.sum() + true.sum()) >= 0.85
+    labels = np.array([[any(row[c] == "1" for c in names) for names in columns] for _, row in studies])
+    agreed = np.sum(predicted & labels)
+    assert 2 * agreed / (predicted.sum() + labels.sum()) >= 0.85

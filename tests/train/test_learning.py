@@ -20,9 +20,10 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
 import train
+from rrg.data.annotation import read_annotation
 from rrg.data.batches import StudyDataset, collate
 from rrg.data.phantom import write_phantoms
-from rrg.data.studies import Study, read_annotation
+from rrg.data.studies import Study
 from rrg.data.transforms import ViewTransform
 from rrg.evaluate.clinical import clinical_scores
 from rrg.evaluate.floors import best_constants

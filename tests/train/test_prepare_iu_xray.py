@@ -11,7 +11,8 @@ import pytest
 import tyro
 from prepare_iu_xray import PrepareIuXray, main, split_at_random
 
-from rrg.data.studies import Study, read_annotation
+from rrg.data.annotation import read_annotation
+from rrg.data.studies import Study
 from rrg.errors import InputError
 
 SCRIPT = Path(__file__).parents[2] / "train" / "prepare_iu_xray.py"

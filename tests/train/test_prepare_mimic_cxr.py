@@ -8,7 +8,7 @@ import pytest
 import tyro
 from prepare_mimic_cxr import PrepareMimicCxr, main
 
-from rrg.data.studies import read_annotation
+from rrg.data.annotation import read_annotation
 
 ROWS = [
     # dicom, subject, study, view, split, findings, image there

@@ -14,8 +14,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import train
+from rrg.data.annotation import read_annotation
 from rrg.data.phantom import write_phantoms
-from rrg.data.studies import read_annotation
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.errors import InputError
 from rrg.labels.findings import FINDINGS, label_vector

@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import load_file
 
 import train
+from rrg.data.annotation import read_annotation
 from rrg.data.phantom import write_phantoms
-from rrg.data.studies import read_annotation
 from rrg.decoding import ngrams
 from rrg.decoding.mbr import Consensus
 from rrg.errors import InputError

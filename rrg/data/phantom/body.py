@@ -1,8 +1,8 @@
-"""The healthy chest of a phantom: one body, drawn as a frontal and as a lateral projection.
+"""The healthy chest of a phantom: sampling of a body, and its frontal and lateral projection.
 
-Both projections share the vertical axis, so a thing at height y is at height y in both. All lengths are fractions of
-the image, y down. In the frontal image the patient's right is at the left; in the lateral one the patient faces left.
-Density is what brightness will be: about 0.2 for lung, 0.5 for chest wall, 0.8 for heart and abdomen.
+Both projections have the same vertical axis. All lengths are fractions of the image, y down. In the frontal image the
+patient's right is at the left; in the lateral image the patient faces left. Density is the brightness before the film
+response: about 0.2 for lung, 0.5 for chest wall, 0.8 for heart and abdomen.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ import numpy as np
 
 Side = Literal["right", "left"]
 SIGNS: dict[Side, int] = {"right": -1, "left": 1}
-"""Where the patient's side is in the frontal image: -1 to the left of the midline, 1 to the right."""
+"""Direction of the patient's side in the frontal image: -1 is left of the midline, 1 is right of it."""
 AIR = 0.34
-"""Density that a full thickness of lung takes away."""
+"""Decrease of density by a full thickness of lung."""
 
 
 @dataclass(frozen=True)
 class Body:
-    """The proportions of one person and of the exposure."""
+    """Proportions of one person, and parameters of the exposure."""
 
     midline: float
     """x of the spine in the frontal view."""
     tilt: float
-    """How far the midline leans over the height of the image."""
+    """Horizontal shift of the midline over the height of the image."""
     apex: float
     """y of the top of the lungs."""
     base: float
     """y of the right diaphragm's dome."""
     left_drop: float
-    """How much lower the left dome stands."""
+    """Distance by which the left dome is lower than the right."""
     width: float
-    """From the midline to the outer edge of a lung, at the widest."""
+    """Largest distance from the midline to the outer edge of a lung."""
     heart: float
     """Width of the heart over the width of the chest (cardiothoracic ratio)."""
     front: float
@@ -43,20 +43,24 @@ class Body:
     back: float
     """x of the spine in the lateral view."""
     build: float
-    """0 slim to 1 stout: thickness of the chest wall."""
+    """Thickness of the chest wall, from 0 (slim) to 1 (stout)."""
     breast: float
+    """Density of the breasts."""
     bones: float
+    """Factor on the density of bones."""
     vessels: float
+    """Factor on the density of vessels."""
     gas: float
-    """Density that gas in the stomach takes away."""
+    """Decrease of density by gas in the stomach."""
     gamma: float
+    """Exponent of the film response."""
     texture: int
     """Seed of vessels and noise."""
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> Body:
         def uniform(low: float, high: float) -> float:
-            return float(rng.uniform(low, high))  # a numpy scalar would turn float32 images into float64
+            return float(rng.uniform(low, high))  # float: a numpy scalar would promote float32 images to float64
 
         return cls(
             midline=uniform(0.48, 0.52),
@@ -96,18 +100,18 @@ class Body:
         return self.front + 0.27 * (1 - t) ** 2
 
     def back_edge(self, y: np.ndarray) -> np.ndarray:
-        """x of the lungs' back in the lateral view: the spine is curved."""
+        """x of the lungs' back in the lateral view, along the curved spine."""
         t = (y - self.apex) / (self.base - self.apex)
         return self.back + 0.04 - 0.28 * np.clip(0.62 - t, 0, None) ** 1.5 - 0.1 * np.clip(t - 0.7, 0, None) ** 2
 
     def lateral_dome(self, x: np.ndarray) -> np.ndarray:
-        """y of the diaphragm in the lateral view: highest in front, falling to the angle at the back."""
+        """y of the diaphragm in the lateral view: high in front, low at the posterior costophrenic angle."""
         return self.base + 0.72 * np.abs(x - self.front - 0.2) ** 2
 
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """One view of a body; findings read the masks to change `density`. Arrays are float32 [size, size]."""
+    """One view of a body, with the masks that abnormalities use. Arrays are float32 [size, size]."""
 
     x: np.ndarray
     """[1, size]"""
@@ -115,17 +119,17 @@ class Projection:
     """[size, 1]"""
     density: np.ndarray
     air: dict[Side, np.ndarray]
-    """0 to 1: the share of a lung's full thickness here. In the lateral view the lungs lie over each other."""
+    """Fraction (0 to 1) of the full thickness of a lung. In the lateral view the lungs overlap."""
     vessels: np.ndarray
-    """Density that vessels add; part of `density`."""
+    """Density of the vessels; included in `density`."""
     heart: np.ndarray
-    """0 to 1."""
+    """Mask of the heart, 0 to 1."""
     distance: dict[Side, np.ndarray]
-    """Frontal: distance from the midline towards that side. Lateral: x."""
+    """Frontal view: distance from the midline towards that side. Lateral view: x."""
 
 
 def ramp(value: np.ndarray, softness: float) -> np.ndarray:
-    """0 to 1 as `value` goes from -softness/2 to softness/2, smoothly."""
+    """Smoothstep from 0 to 1 for values from -softness/2 to softness/2."""
     t = np.clip(value / softness + 0.5, 0, 1)
     return t * t * (3 - 2 * t)
 
@@ -133,7 +137,14 @@ def ramp(value: np.ndarray, softness: float) -> np.ndarray:
 def ellipse(
     x: np.ndarray, y: np.ndarray, at: tuple[float, float], radii: tuple[float, float], lean: float
 ) -> np.ndarray:
-    """1 at the centre, 0 on the edge, negative outside; `lean` turns it, in radians."""
+    """Function that is 1 at the centre of an ellipse, 0 on its edge, negative outside.
+
+    Args:
+        x, y: coordinates, arrays that broadcast.
+        at: centre.
+        radii: semi-axes.
+        lean: rotation in radians.
+    """
     cos, sin = math.cos(lean), math.sin(lean)
     along = ((x - at[0]) * cos + (y - at[1]) * sin) / radii[0]
     across = ((y - at[1]) * cos - (x - at[0]) * sin) / radii[1]
@@ -143,7 +154,7 @@ def ellipse(
 def add_stroke(
     target: np.ndarray, start: tuple[float, float], end: tuple[float, float], width: float, amount: float
 ) -> None:
-    """Add a straight stroke of full width `width`, given as (x, y) fractions, to the square image `target`."""
+    """Add a straight stroke from `start` to `end` (x, y) to the image `target` [size, size], in place."""
     size = len(target)
     margin = width + 2 / size
     left, right = _pixels(min(start[0], end[0]) - margin, max(start[0], end[0]) + margin, size)
@@ -161,11 +172,11 @@ def _pixels(low: float, high: float, size: int) -> tuple[int, int]:
 
 
 def project_frontal(body: Body, size: int) -> Projection:
-    """The healthy body from the front, the patient's right at the left."""
+    """Frontal projection of the healthy body, the patient's right at the left."""
     x, y = _axes(size)
     u = x - body.midline - np.float32(body.tilt) * (y - 0.5)
     distance: dict[Side, np.ndarray] = {side: sign * u for side, sign in SIGNS.items()}
-    reach = body.heart * (body.width + 0.01)  # half the heart's width; two thirds of the heart lie to the left
+    reach = body.heart * (body.width + 0.01)  # half of the heart's width; two thirds are left of the midline
     heart = ramp(ellipse(u, y, (0.3 * reach, body.base - 0.085), (1.05 * reach, 0.16), 0.55), 0.22)
 
     density = 0.05 + (0.42 + 0.1 * body.build) * _frontal_outline(body, u, y)
@@ -202,7 +213,7 @@ def project_frontal(body: Body, size: int) -> Projection:
 
 
 def project_lateral(body: Body, size: int) -> Projection:
-    """The healthy body from its left side, facing left."""
+    """Lateral projection of the healthy body, facing left."""
     x, y = _axes(size)
     front, back = body.front_edge(y), body.back_edge(y)
     depth = body.heart / 0.44
@@ -239,7 +250,11 @@ def project_lateral(body: Body, size: int) -> Projection:
 
 
 def expose(density: np.ndarray, body: Body, view: int) -> np.ndarray:
-    """The radiograph: film response, mottle and grain; float32 in [0, 1] in 256 steps, so that PNG keeps it exactly."""
+    """Convert density to the pixels of a radiograph, with film response, mottle and grain.
+
+    Returns:
+        float32 [size, size] in [0, 1], in 256 steps, so that an 8-bit PNG stores it without loss.
+    """
     size = len(density)
     rng = np.random.default_rng([body.texture, 2, view])
     places = np.linspace(0, 11, size, dtype=np.float32)[:, None] - np.arange(12, dtype=np.float32)
@@ -249,7 +264,7 @@ def expose(density: np.ndarray, body: Body, view: int) -> np.ndarray:
     pixels = np.clip(density + 0.012 * mottle + 0.009 * grain, 0, 1.15)
     pixels = (pixels / 1.15) ** body.gamma * 1.08
     steps = np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
-    return steps * np.float32(1 / 255)  # as `read_radiograph` scales a PNG, to the last bit
+    return steps * np.float32(1 / 255)  # the same float32 operation as in `read_picture`
 
 
 def _axes(size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -313,7 +328,7 @@ def _add_lateral_bones(density: np.ndarray, body: Body, x: np.ndarray, y: np.nda
 
 
 def _rib(off: np.ndarray, half_width: float, amount: float) -> np.ndarray:
-    """A band whose rims are brighter than its middle, as cortical bone is."""
+    """Density of a band with bright rims, like the cortical bone of a rib."""
     share = np.abs(off) / half_width
     return amount * ramp(1 - share, 0.5) * (0.55 + 0.45 * np.minimum(share, 1) ** 2)
 
@@ -321,7 +336,7 @@ def _rib(off: np.ndarray, half_width: float, amount: float) -> np.ndarray:
 def _add_vessels(
     target: np.ndarray, rng: np.random.Generator, hilum: tuple[float, float], sign: int, strength: float
 ) -> None:
-    """Vessels that leave the hilum to one side, fork and thin out."""
+    """Add branching vessels from the hilum towards one side."""
     for angle in (np.linspace(-1.3, 1.35, 7) + rng.uniform(-0.15, 0.15, 7)).tolist():
         start = (hilum[0] + float(rng.uniform(-0.012, 0.012)), hilum[1] + 0.05 * math.sin(angle))
         width, amount = float(rng.uniform(0.014, 0.022)), 0.06 * strength

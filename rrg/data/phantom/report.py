@@ -1,18 +1,18 @@
-"""The report of a phantom: what a radiologist would dictate, in varied words, and nothing that is not there."""
+"""Write the findings text of a phantom from templates, in varied wording."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from rrg.data.phantom.findings import Abnormality, Kind
+from rrg.data.phantom.abnormalities import Abnormality, Kind
 
 _PLACES = {
     "upper": ("{side} upper lobe", "{side} upper lung zone", "{side} upper lung"),
     "mid": ("{side} midlung", "{side} mid lung zone", "{side} mid lung"),
     "lower": ("{side} lower lobe", "{side} lung base", "{side} lower lung zone"),
 }
-_FOUND: dict[Kind, tuple[str, ...]] = {
+_ABNORMAL: dict[Kind, tuple[str, ...]] = {
     "effusion": (
         "There is a {size} {side} pleural effusion.",
         "{Size} {side} pleural effusion is present.",
@@ -87,14 +87,14 @@ _MEDIASTINUM = ("The mediastinal contours are normal.", "The mediastinum is unre
 
 
 class Chooser(Protocol):
-    """What a report asks about its wording; `numpy.random.Generator` is one."""
+    """Source of random choices of wording, such as `numpy.random.Generator`."""
 
     def integers(self, high: int, /) -> Any: ...
     def random(self) -> float: ...
 
 
 class OneWording:
-    """Always the first wording and every optional sentence: the same findings give the same text."""
+    """Chooses the first wording and every optional sentence, so that equal findings give equal text."""
 
     def integers(self, high: int, /) -> int:
         return 0
@@ -104,7 +104,7 @@ class OneWording:
 
 
 def write_report(abnormalities: Sequence[Abnormality], rng: Chooser) -> str:
-    """Findings text for the abnormalities, with normal statements about the rest, in the usual order of organs."""
+    """Write the findings text: the abnormalities and normal statements for the other organs, in the usual order."""
     by_kind: dict[Kind, list[Abnormality]] = {}
     for abnormality in abnormalities:
         by_kind.setdefault(abnormality.kind, []).append(abnormality)
@@ -112,26 +112,26 @@ def write_report(abnormalities: Sequence[Abnormality], rng: Chooser) -> str:
     def choose(sentences: Sequence[str]) -> str:
         return sentences[int(rng.integers(len(sentences)))]
 
-    def found(kind: Kind) -> list[str]:
-        return [_describe(choose(_FOUND[kind]), each, rng) for each in by_kind.get(kind, ())]
+    def abnormal(kind: Kind) -> list[str]:
+        return [_describe(choose(_ABNORMAL[kind]), each, rng) for each in by_kind.get(kind, ())]
 
-    heart = found("cardiomegaly") or [choose(_HEART)]
+    heart = abnormal("cardiomegaly") or [choose(_HEART)]
     if rng.random() < 0.5:
         heart.append(choose(_MEDIASTINUM))
-    lungs = found("nodule") + found("opacity") + found("consolidation") or [choose(_LUNGS)]
+    lungs = abnormal("nodule") + abnormal("opacity") + abnormal("consolidation") or [choose(_LUNGS)]
     effusions = by_kind.get("effusion", [])
-    pleura = found("pneumothorax")
+    pleura = abnormal("pneumothorax")
     if len(effusions) == 2:
         right, left = sorted(effusions, key=lambda each: each.side == "left")
         sentence = choose(_BOTH_EFFUSIONS if _size(right) != _size(left) else _BOTH_EFFUSIONS[:1])
         pleura.append(_describe(sentence, right, rng, other=_size(left)))
     elif effusions:
-        pleura += found("effusion")
+        pleura += abnormal("effusion")
     elif pleura:
         pleura.append(choose(_NO_EFFUSION))
     if "pneumothorax" not in by_kind:
         pleura.append(choose(_NO_PNEUMOTHORAX if effusions else _NEITHER))
-    devices = found("pacemaker") + found("catheter")
+    devices = abnormal("pacemaker") + abnormal("catheter")
     bones = [choose(_BONES)] if rng.random() < 0.6 else []
     order = (devices, heart, lungs, pleura, bones) if rng.random() < 0.5 else (heart, lungs, pleura, devices, bones)
     return " ".join(sentence for part in order for sentence in part)
@@ -148,7 +148,7 @@ def _describe(sentence: str, abnormality: Abnormality, rng: Chooser, other: str 
         Size=size.capitalize(),
         other=other,
         place=places[int(rng.integers(len(places)))].format(side=side),
-        mm=round(800 * abnormality.radius),  # the image shows 40 cm of the patient
+        mm=round(800 * abnormality.radius),  # diameter; the image is 400 mm wide
         grade=grade,
         grade_adjective=adjective,
         Grade_adjective=adjective.capitalize(),

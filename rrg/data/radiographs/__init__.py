@@ -1,4 +1,4 @@
-"""Image files and DICOM to radiographs: true pixels, no identity."""
+"""Read image files and DICOM into radiographs, without data that identify the patient."""
 
 from rrg.data.radiographs.radiograph import Provenance, Radiograph, View
 from rrg.data.radiographs.reading import read_radiograph

@@ -1,8 +1,8 @@
-"""DICOM radiographs: refused or rendered as a viewer would, and freed of everything but pixels, view and spacing.
+"""Read a DICOM radiograph: check it, decode it, and render it to [0, 1] as a viewer does.
 
-The order is that of DICOM PS3.3 and PS3.4 N.2: stored values -> modality LUT or rescale -> VOI LUT or window ->
-inversion, last. Up to 16 bits have at most 65,536 different values, so the chain runs once over these, and the image is
-looked up in the result.
+Only pixels, view and spacing are returned; all other tags are dropped. The rendering order is that of DICOM PS3.3 and
+PS3.4 N.2: stored values -> modality LUT or rescale -> VOI LUT or window -> inversion. A stored value has at most 16
+bits, so the rendering is computed for each of the at most 65,536 values and applied to the image as a lookup table.
 """
 
 from __future__ import annotations
@@ -32,18 +32,20 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from rrg.data.radiographs.colour import to_grey
 from rrg.data.radiographs.dicom_header import REGION_TAGS, check_radiograph, number_of, pair_of, text_of, view_of
-from rrg.data.radiographs.radiograph import MAX_PIXELS, Provenance, Radiograph, View, check_size, grey_of
+from rrg.data.radiographs.radiograph import MAX_PIXELS, Provenance, Radiograph, View, check_size
 from rrg.errors import InputError
 
-# pydicom's messages may quote the values they are about: names, dates of birth.
+# Messages of pydicom may quote values of the file, such as names and dates of birth.
 warnings.filterwarnings("ignore", module=r"pydicom\b")
 logging.getLogger("pydicom").addFilter(lambda record: False)
 
 _PHOTOMETRIC = ("MONOCHROME1", "MONOCHROME2", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 _PERCENTILES = (0.5, 99.5)
+"""Percentiles of the values that become 0 and 1 where the file has no usable window."""
 _SQUARE = 0.01
-"""Sides of a pixel that differ by less pass as equal."""
+"""Maximum relative difference between the sides of a pixel that counts as square."""
 
 _READ_TAGS = frozenset(
     tag_for_keyword(keyword)
@@ -58,16 +60,20 @@ _READ_TAGS = frozenset(
 )
 
 
-def looks_like_dicom(data: bytes) -> bool:
-    """Whether the bytes begin as DICOM does: "DICM" after the preamble, or without one, an element of group 2 or 8."""
+def is_dicom(data: bytes) -> bool:
+    """Whether the content is DICOM: "DICM" after the preamble, or without a preamble an element of group 2 or 8."""
     return data[128:132] == b"DICM" or data[:2] in (b"\x02\x00", b"\x08\x00")
 
 
 def read_dicom(data: bytes, view: View | None) -> Radiograph:
-    """Read a radiograph from the bytes of a DICOM file; `view` wins over what its tags say.
+    """Read a radiograph from the bytes of a DICOM file.
+
+    Args:
+        data: content of the file.
+        view: view of the radiograph; None reads it from the tags.
 
     Raises:
-        InputError: no single-frame chest radiograph, or one that cannot be decoded.
+        InputError: the file is not a single-frame chest radiograph, or cannot be decoded.
     """
     try:
         dataset = _parse(data)
@@ -75,7 +81,7 @@ def read_dicom(data: bytes, view: View | None) -> Radiograph:
         _check_pixels(dataset)
         stored = _decode(dataset)
         if stored.ndim == 3:
-            grey, changes = grey_of(stored)
+            grey, changes = to_grey(stored)
             pixels = grey * np.float32(1 / np.iinfo(grey.dtype).max)
         else:
             pixels, changes = _render(dataset, stored)
@@ -91,14 +97,14 @@ def read_dicom(data: bytes, view: View | None) -> Radiograph:
         return Radiograph(pixels, view or view_of(dataset), spacing, provenance)
     except InputError:
         raise
-    except Exception:  # pydicom raises nearly anything, and quotes values: the cause is not passed on
+    except Exception:  # pydicom raises many types and quotes values of the file, so the cause is not passed on
         raise InputError("This DICOM file is damaged, incomplete or cut off. Export it again.") from None
 
 
 def _parse(data: bytes) -> FileDataset:
-    """Read the elements without decoding their values: those that nobody asks for stay bytes."""
+    """Read the data set. Values stay undecoded bytes until they are accessed."""
     if DeflatedExplicitVRLittleEndian.encode() in data[:4096]:
-        # Inflating has no limit: a small file could fill the memory.
+        # Inflation is not limited in size: a small file could exhaust the RAM.
         raise InputError(
             "This DICOM file is compressed as a whole (transfer syntax Deflated Explicit VR Little Endian), which is "
             "not read here. Export it uncompressed."
@@ -113,7 +119,7 @@ def _parse(data: bytes) -> FileDataset:
 
 
 def _check_pixels(dataset: Dataset) -> None:
-    """Refuse, by the header alone, what cannot be one grey image of reasonable size."""
+    """Check in the header that the file holds one image of an accepted size, bit depth and photometric type."""
     if "PixelData" not in dataset:
         raise InputError(
             "This DICOM file has no pixel data: it is no image, or it was cut off. Export the X-ray image again."
@@ -151,7 +157,7 @@ def _decode(dataset: FileDataset) -> np.ndarray:
         _check_codestream(dataset)
     try:
         stored, _ = decoder.as_array(dataset, correct_unused_bits=False)  # type: ignore[arg-type]
-    except Exception:  # the decoders raise nearly anything
+    except Exception:  # the decoders raise many types
         message = f"The pixels of this DICOM file ({syntax.name}) are damaged or cut off. Export it again."
         if syntax in JPEGTransferSyntaxes:
             message += f" If it opens elsewhere, it needs another decoder. {remedy}"
@@ -160,23 +166,23 @@ def _decode(dataset: FileDataset) -> np.ndarray:
 
 
 def _check_codestream(dataset: Dataset) -> None:
-    """Refuse a JPEG 2000 image of another size than the header states: decoding would trust the image."""
+    """Check that a JPEG 2000 image has the size that the header states, which is the size that was checked."""
     frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
-    start = frame.find(b"\xff\x4f\xff\x51")  # start of codestream, then its size (ISO 15444-1, A.5.1)
+    start = frame.find(b"\xff\x4f\xff\x51")  # SOC and SIZ markers (ISO 15444-1, A.5.1)
     right, bottom, left, top = (int.from_bytes(frame[start + at : start + at + 4]) for at in (8, 12, 16, 20))
     if start < 0 or (bottom - top, right - left) != (dataset.Rows, dataset.Columns):
         raise InputError("The compressed image in this DICOM file contradicts its header. Export it again.")
 
 
 def _render(dataset: Dataset, stored: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Turn stored grey values into what a viewer shows: float32 [H, W] in [0, 1], bone bright, and what was done."""
+    """Render stored grey values to float32 [H, W] in [0, 1], bone bright; also returns the processing steps."""
     bits = int(dataset.BitsStored)
     codes = stored.astype(stored.dtype.newbyteorder("="), copy=False).view(f"u{stored.itemsize}")
     if not _is_compressed(dataset) and "HighBit" in dataset:
         codes = codes >> max(0, dataset.HighBit + 1 - bits)
-    codes = codes & codes.dtype.type(2**bits - 1)  # bits above the stored ones may hold an overlay
+    codes = codes & codes.dtype.type(2**bits - 1)  # bits above BitsStored may hold an overlay
     count = np.zeros(2**bits, np.int64)
-    for rows in np.array_split(codes, math.ceil(len(codes) / 64)):  # in strips: numpy widens every index to 64 bits
+    for rows in np.array_split(codes, math.ceil(len(codes) / 64)):  # strips: numpy casts indices to int64
         count += np.bincount(rows.ravel(), minlength=2**bits)
 
     values = np.arange(2**bits, dtype=np.float64)
@@ -185,13 +191,13 @@ def _render(dataset: Dataset, stored: np.ndarray) -> tuple[np.ndarray, tuple[str
     padding = number_of(dataset, "PixelPaddingValue")
     anatomy = np.where(values == padding, 0, count) if padding is not None else count
     values, rescaled = _apply_modality(dataset, values)
-    shown, windowed = _apply_voi(dataset, values, anatomy if anatomy.any() else count)
+    grey, windowed = _apply_voi(dataset, values, anatomy if anatomy.any() else count)
     changes = rescaled + windowed
     if dataset.PhotometricInterpretation == "MONOCHROME1" or text_of(dataset, "PresentationLUTShape") == "INVERSE":
-        shown = 1 - shown
+        grey = 1 - grey
         changes += ("inverted, so that bone is bright",)
 
-    table = shown.astype(np.float32)
+    table = grey.astype(np.float32)
     pixels = np.empty(codes.shape, np.float32)
     for row in range(0, len(codes), 64):
         np.take(table, codes[row : row + 64], out=pixels[row : row + 64], mode="clip")
@@ -204,6 +210,7 @@ def _is_compressed(dataset: Dataset) -> bool:
 
 
 def _apply_modality(dataset: Dataset, values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Map stored values to modality values by the modality LUT, else by slope and intercept."""
     if dataset.get("ModalityLUTSequence"):
         lookup, _ = _lut(dataset, dataset.ModalityLUTSequence[0])
         return lookup(values), ("modality LUT applied",)
@@ -217,8 +224,8 @@ def _apply_voi(dataset: Dataset, values: np.ndarray, count: np.ndarray) -> tuple
     """Map modality values to [0, 1] by the first VOI LUT, else the first window, else percentiles.
 
     Args:
-        values: modality value of every possible stored value.
-        count: how many pixels have it.
+        values: float64 [V], modality value of each possible stored value.
+        count: int64 [V], number of pixels with that value.
     """
     occurs = count > 0
     if dataset.get("VOILUTSequence"):
@@ -228,20 +235,20 @@ def _apply_voi(dataset: Dataset, values: np.ndarray, count: np.ndarray) -> tuple
     centre, width = number_of(dataset, "WindowCenter"), number_of(dataset, "WindowWidth")
     note: tuple[str, ...] = ()
     if centre is not None and width is not None:
-        shown = _window(values, centre, width, text_of(dataset, "VOILUTFunction") or "LINEAR")
-        if shown is not None and (np.ptp(shown[occurs]) > 0 or np.ptp(values[occurs]) == 0):
-            return shown, (f"window applied: centre {centre:g}, width {width:g}",)
+        grey = _window(values, centre, width, text_of(dataset, "VOILUTFunction") or "LINEAR")
+        if grey is not None and (np.ptp(grey[occurs]) > 0 or np.ptp(values[occurs]) == 0):
+            return grey, (f"window applied: centre {centre:g}, width {width:g}",)
         note = ("window ignored, for it would leave nothing visible",)
 
     low, high = np.percentile(values, _PERCENTILES, weights=count, method="inverted_cdf")
     if low == high:
         low, high = values[occurs].min(), values[occurs].max()
-    shown = np.clip((values - low) / (high - low), 0, 1) if low < high else np.zeros_like(values)
-    return shown, (*note, f"values {low:g} to {high:g} shown, for the file names no usable window")
+    grey = np.clip((values - low) / (high - low), 0, 1) if low < high else np.zeros_like(values)
+    return grey, (*note, f"values {low:g} to {high:g} shown, for the file names no usable window")
 
 
 def _window(values: np.ndarray, centre: float, width: float, function: str) -> np.ndarray | None:
-    """Apply a window to [0, 1] (PS3.3 C.11.2.1.2 and C.11.2.1.3); None where it is not defined."""
+    """Map values to [0, 1] by a window (PS3.3 C.11.2.1.2 and C.11.2.1.3); None if the width is not valid."""
     if function == "LINEAR":
         centre, width = centre - 0.5, width - 1
     if width <= 0:
@@ -253,7 +260,7 @@ def _window(values: np.ndarray, centre: float, width: float, function: str) -> n
 
 
 def _lut(dataset: Dataset, item: Dataset) -> tuple[Callable[[np.ndarray], np.ndarray], int]:
-    """The lookup of a modality or VOI LUT item, and the highest value it may give (PS3.3 C.11.1.1 and C.11.2.1.1)."""
+    """Lookup function of a modality or VOI LUT item, and its maximum output (PS3.3 C.11.1.1 and C.11.2.1.1)."""
     entries, first, bits = (int(number) for number in cast(list[int], item.LUTDescriptor))
     entries = entries or 2**16
     data = item.LUTData
@@ -270,7 +277,7 @@ def _lut(dataset: Dataset, item: Dataset) -> tuple[Callable[[np.ndarray], np.nda
 def _square_pixels(
     dataset: Dataset, pixels: np.ndarray
 ) -> tuple[np.ndarray, tuple[float, float] | None, tuple[str, ...]]:
-    """Resample to square pixels, the coarser axis to the finer one's spacing: models and overlays assume them."""
+    """Resample to square pixels at the finer of the two spacings. Models and overlays assume square pixels."""
     spacings = (pair_of(dataset, tag) for tag in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"))
     spacing = next(filter(None, spacings), None)
     row, column = spacing or pair_of(dataset, "PixelAspectRatio") or (1.0, 1.0)
@@ -285,7 +292,7 @@ def _square_pixels(
             "PixelSpacing or PixelAspectRatio, or export it again."
         )
     resized = Image.fromarray(pixels).resize((new_width, new_height), Image.Resampling.BILINEAR)
-    if spacing:  # exact, so that the image keeps its size in millimetres
+    if spacing:  # from the rounded size, so that the image keeps its size in millimetres
         spacing = row * height / new_height, column * width / new_width
     change = f"resampled from {width} x {height} to {new_width} x {new_height}, so that pixels are square"
     return np.clip(np.asarray(resized), 0, 1), spacing, (change,)

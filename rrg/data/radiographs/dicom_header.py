@@ -1,4 +1,4 @@
-"""What the header of a DICOM file says: whether it is a chest radiograph, and which view of it."""
+"""Read the header of a DICOM file: check that it is a chest radiograph, and determine the view."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ REGION_TAGS = (
     "RequestedProcedureDescription",
     "StudyDescription",
 )
-"""What may say which part of the body this is, the most specific first."""
+"""Tags that may name the body part, the most specific first."""
 
 _CHEST = re.compile(r"CHEST|THORAX|T[OÓ]RAX|TORACE|\bCXR\b|\bLUNGS?\b|PULMO|\bRIBS?\b")
-_ELSEWHERE = re.compile(
+_OTHER_BODY_PART = re.compile(
     r"\bABDOM\w*|\bKUB\b|\bPELVI[SC]\w*|\bHIPS?\b|\w*SPINE\b|VERTEBRA\w*|\bSACR\w+|\bCOCCYX\b|\bSKULL\b|\bHEAD\b|"
     r"\bFAC(?:E|IAL)\b|\bORBITS?\b|\bSINUS(?:ES)?\b|\bNASAL\b|\bJAW\b|\bMANDIBLE\b|\bMAXILLA\b|\bTEETH\b|\bDENTAL\b|"
     r"\bNECK\b|\bSHOULDERS?\b|\bCLAVIC\w+|\bSCAPULA\b|\bHUMER\w+|\b(?:UPPER|LOWER|FORE)? ?(?:ARM|LEG)\b|\bELBOWS?\b|"
@@ -44,7 +44,11 @@ _OTHER_VIEW = re.compile(r"DECUB|OBLIQ|LORDOTIC|\b(?:[LR]LD|[LR]LO|[LR][AP]O)\b"
 
 
 def check_radiograph(dataset: Dataset) -> None:
-    """Refuse what its tags say is no chest radiograph. A missing tag says nothing."""
+    """Check the tags for another modality or body part. A missing tag passes.
+
+    Raises:
+        InputError: the file is not a chest radiograph.
+    """
     modality = text_of(dataset, "Modality")
     if modality not in _MODALITIES:
         raise InputError(
@@ -60,15 +64,15 @@ def check_radiograph(dataset: Dataset) -> None:
         text = text_of(dataset, keyword)
         if _CHEST.search(text):
             return
-        if elsewhere := _ELSEWHERE.search(text):
+        if other := _OTHER_BODY_PART.search(text):
             raise InputError(
-                f'This is not a chest X-ray: the DICOM tag {keyword} says "{elsewhere[0].strip().lower()}". Choose a '
+                f'This is not a chest X-ray: the DICOM tag {keyword} says "{other[0].strip().lower()}". Choose a '
                 "chest X-ray, or correct the tag if it is wrong."
             )
 
 
 def view_of(dataset: Dataset) -> View:
-    """The view by ViewPosition or its code, else by the directions of rows and columns, else by the description."""
+    """View by ViewPosition or its code, else by the orientation of rows and columns, else by the description."""
     for keyword in ("ViewPosition", "ViewCodeSequence"):
         if view := _view_in(text_of(dataset, keyword)):
             return view
@@ -82,7 +86,7 @@ def view_of(dataset: Dataset) -> View:
 
 
 def _view_in(text: str) -> View | None:
-    """The view a text names; None where it names none, or both."""
+    """View that a text names; None if it names no view or both."""
     if _OTHER_VIEW.search(text):
         return "unknown"
     frontal, lateral = bool(_FRONTAL.search(text)), bool(_LATERAL.search(text))
@@ -92,7 +96,10 @@ def _view_in(text: str) -> View | None:
 
 
 def text_of(dataset: Dataset, keyword: str) -> str:
-    """Value of a tag in capitals, several joined by spaces, a code by its meaning; empty if missing or unreadable."""
+    """Text of a tag in capitals; empty if it is missing or cannot be decoded.
+
+    Several values are joined by spaces. A code is given by its meaning.
+    """
     try:
         value = dataset.get(keyword)
     except Exception:  # a value that pydicom cannot decode
@@ -112,11 +119,11 @@ def _numbers(dataset: Dataset, keyword: str) -> list[float]:
 
 
 def number_of(dataset: Dataset, keyword: str) -> float | None:
-    """First value of a tag; None if missing or no number."""
+    """First value of a tag; None if it is missing or not a finite number."""
     return next(iter(_numbers(dataset, keyword)), None)
 
 
 def pair_of(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
-    """Both values of a tag, if both are positive."""
+    """The two values of a tag; None unless both are positive."""
     numbers = _numbers(dataset, keyword)
     return (numbers[0], numbers[1]) if len(numbers) == 2 and min(numbers) > 0 else None

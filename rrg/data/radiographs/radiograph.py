@@ -1,4 +1,4 @@
-"""A radiograph as the product knows it, and the rules that hold for whatever file it came from."""
+"""The record of a radiograph (pixels, view, spacing, provenance) and the size limits of all file formats."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-import cv2
 import numpy as np
 
 from rrg.errors import InputError
@@ -15,53 +14,43 @@ from rrg.errors import InputError
 View = Literal["frontal", "lateral", "unknown"]
 
 MIN_SIDE = 32
-"""Shortest side in pixels that can still show a chest."""
+"""Minimum length of the shorter side, in pixels."""
 
 MAX_PIXELS = 8192 * 8192
-"""Largest image; the biggest flat-panel detectors have about 25 million pixels."""
-
-_HUE_TOLERANCE = 12
-"""Distance (of 255) from the usual tint of its brightness at which a pixel has a colour of its own."""
-
-_COLOURED_SHARE = 0.3
-"""Share of such pixels that makes a colour picture: photographs and colour maps have 0.36 to 0.75, tinted radiographs
-under unevenly warm light 0.07, one framed by coloured buttons 0.19."""
-
-_COMPRESSION_NOISE = 4
-"""Difference (of 255) between the channels of a grey picture after JPEG or WebP."""
+"""Maximum number of pixels. The largest flat-panel detectors have about 25 million."""
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """How the pixels came to be. Nothing here says whose they are."""
+    """Origin of the pixels: file format and processing. It holds nothing that identifies the patient."""
 
     format: str
-    """DICOM, PNG, JPEG, WebP, or what else made the pixels."""
+    """DICOM, PNG, JPEG, WebP, or phantom."""
     bits: int
-    """Bits a grey value had in the file."""
+    """Bits per grey value in the file."""
     photometric: str | None = None
     """DICOM PhotometricInterpretation."""
     transfer_syntax: str | None = None
     """Name of the DICOM transfer syntax."""
     changes: tuple[str, ...] = ()
-    """What was done to the stored values, in order, in plain words."""
+    """Processing steps applied to the stored values, in order, as text."""
     removed_tags: int = 0
-    """Number of DICOM tags left behind."""
+    """Number of DICOM tags that were not read."""
 
 
 @dataclass(frozen=True, eq=False)
 class Radiograph:
-    """Pixels of one X-ray, without identity.
+    """One radiograph, without data that identify the patient.
 
     Raises:
-        ValueError: the pixels are not two-dimensional or leave [0, 1].
+        ValueError: the pixels are not two-dimensional or not in [0, 1].
     """
 
     pixels: np.ndarray
     """float32 [H, W] in [0, 1], bone bright, read-only."""
     view: View
     spacing_mm: tuple[float, float] | None
-    """Distance of pixel centres: from row to row, from column to column."""
+    """Distance of pixel centres in mm: between rows, between columns. None if the file does not state it."""
     provenance: Provenance
 
     def __post_init__(self) -> None:
@@ -73,12 +62,12 @@ class Radiograph:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the pixels, hexadecimal."""
+        """SHA-256 of the pixels, hexadecimal."""
         return hashlib.sha256(self.pixels.data).hexdigest()
 
 
 def check_size(height: int, width: int) -> None:
-    """Refuse an image by the size its header states, before anything is decoded.
+    """Check the size in the header of an image, before any pixel is decoded.
 
     Raises:
         InputError: a side is under 32 pixels, or the image has more than about 67 million pixels.
@@ -93,40 +82,3 @@ def check_size(height: int, width: int) -> None:
             f"This image is too large: {width} x {height} pixels, where {MAX_PIXELS // 10**6} million is the limit. "
             "Choose a chest X-ray, or scale it down before uploading it."
         )
-
-
-def grey_of(rgb: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Luma (ITU-R BT.601) of a picture that is grey or evenly tinted, and what was changed.
-
-    A tint (blue film base, a warm screen) is a function of brightness. A colour picture has pixels of equal brightness
-    and different hue: it is refused, for a model would describe a chest in it all the same.
-
-    Args:
-        rgb: uint8 or uint16 [H, W, 3].
-
-    Returns:
-        the same type [H, W]; equal channels pass unchanged.
-
-    Raises:
-        InputError: a colour picture.
-    """
-    red, green, blue = (rgb[..., channel] for channel in range(3))
-    if np.array_equal(red, green) and np.array_equal(green, blue):
-        return red, ()
-    step = max(1, int((red.size / 2**16) ** 0.5))
-    sample = rgb[::step, ::step].reshape(-1, 3) * (255 / np.iinfo(rgb.dtype).max)
-    luma = sample @ (0.299, 0.587, 0.114)
-    brightness = luma.astype(np.intp) // 8
-    count = np.bincount(brightness)
-    foreign = np.zeros(len(luma), dtype=bool)
-    for channel in (0, 2):
-        difference = sample[:, channel] - luma
-        tint = np.bincount(brightness, weights=difference) / np.maximum(count, 1)
-        foreign |= np.abs(difference - tint[brightness]) > _HUE_TOLERANCE
-    if foreign.mean() > _COLOURED_SHARE:
-        raise InputError(
-            "This is a colour picture, not a radiograph. Choose the grey X-ray image itself, without a colour map or "
-            "overlay."
-        )
-    changes = ("tinted picture converted to grey",) if np.ptp(sample, axis=1).max() > _COMPRESSION_NOISE else ()
-    return cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY), changes

@@ -1,1 +1,1 @@
-"""Data sets as they are downloaded, and how they become a data folder."""
+"""Readers of public data sets as downloaded, and their conversion to a data folder."""

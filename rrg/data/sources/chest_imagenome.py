@@ -1,18 +1,18 @@
-"""Reads the scene graphs of Chest ImaGenome (Wu et al. 2021) in the files that SGRRG was trained with.
+"""Read the scene graphs of Chest ImaGenome (Wu et al. 2021) from files in the format of SGRRG's training data.
 
-A folder holds, for the splits there are:
+A folder holds
 
-`box_<anything>.json`, COCO style, the regions that are annotated or that a detector has found:
+`box_<any name>.json`, in COCO style, the boxes of annotated or detected regions:
     {"images": [{"id": ..., "file_name": "<image>.jpg", "height": 2544, "width": 3056}],
      "annotations": [{"image_id": ..., "category_id": 0..28, "bbox": [x, y, width, height] in pixels}]}
-`attribute_anns_id_mhead_ds.json`, what the reports say of them:
+`attribute_anns_id_mhead_ds.json`, the labels of the regions in the reports:
     {"annotations": {<split>: {<image>: {
         <region>: {"att_labels": [ids within the region]},
         "region_label": {"region_label": [29 times 0 or 1], "region_abnormal_labels": [29 times 0 or 1]}}}}}
 
-`<image>` is the name of the image file without its ending and the id of the study in annotation.json. Regions and
-categories are in the order of `rrg.labels.atlas.REGIONS`. Other entries are passed over. Where two boxes of
-one region are given, the larger counts.
+`<image>` is the name of the image file without suffix, and equals the id of the study in annotation.json. Regions and
+categories are in the order of `rrg.labels.atlas.REGIONS`. Other entries are ignored. Of two boxes of one region the
+larger is used.
 """
 
 from __future__ import annotations
@@ -35,13 +35,17 @@ ATTRIBUTES = "attribute_anns_id_mhead_ds.json"
 
 @dataclass(frozen=True)
 class ChestImaGenome:
-    """The scene graphs of a folder by image."""
+    """Scene graphs of a folder, by image."""
 
     folder: Path
     graphs: dict[str, SceneGraph]
 
     def of_study(self, study: Study) -> SceneGraph:
-        """Raises InputError when the folder has none of this study."""
+        """Scene graph of a study.
+
+        Raises:
+            InputError: the folder has no scene graph of the study.
+        """
         if study.id not in self.graphs:
             raise InputError(
                 f"{self.folder} has no scene graph of study {study.id}. Leave the study out of annotation.json, or "
@@ -51,9 +55,14 @@ class ChestImaGenome:
 
 
 def read_scene_graphs(folder: Path, attribute_sizes: Sequence[int]) -> ChestImaGenome:
-    """All scene graphs of a folder; `attribute_sizes` says how many attributes each region has.
+    """Read all scene graphs of a folder.
 
-    Raises InputError for a file that is missing or not as described above.
+    Args:
+        folder: folder with the files described above.
+        attribute_sizes: number of attributes of each region, 29 values.
+
+    Raises:
+        InputError: a file is missing or not in the format described above.
     """
     if len(attribute_sizes) != len(REGIONS):
         raise InputError(f"There are {len(REGIONS)} regions, but sizes for {len(attribute_sizes)}.")
@@ -88,7 +97,7 @@ def _not_as_described(path: Path, error: Exception) -> InputError:
 
 
 def _read_boxes(folder: Path) -> dict[str, np.ndarray]:
-    """Boxes [29, 4] as fractions of the image, by image."""
+    """Boxes by image: float32 [29, 4], x1, y1, x2, y2 in fractions of the image, zeros for a missing region."""
     paths = sorted(folder.glob("box_*.json"))
     if not paths:
         raise InputError(f"{folder} has no box_*.json. It has to hold the regions' boxes and {ATTRIBUTES}.")
@@ -104,9 +113,9 @@ def _read_boxes(folder: Path) -> dict[str, np.ndarray]:
                     raise InputError(
                         f"{path}: category_id is {region}. The {len(REGIONS)} regions are 0 to {len(REGIONS) - 1}."
                     )
-                kept = boxes.setdefault(Path(image["file_name"]).stem, np.zeros((len(REGIONS), 4), np.float32))
-                if _area(box) > _area(kept[region]):
-                    kept[region] = box
+                regions = boxes.setdefault(Path(image["file_name"]).stem, np.zeros((len(REGIONS), 4), np.float32))
+                if _area(box) > _area(regions[region]):
+                    regions[region] = box
         except InputError:
             raise
         except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
@@ -119,7 +128,7 @@ def _area(box: np.ndarray) -> float:
 
 
 def _fractions(bbox: Sequence[float], width: float, height: float, path: Path) -> np.ndarray:
-    """x, y, width, height in pixels -> x1, y1, x2, y2 within [0, 1]."""
+    """Convert x, y, width, height in pixels to x1, y1, x2, y2 in [0, 1]."""
     x, y, w, h = (float(value) for value in bbox)
     box = np.array([x / width, y / height, (x + w) / width, (y + h) / height], np.float32).clip(0, 1)
     if not np.isfinite(box).all() or _area(box) <= 0:

@@ -1,7 +1,7 @@
-"""MIMIC-CXR-JPG with the free-text reports of MIMIC-CXR, as they are downloaded from PhysioNet.
+"""Read MIMIC-CXR-JPG and the free-text reports of MIMIC-CXR, as downloaded from PhysioNet.
 
-Johnson et al., "MIMIC-CXR-JPG, a large publicly available database of labeled chest radiographs", 2019. A study's id is
-the collection's: "s" and a number. Studies are always in the split of the official file, which keeps patients apart.
+Johnson et al., "MIMIC-CXR-JPG, a large publicly available database of labeled chest radiographs", 2019. Study ids are
+those of the collection, such as s50414267. The split is the official one, which is by patient.
 """
 
 from __future__ import annotations
@@ -14,26 +14,29 @@ from pathlib import Path
 from typing import Literal
 
 from rrg.data.radiographs import View
+from rrg.data.sources.sections import findings_section, report_sections
 from rrg.data.studies import ImageFile, Study
-from rrg.data.text import findings_section, report_sections
 from rrg.errors import InputError
 
 Views = Literal["first_frontal", "all"]
 
 _VIEWS: dict[str, View] = {"PA": "frontal", "AP": "frontal", "LATERAL": "lateral", "LL": "lateral"}
-"""Upright and supine chest projections. Oblique, decubitus and unnamed ones are "unknown"."""
+"""View by ViewPosition. Other positions, such as oblique and decubitus, are "unknown"."""
 _SPLITS = {"train": "train", "validate": "val", "test": "test"}
 
 
 def read_mimic_cxr(jpg: Path, reports: Path, views: Views = "first_frontal") -> list[Study]:
-    """The studies of the official split, in the order of the metadata table.
+    """Read all studies, in the order of the metadata table. No image is opened.
 
-    `jpg` is the folder of MIMIC-CXR-JPG (it holds `files/` and the tables, with or without `.gz`), `reports` the one
-    where `mimic-cxr-reports.zip` was unpacked (it holds `files/`). With `views="first_frontal"` a study has its first
-    frontal image, or none; with "all", every image. Its report is the FINDINGS section, or None.
+    The report of a study is its FINDINGS section, or None.
 
-    Raises InputError when a folder, table or column is missing, an image is in no split, or a patient is in two. No
-    image is looked at.
+    Args:
+        jpg: folder of MIMIC-CXR-JPG, with `files/` and the metadata and split tables (.csv or .csv.gz).
+        reports: folder of the unpacked `mimic-cxr-reports.zip`, with `files/`.
+        views: "first_frontal" takes the first frontal image of a study, or none; "all" takes every image.
+
+    Raises:
+        InputError: a folder, table or column is missing, a patient is in no split or in two.
     """
     jpg, reports = Path(jpg), Path(reports)
     for folder, what in ((jpg, "MIMIC-CXR-JPG"), (reports, "the unpacked mimic-cxr-reports.zip")):
@@ -81,7 +84,11 @@ def _study(subject: str, study: str, images: tuple[ImageFile, ...], reports: Pat
 
 
 def _read_split(jpg: Path) -> dict[str, str]:
-    """Subject id -> split. Raises InputError when one patient's images are in two splits."""
+    """Split by subject id.
+
+    Raises:
+        InputError: the images of one patient are in two splits.
+    """
     split_of: dict[str, str] = {}
     for row in _rows(jpg, "mimic-cxr-2.0.0-split", {"subject_id", "split"}):
         subject, name = row["subject_id"], row["split"].strip()
@@ -90,7 +97,7 @@ def _read_split(jpg: Path) -> dict[str, str]:
         if split_of.setdefault(subject, _SPLITS[name]) != _SPLITS[name]:
             raise InputError(
                 f"Patient {subject} is in the splits {split_of[subject]} and {_SPLITS[name]} of {jpg}: the model would "
-                "be tested on a patient it has seen. Use the official split table."
+                "be tested on a patient it was trained on. Use the official split table."
             )
     return split_of
 

@@ -1,7 +1,7 @@
-"""The Indiana University chest X-rays (Open-i) as they are downloaded: XML reports, or the CSV files of Kaggle's copy.
+"""Read the Indiana University chest X-rays: XML reports of Open-i's download, or the CSV files of Kaggle's copy.
 
 Demner-Fushman et al., "Preparing a collection of radiology examinations for distribution and retrieval", JAMIA 2016.
-A study's id is the collection's: "CXR" and a number, one for each patient.
+Study ids are those of the collection, such as CXR2384. Each study is of another patient.
 """
 
 from __future__ import annotations
@@ -21,11 +21,16 @@ _LATERAL = re.compile(r"\b(lateral|lat)\b", re.IGNORECASE)
 
 
 def read_openi(reports: Path, images: Path) -> list[Study]:
-    """The studies of Open-i's own download: `NLMCXR_reports.tgz` and `NLMCXR_png.tgz`, unpacked.
+    """Read the studies of Open-i's download, unpacked. No image is opened.
 
-    `reports` is the folder with the XML files (at any depth), `images` the one with the PNG files. A caption speaks of
-    all images of its study, so a view is known only where it names one projection. Raises InputError when there is no
-    report or one is not the collection's XML; no image is looked at.
+    A caption describes all images of its study, so the view of an image is known only if the caption names one view.
+
+    Args:
+        reports: folder of `NLMCXR_reports.tgz`, with XML files at any depth.
+        images: folder of `NLMCXR_png.tgz`, with PNG files.
+
+    Raises:
+        InputError: there is no report, or a file is not XML of this collection.
     """
     files = list(Path(reports).rglob("*.xml"))
     if not files:
@@ -64,10 +69,15 @@ def _view_of_caption(caption: str) -> View:
 
 
 def read_openi_csv(reports: Path, projections: Path, images: Path) -> list[Study]:
-    """The studies of Kaggle's copy: `indiana_reports.csv`, `indiana_projections.csv` and a folder of its PNG files.
+    """Read the studies of Kaggle's copy. No image is opened.
 
-    Views are the projections table's. Raises InputError when a table or one of its columns is missing; no image is
-    looked at.
+    Args:
+        reports: `indiana_reports.csv`.
+        projections: `indiana_projections.csv`, which gives the views.
+        images: folder of the PNG files.
+
+    Raises:
+        InputError: a table or one of its columns is missing.
     """
     views: dict[str, View] = {"frontal": "frontal", "lateral": "lateral"}
     images_of: dict[str, list[ImageFile]] = defaultdict(list)

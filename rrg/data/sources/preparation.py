@@ -1,14 +1,14 @@
-"""From the studies of a raw download to a data folder: rules that drop studies, and writing `annotation.json`."""
+"""Prepare a data folder from the studies of a raw download: select studies by rules and write `annotation.json`."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rrg.data.files import replaced
 from rrg.data.studies import ImageFile, Study
 from rrg.errors import InputError
 
@@ -17,41 +17,47 @@ _SPLIT_ORDER = ("train", "val", "test")
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """The studies that met every rule, and how many each rule dropped."""
+    """Selected studies, and the number of studies that each rule dropped."""
 
     studies: list[Study]
     dropped: dict[str, int]
 
     def describe(self) -> str:
-        """A line for each rule and each split."""
+        """Text for the user: one line for each rule and for each split."""
         counts = {split: sum(study.split == split for study in self.studies) for split in _splits(self.studies)}
         lines = [f"dropped {count:7,d}  {rule}" for rule, count in self.dropped.items()]
         return "\n".join([*lines, *(f"kept    {count:7,d}  in {split}" for split, count in counts.items())])
 
 
 def select_studies(studies: Iterable[Study], rules: Mapping[str, Callable[[Study], bool]]) -> Selection:
-    """Keep the studies for which no rule is true; a study is counted under the first rule that drops it."""
-    kept = []
+    """Drop the studies for which a rule returns True; a study is counted under the first such rule."""
+    selected = []
     dropped = dict.fromkeys(rules, 0)
     for study in studies:
-        reason = next((name for name, drops in rules.items() if drops(study)), None)
-        if reason is None:
-            kept.append(study)
+        rule = next((name for name, drops in rules.items() if drops(study)), None)
+        if rule is None:
+            selected.append(study)
         else:
-            dropped[reason] += 1
-    return Selection(kept, dropped)
+            dropped[rule] += 1
+    return Selection(selected, dropped)
 
 
 def image_is_missing(study: Study) -> bool:
-    """Whether an image file of the study is not on the disk."""
+    """Whether an image file of the study does not exist."""
     return any(isinstance(image, ImageFile) and not image.path.is_file() for image in study.images)
 
 
 def write_data_folder(out: Path, studies: Sequence[Study], images: Path) -> None:
-    """Write `out/annotation.json` and link `out/images` to the folder `images`, where all images lie.
+    """Write a data folder that `rrg.data.annotation` reads: `annotation.json`, and `images/` as a link to `images`.
 
-    What `rrg.data.studies.read_annotation` reads. Raises InputError when there is no study, an image lies elsewhere, a
-    study has no split, or `out/images` is there already and is another folder; then nothing has been written.
+    Args:
+        out: the data folder.
+        studies: the studies; each has a split.
+        images: the folder that holds all images, at any depth.
+
+    Raises:
+        InputError: there is no study, an image is outside of `images`, a study has no split, or `out/images` exists and
+            is another folder. Nothing is written then.
     """
     if not studies:
         raise InputError("No study is left, so nothing was written. Check the folders that were given.")
@@ -62,17 +68,11 @@ def write_data_folder(out: Path, studies: Sequence[Study], images: Path) -> None
     link = out / "images"
     if link.exists() and link.resolve() != images.resolve():
         raise InputError(f"{link} is there already and is not {images}. Give another folder to write to.")
-    out.mkdir(parents=True, exist_ok=True)
-    temporary = out / "annotation.json.tmp"
-    try:
+    with replaced(out / "annotation.json") as temporary:
         with temporary.open("w", encoding="utf-8") as file:
             json.dump(annotation, file, ensure_ascii=False, indent=0)
         if not link.exists():
             link.symlink_to(images, target_is_directory=True)
-        os.replace(temporary, out / "annotation.json")
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _splits(studies: Iterable[Study]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Phantoms: the same from the same seed, true to their boxes and reports, and a data folder when written."""
+"""Phantoms: reproducible from the seed, with correct boxes and reports, and written as a data folder."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from PIL import Image
 
 import rrg.data
 from rrg.__main__ import phantom
+from rrg.data.annotation import read_annotation
 from rrg.data.phantom import Box, Phantom, make_phantom, write_phantoms
+from rrg.data.phantom.abnormalities import FINDING, Abnormality, Kind, Zone, sample_abnormalities
 from rrg.data.phantom.body import Body, Side, project_frontal
-from rrg.data.phantom.findings import FINDING, Abnormality, Kind, Zone, sample_abnormalities
-from rrg.data.phantom.phantom import draw
+from rrg.data.phantom.generation import draw
 from rrg.data.phantom.report import write_report
-from rrg.data.studies import read_annotation
 from rrg.errors import InputError
 from rrg.labels.findings import FINDINGS, Status, label_report
 
@@ -50,7 +50,7 @@ def _hashes(seed: int, size: int) -> list[str]:
     return [radiograph.sha256 for radiograph in make_phantom(seed, size).study.radiographs()]
 
 
-def test_same_seed_same_phantom_in_another_process() -> None:
+def test_a_seed_gives_the_same_phantom_in_every_process() -> None:
     script = (
         "from rrg.data.phantom import make_phantom\n"
         f"for seed in (0, 7, 10**9):\n    p = make_phantom(seed, {SIZE})\n"
@@ -70,12 +70,12 @@ def test_same_seed_same_phantom_in_another_process() -> None:
     assert all(digest in outputs.pop().decode() for digest in _hashes(7, SIZE)[:1])
 
 
-def test_other_seed_other_person() -> None:
+def test_seeds_give_different_phantoms() -> None:
     assert len({digest for seed in range(8) for digest in _hashes(seed, SMALL)}) == 16
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_size_changes_resolution_only(seed: int) -> None:
+def test_size_changes_only_the_resolution(seed: int) -> None:
     small, large = make_phantom(seed, 128), make_phantom(seed, 256)
     assert small.study.report == large.study.report
     assert small.findings == large.findings
@@ -91,7 +91,7 @@ def _corners(box: Box) -> tuple[float, float, float, float]:
     return box.x0, box.y0, box.x1, box.y1
 
 
-def test_pixels_are_a_radiograph() -> None:
+def test_pixels_have_the_range_of_a_radiograph() -> None:
     for radiograph in make_phantom(3, 200).study.radiographs():
         assert radiograph.pixels.shape == (200, 200)
         assert radiograph.pixels.dtype == np.float32
@@ -119,7 +119,7 @@ def test_bone_and_heart_are_bright_and_lungs_and_air_dark() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("side", SIDES)
-def test_boxes_bound_what_the_finding_changes(kind: Kind, side: Side) -> None:
+def test_boxes_bound_the_changed_pixels(kind: Kind, side: Side) -> None:
     abnormality = _abnormality(kind, side)
     with_it, without = draw(_body(), (abnormality,), SIZE), draw(_body(), (), SIZE)
     assert [(box.finding, box.view) for box in with_it.boxes] == [(FINDING[kind], v) for v in ("frontal", "lateral")]
@@ -132,7 +132,7 @@ def test_boxes_bound_what_the_finding_changes(kind: Kind, side: Side) -> None:
         outside[y0:y1, x0:x1] = 0
         assert outside.max() < 0.04
         assert inside.max() > 0.04
-        if kind != "cardiomegaly":  # its box holds the heart, of which only the border is new
+        if kind != "cardiomegaly":  # its box bounds the heart, of which only the border changes
             for edge in (inside[:4], inside[-4:], inside[:, :4], inside[:, -4:]):
                 assert edge.max() > 0.008
 
@@ -156,7 +156,7 @@ def test_pacemaker_generator_is_on_its_side(side: Side) -> None:
 
 @pytest.mark.parametrize("kind", IN_LUNG)
 @pytest.mark.parametrize("zone", get_args(Zone))
-def test_views_agree_on_the_height(kind: Kind, zone: Zone) -> None:
+def test_a_finding_has_the_same_height_in_both_views(kind: Kind, zone: Zone) -> None:
     body = _body()
     frontal, lateral = draw(body, (_abnormality(kind, "right", zone),), SIZE).boxes
     assert (frontal.y0 + frontal.y1) / 2 == pytest.approx((lateral.y0 + lateral.y1) / 2, abs=0.03)
@@ -164,7 +164,7 @@ def test_views_agree_on_the_height(kind: Kind, zone: Zone) -> None:
     assert {"upper": 0 < third < 0.4, "mid": 0.4 < third < 0.65, "lower": 0.65 < third < 1}[zone]
 
 
-def test_lower_lobe_lies_behind_in_the_lateral_view() -> None:
+def test_lower_lobe_is_posterior_in_the_lateral_view() -> None:
     lateral = draw(_body(), (_abnormality("consolidation", "left", "lower"),), SIZE).boxes[1]
     assert lateral.x0 > 0.5
 
@@ -193,13 +193,13 @@ def _labels(report: str, status: Status) -> set[str]:
     return {label.name for label in label_report(report) if label.status is status}
 
 
-def test_report_reads_as_the_findings(phantoms: list[Phantom]) -> None:
+def test_labels_of_the_report_equal_the_findings(phantoms: list[Phantom]) -> None:
     for made in phantoms:
         assert made.study.report
         assert _labels(made.study.report, Status.PRESENT) == made.findings, made.study.report
 
 
-def test_any_report_reads_as_its_findings_without_doubt() -> None:
+def test_labels_of_any_report_equal_its_findings_and_none_is_uncertain() -> None:
     for seed in range(400):
         abnormalities, report = _report(seed)
         found = {abnormality.finding for abnormality in abnormalities}
@@ -212,15 +212,15 @@ def test_report_names_the_sides() -> None:
         abnormalities, report = _report(seed)
         sides = {abnormality.side for abnormality in abnormalities} - {None}
         text = report.lower().replace("right atrium", "").replace("right ventricle", "")
-        told = {side for side in SIDES if side in text} | (set(SIDES) if "bilateral" in text else set())
-        assert told == sides, report
+        named = {side for side in SIDES if side in text} | (set(SIDES) if "bilateral" in text else set())
+        assert named == sides, report
 
 
 def test_reports_vary() -> None:
     assert len({_report(seed)[1] for seed in range(200)}) > 150
 
 
-def test_every_finding_shows_in_both_views(phantoms: list[Phantom]) -> None:
+def test_every_finding_is_visible_in_both_views(phantoms: list[Phantom]) -> None:
     for made in phantoms:
         shown = {(box.finding, box.view) for box in made.boxes}
         assert shown == {(name, view) for name in made.findings - {"No Finding"} for view in ("frontal", "lateral")}
@@ -237,11 +237,11 @@ def test_a_third_is_normal_and_every_kind_occurs() -> None:
     assert any(len(found) == 3 for found in sampled)
 
 
-def test_findings_carry_the_common_names() -> None:
+def test_finding_names_are_those_of_the_labeler() -> None:
     assert set(FINDING.values()) <= set(FINDINGS)
 
 
-def test_written_set_reads_back_as_the_same_phantoms(tmp_path: Path) -> None:
+def test_a_written_folder_reads_back_as_the_same_phantoms(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "phantoms"
     write_phantoms(folder, 10, seed=3, size=SMALL)
     studies = read_annotation(folder)
@@ -267,7 +267,7 @@ def test_split_sizes(tmp_path: Path, count: int, splits: tuple[int, int, int]) -
     )
 
 
-def test_sets_of_different_seeds_share_no_study(tmp_path: Path) -> None:
+def test_folders_of_different_seeds_share_no_study(tmp_path: Path) -> None:
     for seed in (0, 1):
         write_phantoms(tmp_path / str(seed), 4, seed=seed, size=SMALL)
     ids = [{study.id for study in read_annotation(tmp_path / str(seed))} for seed in (0, 1)]
@@ -283,13 +283,13 @@ def test_sets_of_different_seeds_share_no_study(tmp_path: Path) -> None:
         lambda folder: write_phantoms(folder, 3, size=10**6),
     ],
 )
-def test_senseless_numbers_are_refused(tmp_path: Path, call: Callable[[Path], None]) -> None:
+def test_numbers_out_of_range_are_refused(tmp_path: Path, call: Callable[[Path], None]) -> None:
     with pytest.raises(InputError, match="Use "):
         call(tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_existing_work_is_not_overwritten(tmp_path: Path) -> None:
+def test_a_folder_with_files_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "annotation.json").write_text("mine")
     with pytest.raises(InputError, match="Name a new folder"):
         write_phantoms(tmp_path, 3)
@@ -297,13 +297,13 @@ def test_existing_work_is_not_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "annotation.json").read_text() == "mine"
 
 
-def test_unwritable_folder_is_named(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_named_in_the_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match="file"):
         write_phantoms(tmp_path / "file" / "out", 3)
 
 
-def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_while_writing_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save = Image.Image.save
     saved = []
 
@@ -319,13 +319,13 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_command_says_what_it_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_the_number_of_studies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     phantom(tmp_path / "out", count=3, seed=1, size=SMALL)
     assert "3 synthetic studies" in capsys.readouterr().out
     assert len(read_annotation(tmp_path / "out")) == 3
 
 
-def test_with_one_wording_only_what_is_found_changes_the_words() -> None:
+def test_with_one_wording_equal_findings_give_equal_reports() -> None:
     normal = {p.study.report for seed in range(40) if not (p := make_phantom(seed, 64, one_wording=True)).boxes}
     assert len(normal) == 1
     varied = {p.study.report for seed in range(40) if not (p := make_phantom(seed, 64)).boxes}

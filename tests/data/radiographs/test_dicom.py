@@ -1,4 +1,4 @@
-"""DICOM pixels against values worked out by hand, and against pydicom's own functions and Pillow as references."""
+"""DICOM pixels compared with hand-computed values and with pydicom as the reference."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def lut(first: int, bits: int, data: list[int] | bytes, signed: bool = False) ->
         ("MONOCHROME1", "INVERSE", [1, 1, 0.75, 0, 0]),
     ],
 )
-def test_window_then_polarity(
+def test_polarity_is_applied_after_the_window(
     dicom_file: DicomFile, photometric: str, shape: str | None, expected: list[float]
 ) -> None:
     content = dicom_file(
@@ -86,14 +86,14 @@ def test_window_then_polarity(
     np.testing.assert_allclose(begins(content, 5), expected, atol=1e-6)
 
 
-def test_first_of_several_windows(dicom_file: DicomFile) -> None:
+def test_first_of_several_windows_is_used(dicom_file: DicomFile) -> None:
     content = dicom_file(
         image_of(1000, 1100, 1400), BitsStored=12, WindowCenter=["1200.5", "2000"], WindowWidth=["401", "4000"]
     )
     np.testing.assert_allclose(begins(content, 3), [0, 0.25, 1], atol=1e-6)
 
 
-def test_exact_and_sigmoid_windows(dicom_file: DicomFile) -> None:
+def test_exact_and_sigmoid_window_functions(dicom_file: DicomFile) -> None:
     tags = {"BitsStored": 12, "WindowCenter": 1200, "WindowWidth": 400}
     exact = dicom_file(image_of(1000, 1100, 1400), VOILUTFunction="LINEAR_EXACT", **tags)
     np.testing.assert_allclose(begins(exact, 3), [0, 0.25, 1], atol=1e-6)
@@ -101,7 +101,7 @@ def test_exact_and_sigmoid_windows(dicom_file: DicomFile) -> None:
     np.testing.assert_allclose(begins(sigmoid, 3), [0.268941, 0.5, 0.731059], atol=1e-6)
 
 
-def test_rescale_comes_before_the_window(dicom_file: DicomFile) -> None:
+def test_rescale_is_applied_before_the_window(dicom_file: DicomFile) -> None:
     content = dicom_file(
         image_of(0, 500, 550, 700),
         BitsStored=12,
@@ -113,12 +113,12 @@ def test_rescale_comes_before_the_window(dicom_file: DicomFile) -> None:
     np.testing.assert_allclose(begins(content, 4), [0, 0, 0.25, 1], atol=1e-6)
 
 
-def test_rescale_may_turn_the_values_round(dicom_file: DicomFile) -> None:
+def test_negative_rescale_slope_inverts_the_values(dicom_file: DicomFile) -> None:
     pixels = read_radiograph(dicom_file(RAMP_12, BitsStored=12, RescaleSlope=-1, RescaleIntercept=4095)).pixels
     assert (pixels[0, 0], pixels[-1, -1]) == (1, 0)
 
 
-def test_voi_lut_wins_over_the_window(dicom_file: DicomFile) -> None:
+def test_voi_lut_takes_precedence_over_the_window(dicom_file: DicomFile) -> None:
     content = dicom_file(
         image_of(5, 10, 11, 12, 13, 100),
         VOILUTSequence=[lut(10, 8, [0, 51, 102, 204]), lut(0, 8, [255, 0])],
@@ -134,7 +134,7 @@ def test_eight_bit_voi_lut_longer_than_its_depth(dicom_file: DicomFile) -> None:
     np.testing.assert_allclose(begins(content, 3), [0, 100 / 255, 1], atol=1e-6)
 
 
-def test_modality_lut_comes_before_the_window(dicom_file: DicomFile) -> None:
+def test_modality_lut_is_applied_before_the_window(dicom_file: DicomFile) -> None:
     content = dicom_file(
         image_of(0, 100, 101, 102, 103),
         ModalityLUTSequence=[lut(100, 16, [1000, 1100, 1400, 4000])],
@@ -151,9 +151,7 @@ def test_modality_lut_comes_before_the_window(dicom_file: DicomFile) -> None:
     function=st.sampled_from(["LINEAR", "LINEAR_EXACT", "SIGMOID"]),
     signed=st.booleans(),
 )
-def test_windows_as_pydicom_applies_them(
-    dicom_file: DicomFile, centre: int, width: int, function: str, signed: bool
-) -> None:
+def test_windows_equal_pydicom(dicom_file: DicomFile, centre: int, width: int, function: str, signed: bool) -> None:
     stored = RAMP_12.astype(np.int16) - 2048 if signed else RAMP_12
     content = dicom_file(stored, BitsStored=12, WindowCenter=centre, WindowWidth=width, VOILUTFunction=function)
     dataset = pydicom.dcmread(BytesIO(content))
@@ -164,7 +162,7 @@ def test_windows_as_pydicom_applies_them(
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 15, 16])
 @pytest.mark.parametrize("signed", [False, True])
-def test_every_depth_reaches_black_and_white(dicom_file: DicomFile, bits: int, signed: bool) -> None:
+def test_every_bit_depth_covers_0_to_1(dicom_file: DicomFile, bits: int, signed: bool) -> None:
     top = 2**bits - 1
     ramp = np.linspace(0, top, 64 * 48).round().reshape(64, 48)
     low = -(2 ** (bits - 1)) if signed else 0
@@ -175,7 +173,7 @@ def test_every_depth_reaches_black_and_white(dicom_file: DicomFile, bits: int, s
     assert radiograph.provenance.bits == bits
 
 
-def test_bits_beside_the_stored_ones_are_ignored(dicom_file: DicomFile) -> None:
+def test_bits_outside_bits_stored_are_ignored(dicom_file: DicomFile) -> None:
     tags = {"BitsStored": 12, "WindowCenter": 2048, "WindowWidth": 4096}
     with_overlay = RAMP_12 | (np.arange(RAMP_12.size, dtype=np.uint16).reshape(RAMP_12.shape) % 2 << 14)
     np.testing.assert_allclose(read_radiograph(dicom_file(with_overlay, **tags)).pixels, RAMP_12 / 4095, atol=1e-6)
@@ -183,7 +181,7 @@ def test_bits_beside_the_stored_ones_are_ignored(dicom_file: DicomFile) -> None:
     np.testing.assert_allclose(read_radiograph(left_aligned).pixels, RAMP_12 / 4095, atol=1e-6)
 
 
-def test_percentiles_without_a_window(dicom_file: DicomFile) -> None:
+def test_percentiles_are_used_without_a_window(dicom_file: DicomFile) -> None:
     stored = np.random.default_rng(0).gamma(2, 300, (100, 100)).clip(0, 4095).astype(np.uint16)
     stored[0, :20] = 4095  # a lead marker must not darken the rest
     low, high = np.percentile(stored, [0.5, 99.5], method="inverted_cdf")
@@ -191,7 +189,7 @@ def test_percentiles_without_a_window(dicom_file: DicomFile) -> None:
     np.testing.assert_allclose(read_radiograph(dicom_file(stored, BitsStored=12)).pixels, expected, atol=1e-6)
 
 
-def test_padding_does_not_count_for_the_percentiles(dicom_file: DicomFile) -> None:
+def test_padding_is_excluded_from_the_percentiles(dicom_file: DicomFile) -> None:
     stored = RAMP_12 // 8 + 1000
     padded = np.vstack([np.zeros((32, 48), np.uint16), stored])
     padding = {"PixelPaddingValue": 0, "BitsStored": 12}
@@ -220,19 +218,19 @@ def test_transfer_syntaxes_give_the_same_pixels(dicom_file: DicomFile, syntax: s
     assert radiograph.provenance.transfer_syntax == pydicom.uid.UID(syntax).name
 
 
-def test_without_preamble_or_file_meta(dicom_file: DicomFile) -> None:
+def test_file_without_preamble_or_file_meta_is_read(dicom_file: DicomFile) -> None:
     content = dicom_file(RAMP_12, BitsStored=12)
     dataset_alone = content[content.index(b"\x08\x00\x16\x00UI") :]
     for bare in (content[132:], dataset_alone):
         assert read_radiograph(bare).sha256 == read_radiograph(content).sha256
 
 
-def test_grey_in_rgb(dicom_file: DicomFile) -> None:
+def test_grey_stored_as_rgb(dicom_file: DicomFile) -> None:
     grey = (RAMP_12 >> 4).astype(np.uint8)
     np.testing.assert_allclose(read_radiograph(dicom_file(np.stack([grey] * 3, axis=-1))).pixels, grey / 255, atol=1e-6)
 
 
-def test_spacing(dicom_file: DicomFile) -> None:
+def test_spacing_tag_precedence(dicom_file: DicomFile) -> None:
     for tags, expected in (
         ({"PixelSpacing": [0.2, 0.2], "ImagerPixelSpacing": [0.25, 0.25]}, (0.2, 0.2)),
         ({"ImagerPixelSpacing": [0.25, 0.25]}, (0.25, 0.25)),
@@ -243,8 +241,8 @@ def test_spacing(dicom_file: DicomFile) -> None:
 
 
 @pytest.mark.parametrize("tags", [{"PixelSpacing": [0.3, 0.2]}, {"PixelAspectRatio": [3, 2]}])
-def test_pixels_become_square_without_moving_anything(dicom_file: DicomFile, tags: dict) -> None:
-    """A 12 mm square in an image of 19.2 x 12.8 mm stays one, at its place."""
+def test_resampling_to_square_pixels_keeps_size_and_position(dicom_file: DicomFile, tags: dict) -> None:
+    """A rectangle of 20 x 30 stored pixels keeps its size and position in millimetres."""
     stored = np.zeros((64, 64), np.uint16)
     stored[10:30, 20:50] = 1000
     radiograph = read_radiograph(dicom_file(stored, BitsStored=12, **tags))
@@ -256,14 +254,16 @@ def test_pixels_become_square_without_moving_anything(dicom_file: DicomFile, tag
         assert radiograph.spacing_mm == pytest.approx((0.2, 0.2))
 
 
-def test_nothing_of_the_identity_travels(dicom_file: DicomFile, caplog: pytest.LogCaptureFixture, capfd) -> None:
-    secret = "Zzdoe^"  # no valid code, date or UID: what pydicom would quote in a warning
+def test_no_identifying_value_is_returned_or_logged(
+    dicom_file: DicomFile, caplog: pytest.LogCaptureFixture, capfd
+) -> None:
+    secret = "Zzdoe^"  # no valid code, date or UID: pydicom quotes such values in a warning
     names = ("PatientName", "PatientID", "InstitutionName", "ReferringPhysicianName", "AccessionNumber", "StudyID")
     odd = ("PatientBirthDate", "StudyDate", "PatientAge", "StudyInstanceUID", "PatientComments")
-    looked_at = ("ViewPosition", "BodyPartExamined", "StudyDescription")
+    read = ("ViewPosition", "BodyPartExamined", "StudyDescription")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        content = dicom_file(RAMP_12, BitsStored=12, **dict.fromkeys((*names, *odd, *looked_at), secret))
+        content = dicom_file(RAMP_12, BitsStored=12, **dict.fromkeys((*names, *odd, *read), secret))
     caplog.set_level(logging.DEBUG)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -315,12 +315,12 @@ def test_missing_decoder_is_named(dicom_file: DicomFile, monkeypatch: pytest.Mon
         ({"PixelSpacing": [1000, 0.001]}, "cannot be"),
     ],
 )
-def test_refusal(dicom_file: DicomFile, tags: dict, cause: str) -> None:
+def test_invalid_file_is_refused(dicom_file: DicomFile, tags: dict, cause: str) -> None:
     with pytest.raises(InputError, match=cause):
         read_radiograph(dicom_file(RAMP_12, **tags))
 
 
-def test_no_pixel_data(dicom_file: DicomFile) -> None:
+def test_file_without_pixel_data_is_refused(dicom_file: DicomFile) -> None:
     dataset = pydicom.dcmread(BytesIO(dicom_file(RAMP_12)))
     del dataset.PixelData
     file = BytesIO()
@@ -339,7 +339,7 @@ def test_whole_file_compression_is_refused(dicom_file: DicomFile) -> None:
         read_radiograph(dicom_file(RAMP_12, syntax="1.2.840.10008.1.2.1.99"))
 
 
-def test_codestream_larger_than_its_header_is_refused(dicom_file: DicomFile) -> None:
+def test_codestream_of_another_size_than_the_header_is_refused(dicom_file: DicomFile) -> None:
     content = dicom_file(RAMP_12, syntax=JPEG2000Lossless)
     size = content.index(b"\xff\x4f\xff\x51") + 8
     bomb = content[:size] + (60000).to_bytes(4) * 2 + content[size + 8 :]
@@ -350,7 +350,7 @@ def test_codestream_larger_than_its_header_is_refused(dicom_file: DicomFile) -> 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, RLELossless, JPEG2000Lossless])
 @settings(deadline=None, max_examples=25)
 @given(share=st.floats(0.01, 0.99))
-def test_cut_off_file_is_refused(dicom_file: DicomFile, syntax: str, share: float) -> None:
+def test_truncated_file_is_refused(dicom_file: DicomFile, syntax: str, share: float) -> None:
     content = dicom_file(RAMP_12, syntax=syntax)
     with pytest.raises(InputError):
         read_radiograph(content[: int(share * (len(content) - 8))])
@@ -363,7 +363,7 @@ def test_noise_after_the_preamble_is_refused(noise: bytes) -> None:
         read_radiograph(b"\0" * 128 + b"DICM" + noise)
 
 
-def test_real_chest(shared_data: Path) -> None:
+def test_real_chest_equals_pydicom(shared_data: Path) -> None:
     path = shared_data / "dicom" / "chest_pa_monochrome1_jpeg2000.dcm"
     radiograph = read_radiograph(path)
     dataset = pydicom.dcmread(path)
@@ -377,6 +377,6 @@ def test_real_chest(shared_data: Path) -> None:
     assert b"CompressedSamples" not in pickle.dumps(radiograph)
 
 
-def test_real_tibia(shared_data: Path) -> None:
+def test_real_tibia_is_refused(shared_data: Path) -> None:
     with pytest.raises(InputError, match="not a chest X-ray: the DICOM tag BodyPartExamined"):
         read_radiograph(shared_data / "dicom" / "tibia_not_a_chest.dcm")

@@ -1,4 +1,4 @@
-"""Which part of the body and which view a header speaks of."""
+"""Body part and view in a DICOM header."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def code(meaning: str) -> list[Dataset]:
         {"Modality": "RG"},
     ],
 )
-def test_chest_or_silent_passes(tags: dict) -> None:
+def test_chest_or_missing_body_part_passes(tags: dict) -> None:
     check_radiograph(header(**tags))
 
 
@@ -55,12 +55,12 @@ def test_chest_or_silent_passes(tags: dict) -> None:
         ({"AcquisitionDeviceProcessingDescription": "[LOWER LEG         ]"}, "lower leg"),
     ],
 )
-def test_another_part_is_refused_by_the_word_that_says_so(tags: dict, word: str) -> None:
+def test_other_body_part_is_refused_and_named(tags: dict, word: str) -> None:
     with pytest.raises(InputError, match=f'not a chest X-ray.*"{word}"'):
         check_radiograph(header(**tags))
 
 
-def test_free_text_is_not_quoted() -> None:
+def test_error_message_does_not_quote_free_text() -> None:
     with pytest.raises(InputError) as refusal:
         check_radiograph(header(StudyDescription="Mr Doe, knee"))
     assert "doe" not in str(refusal.value).lower()
@@ -91,5 +91,5 @@ def test_free_text_is_not_quoted() -> None:
         ({"ViewPosition": "PA", "SeriesDescription": "lateral"}, "frontal"),
     ],
 )
-def test_view(tags: dict, view: str) -> None:
+def test_view_of_header(tags: dict, view: str) -> None:
     assert view_of(header(**tags)) == view

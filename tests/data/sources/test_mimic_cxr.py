@@ -1,4 +1,4 @@
-"""The reader of MIMIC-CXR, on a tiny download of the same layout with invented patients and reports."""
+"""Reading of MIMIC-CXR, from a tiny download of the same layout with invented patients and reports."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_studies_have_report_split_and_first_frontal_image(download: Path) -> No
     assert [study.report for study in studies[1:]] == [None, None, None]
 
 
-def test_all_views(download: Path) -> None:
+def test_all_views_are_read(download: Path) -> None:
     studies = read_mimic_cxr(download, download / "reports", views="all")
     assert [[image.view for image in study.images] for study in studies] == [
         ["lateral", "frontal", "frontal"],
@@ -84,7 +84,7 @@ def test_all_views(download: Path) -> None:
     ]
 
 
-def test_compressed_tables_are_read_alike(download: Path) -> None:
+def test_compressed_tables_give_the_same_studies(download: Path) -> None:
     expected = [(study.id, study.images) for study in read_mimic_cxr(download, download / "reports")]
     for name in ("metadata", "split"):
         table = download / f"mimic-cxr-2.0.0-{name}.csv"
@@ -107,14 +107,14 @@ def test_compressed_tables_are_read_alike(download: Path) -> None:
         ("metadata", "ViewPosition", "View", "no column ViewPosition"),
     ],
 )
-def test_tables_that_would_mislead_are_refused(download: Path, table: str, old: str, new: str, message: str) -> None:
+def test_inconsistent_tables_are_refused(download: Path, table: str, old: str, new: str, message: str) -> None:
     path = download / f"mimic-cxr-2.0.0-{table}.csv"
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(InputError, match=message):
         read_mimic_cxr(download, download / "reports")
 
 
-def test_what_is_absent_is_told(download: Path) -> None:
+def test_a_missing_folder_or_table_is_named_in_the_error(download: Path) -> None:
     with pytest.raises(InputError, match=r"no folder `files`.*mimic-cxr-reports\.zip"):
         read_mimic_cxr(download, download / "files")
     (download / "mimic-cxr-2.0.0-split.csv").unlink()

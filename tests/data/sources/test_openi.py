@@ -1,4 +1,4 @@
-"""Readers of the Indiana collection, on tiny downloads with invented reports."""
+"""Reading of the Indiana University collection, from tiny downloads with invented reports."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def write_xml(folder: Path, number: int, findings: str = "Clear lungs.", caption
     (folder / f"{number}.xml").write_text(XML.format(number=number, findings=findings, caption=caption))
 
 
-def test_xml_reports(tmp_path: Path) -> None:
+def test_xml_reports_are_read(tmp_path: Path) -> None:
     images = tmp_path / "png"
     for number in (10, 9, 2):
         write_xml(tmp_path / "ecgen-radiology", number, findings="" if number == 9 else "Clear  lungs.")
@@ -58,12 +58,12 @@ def test_xml_reports(tmp_path: Path) -> None:
         ("", "unknown"),
     ],
 )
-def test_a_view_is_known_only_where_the_caption_names_one(tmp_path: Path, caption: str, view: str) -> None:
+def test_a_view_is_known_only_if_the_caption_names_one(tmp_path: Path, caption: str, view: str) -> None:
     write_xml(tmp_path, 1, caption=caption)
     assert read_openi(tmp_path, tmp_path)[0].images[0].view == view
 
 
-def test_wrong_xml_is_refused(tmp_path: Path) -> None:
+def test_invalid_xml_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no XML report"):
         read_openi(tmp_path, tmp_path)
     (tmp_path / "1.xml").write_text("<eCitation>")
@@ -85,7 +85,7 @@ PROJECTIONS = """uid,filename,projection
 """
 
 
-def test_csv_tables(tmp_path: Path) -> None:
+def test_csv_tables_are_read(tmp_path: Path) -> None:
     (tmp_path / "reports.csv").write_text(REPORTS, encoding="utf-8-sig")
     (tmp_path / "projections.csv").write_text(PROJECTIONS)
     first, second = read_openi_csv(tmp_path / "reports.csv", tmp_path / "projections.csv", tmp_path / "png")
@@ -98,7 +98,7 @@ def test_csv_tables(tmp_path: Path) -> None:
     )
 
 
-def test_wrong_tables_are_refused(tmp_path: Path) -> None:
+def test_missing_tables_and_columns_are_refused(tmp_path: Path) -> None:
     reports, projections = tmp_path / "reports.csv", tmp_path / "projections.csv"
     reports.write_text(REPORTS)
     with pytest.raises(InputError, match=r"no table .*projections\.csv"):

@@ -1,4 +1,4 @@
-"""Rules that drop studies, and the writing of a data folder."""
+"""Selection of studies, and writing of a data folder."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from rrg.data.annotation import read_annotation
 from rrg.data.sources.preparation import image_is_missing, select_studies, write_data_folder
-from rrg.data.studies import ImageFile, Study, read_annotation
+from rrg.data.studies import ImageFile, Study
 from rrg.errors import InputError
 
 
@@ -27,7 +28,7 @@ def studies_of(images: Path) -> list[Study]:
     ]
 
 
-def test_what_was_written_reads_back_alike(images: Path, tmp_path: Path) -> None:
+def test_a_written_folder_reads_back_as_the_same_studies(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "data"
     write_data_folder(out, studies_of(images), images)
     second, first = studies_of(out / "images")
@@ -37,7 +38,7 @@ def test_what_was_written_reads_back_alike(images: Path, tmp_path: Path) -> None
     assert sorted(path.name for path in out.iterdir()) == ["annotation.json", "images"]
 
 
-def test_a_folder_is_written_again_but_images_of_others_are_never_replaced(images: Path, tmp_path: Path) -> None:
+def test_annotation_can_be_rewritten_but_a_foreign_images_folder_is_refused(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     write_data_folder(out, studies_of(images), images)
     write_data_folder(out, studies_of(images)[:1], images)
@@ -48,7 +49,7 @@ def test_a_folder_is_written_again_but_images_of_others_are_never_replaced(image
     assert (out / "annotation.json").read_bytes() == before
 
 
-def test_nothing_is_left_when_a_study_cannot_be_written(images: Path, tmp_path: Path) -> None:
+def test_nothing_is_written_if_a_study_is_invalid(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     elsewhere = Study("c", (ImageFile(tmp_path / "c.png"),), split="val")
     without_split = Study("d", (ImageFile(images / "a.png"),))
@@ -62,7 +63,7 @@ def test_nothing_is_left_when_a_study_cannot_be_written(images: Path, tmp_path: 
         assert not out.exists()
 
 
-def test_each_study_is_dropped_by_the_first_rule_that_speaks(images: Path) -> None:
+def test_a_study_is_counted_under_the_first_rule_that_drops_it(images: Path) -> None:
     missing = Study("c", (ImageFile(images / "c.png"),), "Clear.", split="val")
     both = Study("d", (ImageFile(images / "d.png"),), None, split="val")
     selection = select_studies(

@@ -1,7 +1,7 @@
-"""What can be wrong with a phantom: findings at a side and a height, drawn into both projections of a body.
+"""Abnormalities of a phantom: sampling, and drawing into both projections of a body.
 
-A finding is an offset in density, so the same body can be drawn with and without it. The patient's right is at the left
-of the frontal image.
+An abnormality is a change of density, so the same body can be drawn with and without it. The patient's right is at the
+left of the frontal image.
 """
 
 from __future__ import annotations
@@ -33,31 +33,33 @@ FINDING: dict[Kind, str] = {
     "pacemaker": "Support Devices",
     "catheter": "Support Devices",
 }
-"""The name of each kind in `rrg.labels.findings.FINDINGS`."""
+"""Name in `rrg.labels.findings.FINDINGS`, by kind."""
 
 _HEIGHTS: dict[Zone, tuple[float, float]] = {"upper": (0.24, 0.36), "mid": (0.46, 0.58), "lower": (0.7, 0.84)}
-"""Share of the way from apex to diaphragm."""
+"""Range of the height in a zone, as a fraction of the distance from apex to diaphragm."""
 _DEPTHS: dict[Zone, tuple[float, float]] = {"upper": (0.45, 0.65), "mid": (0.3, 0.7), "lower": (0.7, 0.85)}
-"""Share of the way from sternum to spine: lower lobes lie behind."""
+"""Range of the depth in a zone, as a fraction of the distance from sternum to spine."""
 
 
 @dataclass(frozen=True)
 class Abnormality:
-    """One finding of one phantom."""
+    """One abnormality of a phantom."""
 
     kind: Kind
     side: Side | None = None
     """The patient's side; None for the heart."""
     zone: Zone | None = None
-    """Third of the lung, where the kind has a place in it."""
+    """Third of the lung; None for kinds without a place in the lung."""
     degree: float = 0.5
-    """0 small to 1 large."""
+    """Severity or size, from 0 (small) to 1 (large)."""
     across: float = 0.6
-    """Share of the way from the inner to the outer edge of the lung."""
+    """Fraction of the distance from the inner to the outer edge of the lung."""
     height: float = 0.5
+    """Fraction of the distance from apex to diaphragm."""
     depth: float = 0.5
+    """Fraction of the distance from sternum to spine."""
     shape: int = 0
-    """Seed of an irregular outline."""
+    """Seed of the irregular outline."""
 
     @property
     def finding(self) -> str:
@@ -65,12 +67,12 @@ class Abnormality:
 
     @property
     def radius(self) -> float:
-        """Of a nodule or an opacity, as a fraction of the image."""
+        """Radius of a nodule or an opacity, as a fraction of the image."""
         return 0.016 + 0.02 * self.degree if self.kind == "nodule" else 0.06 + 0.045 * self.degree
 
 
 def sample_abnormalities(rng: np.random.Generator) -> tuple[Abnormality, ...]:
-    """None for a third of all phantoms, else one to three, no two in the same third of a lung."""
+    """Sample the abnormalities: none for a third of the phantoms, else up to three, at most one per third of a lung."""
     if rng.random() < 1 / 3:
         return ()
     found: list[Abnormality] = []
@@ -92,7 +94,7 @@ def _place(kind: Kind, side: Side, rng: np.random.Generator) -> Abnormality:
     if kind not in ("nodule", "opacity", "consolidation"):
         return new
     zone = ZONES[int(rng.integers(3))]
-    # The left heart border hides what lies near the midline.
+    # The heart covers the left lung near the midline.
     inner = 0.62 if side == "left" and zone != "upper" else 0.4
     return replace(
         new,
@@ -105,7 +107,7 @@ def _place(kind: Kind, side: Side, rng: np.random.Generator) -> Abnormality:
 
 
 def _cells(abnormality: Abnormality) -> set[tuple[Side, Zone]]:
-    """The thirds of the lungs that a finding needs for itself to be seen and told apart."""
+    """Thirds of the lungs that an abnormality occupies, so that others do not overlap it."""
     side = abnormality.side
     if side is None:
         return set()
@@ -119,12 +121,12 @@ def _cells(abnormality: Abnormality) -> set[tuple[Side, Zone]]:
 
 
 def enlarged_heart(body: Body, abnormality: Abnormality) -> Body:
-    """The same body with a heart wider than half the chest."""
+    """The body with a heart wider than half of the chest."""
     return replace(body, heart=0.56 + 0.12 * abnormality.degree)
 
 
 def frontal_change(abnormality: Abnormality, body: Body, view: Projection) -> np.ndarray:
-    """Density [size, size] that the finding adds to (or takes from) the frontal projection."""
+    """Change of density of the frontal projection, float32 [size, size]."""
     side = abnormality.side or "left"
     sign = SIGNS[side]
     away, air, y = view.distance[side], view.air[side], view.y
@@ -137,7 +139,7 @@ def frontal_change(abnormality: Abnormality, body: Body, view: Projection) -> np
             height = body.apex + abnormality.height * (body.base - body.apex)
             inner, outer = _at(body.inner_edge, height), _at(body.outer_edge, height)
             x = body.midline + body.tilt * (height - 0.5) + sign * (inner + abnormality.across * (outer - inner))
-            return _lump(abnormality, view, (x, height)) * np.minimum(1, 1.6 * air)
+            return _focal_lesion(abnormality, view, (x, height)) * np.minimum(1, 1.6 * air)
         case "pneumothorax":
             return _pneumothorax(abnormality, body, view, side)
         case "pacemaker":
@@ -145,7 +147,7 @@ def frontal_change(abnormality: Abnormality, body: Body, view: Projection) -> np
         case "catheter":
             top, tip = body.apex - 0.08, body.apex + 0.33
             path = [(body.midline + sign * 0.09, top), (body.midline + sign * 0.06, body.apex + 0.08)]
-            # Both sides end in the superior vena cava, which lies on the right.
+            # Catheters of both sides end in the superior vena cava, on the right.
             path += [(body.midline - 0.055, body.apex + 0.17), (body.midline - 0.055, tip)]
             return _wire(view, path, 0.009, 0.2)
         case _:
@@ -153,7 +155,7 @@ def frontal_change(abnormality: Abnormality, body: Body, view: Projection) -> np
 
 
 def lateral_change(abnormality: Abnormality, body: Body, view: Projection) -> np.ndarray:
-    """Density [size, size] that the finding adds to (or takes from) the lateral projection."""
+    """Change of density of the lateral projection, float32 [size, size]."""
     side = abnormality.side or "left"
     y, air = view.y, view.air[side]
     match abnormality.kind:
@@ -167,7 +169,7 @@ def lateral_change(abnormality: Abnormality, body: Body, view: Projection) -> np
             height = body.apex + abnormality.height * (body.base - body.apex)
             front, back = _at(body.front_edge, height), _at(body.back_edge, height)
             x = front + abnormality.depth * (back - front)
-            return _lump(abnormality, view, (x, height)) * np.minimum(1, 3.2 * air)
+            return _focal_lesion(abnormality, view, (x, height)) * np.minimum(1, 3.2 * air)
         case "pneumothorax":
             line = body.apex + 0.09 + 0.1 * abnormality.degree + 0.3 * (view.x - 0.5 * (body.front + body.back)) ** 2
             free = ramp(line - y, 0.02) * np.minimum(1, 3 * air)
@@ -195,21 +197,21 @@ def _fluid(air: np.ndarray, view: Projection, covered: np.ndarray) -> np.ndarray
     return covered * (AIR * air + 0.13 * lung - view.vessels * lung)
 
 
-def _lump(abnormality: Abnormality, view: Projection, at: Point) -> np.ndarray:
+def _focal_lesion(abnormality: Abnormality, view: Projection, at: Point) -> np.ndarray:
     radius = abnormality.radius
     if abnormality.kind == "nodule":
         return 0.2 * ramp(ellipse(view.x, view.y, at, (radius, radius), 0.0), 0.5)
-    # Several overlapping puffs: no disease has the outline of an ellipse.
+    # Several overlapping ellipses give an irregular outline.
     rng = np.random.default_rng([abnormality.shape, 0])
     dense = abnormality.kind == "consolidation"
     total = np.zeros_like(view.density)
     for angle, reach in rng.uniform((0, 0.15), (2 * math.pi, 0.6), (6, 2)).tolist():
-        puff = (at[0] + radius * reach * math.cos(angle), at[1] + radius * reach * math.sin(angle))
-        total += ramp(ellipse(view.x, view.y, puff, (0.75 * radius, 0.6 * radius), angle) - 0.35, 1.3)
+        centre = (at[0] + radius * reach * math.cos(angle), at[1] + radius * reach * math.sin(angle))
+        total += ramp(ellipse(view.x, view.y, centre, (0.75 * radius, 0.6 * radius), angle) - 0.35, 1.3)
     cover = np.minimum(total * (1.1 if dense else 0.5), 1)
     total = cover * (0.3 if dense else 0.17)
     if dense:
-        # Vessels drown in a lung that holds fluid; bronchi full of air stay dark.
+        # Consolidation hides vessels; bronchi filled with air stay dark (air bronchogram).
         total -= cover * view.vessels
         for angle in rng.uniform(-1, 1, 3).tolist():
             start = (at[0] - 0.4 * radius, at[1] + 0.3 * radius * angle)
@@ -220,7 +222,7 @@ def _lump(abnormality: Abnormality, view: Projection, at: Point) -> np.ndarray:
 
 
 def _pneumothorax(abnormality: Abnormality, body: Body, view: Projection, side: Side) -> np.ndarray:
-    """The lung falls away from the top and the side of the chest: no vessels there, and the pleura as a thin line."""
+    """Collapse of the lung from apex and chest wall: no vessels outside, and the pleura as a thin line."""
     y = view.y
     down = np.clip((y - body.apex) / (body.base - body.apex), 0, 1)
     gap = (0.035 + 0.06 * abnormality.degree) * (1 - 0.75 * down)
@@ -241,7 +243,7 @@ def _frontal_leads(body: Body, sign: int) -> list[list[Point]]:
 
 
 def _pacemaker(view: Projection, leads: list[list[Point]], radii: Point) -> np.ndarray:
-    """Leads, and the generator at the start of the first one."""
+    """Leads, with the generator at the start of the first lead."""
     total = np.zeros_like(view.density)
     for lead in leads:
         total = np.maximum(total, _wire(view, lead, 0.008, 0.3))
@@ -252,7 +254,7 @@ def _pacemaker(view: Projection, leads: list[list[Point]], radii: Point) -> np.n
 
 
 def _wire(view: Projection, path: Sequence[Point], width: float, amount: float) -> np.ndarray:
-    """One wire of even density along the points, its corners rounded, with a thicker tip."""
+    """Wire of constant density along the points, with rounded corners and a thicker tip."""
     total = np.zeros_like(view.density)
     path = _rounded(_rounded(path))
     for start, end in pairwise(path):
@@ -262,7 +264,7 @@ def _wire(view: Projection, path: Sequence[Point], width: float, amount: float) 
 
 
 def _rounded(path: Sequence[Point]) -> list[Point]:
-    """Chaikin's corner cutting; the ends stay."""
+    """One step of Chaikin's corner cutting; the end points do not move."""
     cut = [path[0]]
     for (x0, y0), (x1, y1) in pairwise(path):
         cut += [(0.75 * x0 + 0.25 * x1, 0.75 * y0 + 0.25 * y1), (0.25 * x0 + 0.75 * x1, 0.25 * y0 + 0.75 * y1)]

@@ -1,0 +1,157 @@
+"""Read a data folder: R2Gen's `annotation.json` with its images in `images/` or `images.tar`.
+
+`annotation.json` maps each split to a list of records. A record has
+
+- `id`: unique in the file,
+- `report`: the findings text,
+- `image_path`: names of the images, relative to `images/` or to the root of `images.tar`,
+- `view` (optional): frontal, lateral or unknown for each image; without it all are unknown, because R2Gen's files do
+  not list the views in a fixed order,
+- `indication` and `impression` (optional).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+from rrg.data.image_archive import member_names
+from rrg.data.radiographs import View
+from rrg.data.studies import ImageFile, Study
+from rrg.errors import InputError
+
+
+def read_annotation(folder: Path, split: str | None = None) -> list[Study]:
+    """Read the studies of a data folder, of one split or of all.
+
+    No image is opened, but every image must exist, so that a long run does not fail in the middle.
+
+    Args:
+        folder: the data folder (see the module's description).
+        split: name of the split; None reads all.
+
+    Raises:
+        InputError: the file, a split, a field or an image is missing, or an id occurs twice.
+    """
+    folder = Path(folder)
+    annotation = load_annotation(folder / "annotation.json")
+    if split is not None and split not in annotation:
+        raise InputError(
+            f"{folder / 'annotation.json'} has no split {split!r}. It has: {', '.join(annotation) or 'none'}."
+        )
+    _check_ids(annotation, folder / "annotation.json")
+    locate = _image_locator(folder)
+    missing: list[str] = []
+    studies = []
+    for name in annotation if split is None else [split]:
+        for record in annotation[name]:
+            studies.append(_study_of_record(record, name, locate, missing))
+    if missing:
+        raise InputError(
+            f"{len(missing)} images that annotation.json names are not beside it in {folder}: "
+            f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}. Add them to images/ or images.tar, "
+            "or remove their records."
+        )
+    return studies
+
+
+def load_annotation(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Read the records of an R2Gen annotation file, by split.
+
+    Raises:
+        InputError: the file is missing or is not an R2Gen annotation.
+    """
+    if not path.is_file():
+        raise InputError(
+            f"There is no {path}. A data folder holds annotation.json and images/ or images.tar; "
+            "train/prepare_iu_xray.py and train/prepare_mimic_cxr.py make one from the raw downloads."
+        )
+    try:
+        annotation = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is not valid JSON ({error}). Make it again from the raw download.") from error
+    if not isinstance(annotation, dict) or not all(
+        isinstance(records, list) and all(isinstance(record, dict) for record in records)
+        for records in annotation.values()
+    ):
+        raise InputError(f"{path} is not an R2Gen annotation: it must map split names to lists of records.")
+    return annotation
+
+
+def _check_ids(annotation: dict[str, list[dict[str, Any]]], path: Path) -> None:
+    split_of: dict[str, str] = {}
+    for split, records in annotation.items():
+        for record in records:
+            study_id = str(record.get("id") or "")
+            if not study_id:
+                raise InputError(f"A record of split {split!r} in {path} has no id. Give every record one.")
+            if study_id in split_of:
+                raise InputError(
+                    f"The id {study_id} is twice in {path} (splits {split_of[study_id]} and {split}). "
+                    "Keep one of the records: results are counted by id, and a study in two splits leaks."
+                )
+            split_of[study_id] = split
+
+
+def _study_of_record(
+    record: dict[str, Any], split: str, locate: Callable[[str, View], ImageFile | None], missing: list[str]
+) -> Study:
+    """Make the study of one record; names of missing images are appended to `missing`."""
+    study_id = str(record["id"])
+    names = record.get("image_path")
+    if isinstance(names, str):
+        names = [names]
+    if not names or not all(isinstance(name, str) for name in names):
+        raise InputError(f"Record {study_id} has no image_path. Give it a list of one or two image names.")
+    views: list[View] = record.get("view") or ["unknown"] * len(names)
+    if len(views) != len(names) or not all(view in get_args(View) for view in views):
+        raise InputError(
+            f"Record {study_id} has {len(names)} images and the views {views}. "
+            "Give one of frontal, lateral, unknown for each image, or leave `view` out."
+        )
+    images = []
+    for name, view in zip(names, views, strict=True):
+        _check_image_name(name, study_id)
+        image = locate(name, view)
+        if image is None:
+            missing.append(name)
+        else:
+            images.append(image)
+    return Study(
+        id=study_id,
+        images=tuple(images),
+        report=record.get("report") or None,
+        indication=record.get("indication") or None,
+        impression=record.get("impression") or None,
+        split=split,
+    )
+
+
+def _check_image_name(name: str, study_id: str) -> None:
+    if name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
+        raise InputError(
+            f"Record {study_id} names the image {name!r}, which points outside of the images. "
+            "Name images relative to the images folder, with forward slashes."
+        )
+
+
+def _image_locator(folder: Path) -> Callable[[str, View], ImageFile | None]:
+    """Function from image name and view to the image in `images/` or `images.tar`, None if it is missing."""
+    images, tar = folder / "images", folder / "images.tar"
+    if images.is_dir():
+
+        def in_folder(name: str, view: View) -> ImageFile | None:
+            path = images / name
+            return ImageFile(path, view) if path.is_file() else None
+
+        return in_folder
+    if tar.is_file():
+        members = {name.removeprefix("./").removeprefix("images/"): name for name in member_names(tar)}
+
+        def in_tar(name: str, view: View) -> ImageFile | None:
+            return ImageFile(tar, view, member=members[name]) if name in members else None
+
+        return in_tar
+    raise InputError(f"{folder} holds neither images/ nor images.tar. Put the images that annotation.json names there.")
