@@ -24,7 +24,7 @@ from transformers import GenerationConfig, LogitsProcessorList
 
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.decoding.ngrams import NgramFrequencies
-from rrg.decoding.recombination import Worth, agree
+from rrg.decoding.recombination import CandidateScorer, recombine
 from rrg.decoding.search import RowsProcessor
 from rrg.models.base import ReportEncoderOutput, ReportModel
 
@@ -115,8 +115,8 @@ def write(
         for own, belief in zip(ids, beliefs[part], strict=True):
             samples = [tuple(tokenizer.decode_words(row)) for row in own]
             evidence = consensus.evidence(belief)
-            worth = Worth(samples, consensus.recall_weight, evidence, consensus.cider_weight, frequencies)
-            written.append(tokenizer.encode_words(agree(samples, worth))[0])
+            scorer = CandidateScorer(samples, consensus.recall_weight, evidence, consensus.cider_weight, frequencies)
+            written.append(tokenizer.encode_words(recombine(samples, scorer))[0])
     longest = 1 + max(map(len, written))
     end = [model.config.pad_token_id]
     return torch.tensor([row + end * (longest - len(row)) for row in written], device=model.device)
