@@ -34,11 +34,11 @@ class ReportReward:
     """Weighted sum of CIDEr-D, ROUGE-L and the asserted concepts, weighted by their rarity.
 
     CIDEr-D (Vedantam et al., CVPR 2015) uses the document frequencies of a given corpus, so that a reward does not
-    depend on the other reports of its batch. A concept that the report asserts (present or uncertain) adds its IDF times
-    1 - threshold where the reference asserts it too, and subtracts its IDF times threshold where not. The F1 of a class
-    is highest when it is asserted wherever its probability is above half of that F1 (Lipton et al., ECML 2014), hence
-    the threshold well below 1/2. With the F1 of single reports as the reward, a model would only assert concepts that
-    are more likely than not.
+    depend on the other reports of its batch. A concept that the report asserts (present or uncertain) adds its IDF
+    times 1 - threshold where the reference asserts it too, and subtracts its IDF times threshold where not. The F1 of a
+    class is highest when it is asserted wherever its probability is above half of that F1 (Lipton et al., ECML 2014),
+    hence the threshold well below 1/2. With the F1 of single reports as the reward, a model would only assert concepts
+    that are more likely than not.
     """
 
     def __init__(self, corpus: Sequence[str], weights: RewardWeights):

@@ -27,7 +27,7 @@ def pycocoevalcap_cider(candidates: Texts, references: Texts, corpus: Texts) -> 
     scorer.crefs, scorer.ctest, size = [], [], len(corpus)
     for candidate, reference in zip(candidates, references, strict=True):
         scorer += (" ".join(candidate), [" ".join(reference)])
-    # The logarithm of the number of documents is taken from the number of pairs: fill them up to the size of the corpus.
+    # The IDF uses the number of pairs as the number of documents: add empty pairs up to the size of the corpus.
     assert len(candidates) <= size
     for _ in range(size - len(candidates)):
         scorer += ("", [""])
