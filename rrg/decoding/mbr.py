@@ -23,7 +23,7 @@ from transformers import GenerationConfig, LogitsProcessorList
 
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.decoding.ngrams import NgramFrequencies
-from rrg.decoding.recombination import Worth, agree
+from rrg.decoding.recombination import CandidateScorer, recombine
 from rrg.decoding.sampling import GumbelNoise
 from rrg.decoding.search import search
 from rrg.models.base import ReportModel
@@ -111,8 +111,10 @@ def mbr_decode(
         for of_study, findings in zip(ids, probabilities[part], strict=True):
             samples = [tuple(tokenizer.decode_words(row)) for row in of_study]
             finding_scores = config.finding_scores(findings)
-            score = Worth(samples, config.recall_weight, finding_scores, config.cider_weight, ngram_frequencies)
-            reports.append(tokenizer.encode_words(agree(samples, score))[0])
+            scorer = CandidateScorer(
+                samples, config.recall_weight, finding_scores, config.cider_weight, ngram_frequencies
+            )
+            reports.append(tokenizer.encode_words(recombine(samples, scorer))[0])
     length = 1 + max(map(len, reports))
     padding = [model.config.pad_token_id]
     return torch.tensor([row + padding * (length - len(row)) for row in reports], device=model.device)

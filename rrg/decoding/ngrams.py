@@ -1,6 +1,8 @@
-"""How rare the wordings of reports are: in how many reports of the train split each n-gram stands.
+"""N-grams of reports: counts, document frequencies in the train split, and inverse document frequencies (IDF).
 
-The counts are kept beside a model's weights, under hashes of the n-grams: no text can be read out of the file.
+BLEU-4 (`rrg.evaluate.floors`), CIDEr-D (`rrg.decoding.cider`) and MBR decoding (`rrg.decoding.similarity`) use them. A
+model's folder of weights holds the document frequencies of its train split under hashes of the n-grams, so that no
+report text can be read from the file.
 """
 
 from __future__ import annotations
@@ -13,65 +15,83 @@ from typing import Self
 from zipfile import BadZipFile
 
 import numpy as np
+from scipy.sparse import csr_array
 
+from rrg.data.files import replaced
 from rrg.errors import InputError
 
 Words = tuple[str, ...]
 
-LONGEST = 4
-"""Words of an n-gram at most, as in BLEU-4 and CIDEr."""
+ORDERS = (1, 2, 3, 4)
+"""Words in an n-gram, as in BLEU-4 and CIDEr."""
 FILE = "ngrams.npz"
-"""Its name in a folder of weights."""
+"""Name of the file of document frequencies in a folder of weights."""
 
 
-def ngrams(words: Sequence[str]) -> Iterator[Words]:
-    """All n-grams of a text, up to `LONGEST` words."""
-    for length in range(1, LONGEST + 1):
-        for first in range(len(words) - length + 1):
-            yield tuple(words[first : first + length])
+def ngrams(words: Sequence[str], order: int) -> Iterator[Words]:
+    """All n-grams of `order` words, with repetitions."""
+    return zip(*(words[i:] for i in range(order)), strict=False)
+
+
+def distinct(counts: Iterable[Iterable[Words]]) -> list[Words]:
+    """The distinct n-grams of several texts, by first occurrence."""
+    return list(dict.fromkeys(ngram for text in counts for ngram in text))
+
+
+def count_matrix(counts: Sequence[Counter[Words]], columns: Iterable[Words]) -> csr_array:
+    """Sparse float64 [texts, columns]: how often each text has each n-gram. Every n-gram needs a column."""
+    index = {ngram: column for column, ngram in enumerate(columns)}
+    values = np.array([count for text in counts for count in text.values()], dtype=float)
+    indices = np.array([index[ngram] for text in counts for ngram in text], dtype=int)
+    starts = np.cumsum([0, *map(len, counts)])
+    return csr_array((values, indices, starts), shape=(len(counts), len(index)))
 
 
 class NgramFrequencies:
-    """In how many of `reports` reports each n-gram stands that stands in more than one."""
+    """Document frequencies of n-grams: in how many of `documents` reports each n-gram occurs.
 
-    def __init__(self, reports: int, counts: dict[int, int]):
-        self.reports = reports
+    N-grams that occur in one report only are not stored; they count as unseen ones do.
+    """
+
+    def __init__(self, documents: int, counts: dict[int, int]):
+        self.documents = documents
         self._counts = counts
 
     @classmethod
     def of(cls, texts: Iterable[Sequence[str]]) -> Self:
-        """Count those of texts, each a sequence of words."""
-        counts, reports = Counter[int](), 0
+        """Count the document frequencies in texts, each a sequence of words."""
+        counts, documents = Counter[int](), 0
         for words in texts:
-            counts.update({_key(ngram) for ngram in ngrams(words)})
-            reports += 1
-        return cls(reports, {key: count for key, count in counts.items() if count > 1})
+            counts.update({_hash(ngram) for order in ORDERS for ngram in ngrams(words, order)})
+            documents += 1
+        return cls(documents, {key: count for key, count in counts.items() if count > 1})
 
     @classmethod
     def from_pretrained(cls, folder: Path) -> Self:
-        """Read them from a folder of weights. Raises InputError where they are missing or damaged."""
+        """Read them from a folder of weights. Raises InputError where the file is missing or damaged."""
         path = folder / FILE
         remedy = f"Copy the model's whole folder, with {FILE}, or train the model again."
         if not path.is_file():
-            raise InputError(f"The model in {folder} writes by how rare wordings are, and there is no {path}. {remedy}")
+            raise InputError(f"The model in {folder} decodes with CIDEr, and there is no {path}. {remedy}")
         try:
             with np.load(path) as file:
-                keys, counts, reports = file["keys"], file["counts"], int(file["reports"])
+                keys, counts, documents = file["keys"], file["counts"], int(file["reports"])
         except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
             raise InputError(f"{path} cannot be read ({error}). {remedy}") from error
-        return cls(reports, dict(zip(keys.tolist(), counts.tolist(), strict=True)))
+        return cls(documents, dict(zip(keys.tolist(), counts.tolist(), strict=True)))
 
     def save_pretrained(self, folder: Path) -> None:
-        """Write them to a folder of weights; the same counts give the same bytes."""
+        """Write them to a folder of weights. Equal counts give equal bytes."""
         keys = np.array(sorted(self._counts), dtype=np.uint64)
         counts = np.array([self._counts[key] for key in keys.tolist()], dtype=np.uint32)
-        np.savez_compressed(folder / FILE, keys=keys, counts=counts, reports=np.array(self.reports))
+        with replaced(folder / FILE) as path:
+            np.savez_compressed(path, keys=keys, counts=counts, reports=np.array(self.documents))
 
-    def rarity(self, wordings: Iterable[Words]) -> np.ndarray:
-        """Inverse document frequency of n-grams in nats: 0 where all reports have it, most where one or none has."""
-        frequencies = [self._counts.get(_key(ngram), 1) for ngram in wordings]
-        return np.log(self.reports / np.array(frequencies, dtype=float))
+    def idf(self, wordings: Iterable[Words]) -> np.ndarray:
+        """Inverse document frequency [n-grams] in nats: 0 for an n-gram of every report, highest for an unseen one."""
+        frequencies = [self._counts.get(_hash(ngram), 1) for ngram in wordings]
+        return np.log(self.documents / np.array(frequencies, dtype=float))
 
 
-def _key(ngram: Words) -> int:
+def _hash(ngram: Words) -> int:
     return int.from_bytes(blake2b(" ".join(ngram).encode(), digest_size=8).digest(), "little")

@@ -1,11 +1,17 @@
-"""One report out of the sentences of many samples of it: the one that agrees best with all of them.
+"""MBR decoding over recombined sentences: one report from the sentences of many samples of a study.
 
-A report is worth its mean ROUGE-L against the samples, as if each of them were the reference, its CIDEr if that is
-asked for too, which counts rare wordings more, and what its findings are worth to whoever asks. No sample says
-everything best, so the best one is recombined with sentences of the others for as long as it gains (our own). Agreement
-alone would say things twice or leave contradictions, which no radiologist does: every sentence has to speak of
-something that no other one speaks of, and no finding is both there and not there. Both are as the rule labeler reads
-them: what it does not know ("hyperexpanded" and "low volumes") can still disagree.
+Minimum Bayes risk (MBR) decoding (Kumar and Byrne, HLT-NAACL 2004; Eikema and Aziz, EMNLP 2022) chooses the candidate
+with the highest expected utility, estimated as the mean over samples of the model. Here the utility is ROUGE-L, plus an
+approximation of CIDEr if its weight is above 0. The score of a candidate is its expected utility plus the log-odds of
+the findings it asserts (`rrg.decoding.mbr`).
+
+Our own additions:
+
+- Candidates are recombined. The best sample is the start of a hill climb that deletes, replaces or inserts one sentence
+  at a time, with sentences from all samples, while the score increases.
+- Candidates are coherent. The similarity alone would repeat itself or leave contradictions. Hence every sentence
+  mentions a concept that no other sentence mentions, and no concept is both present and absent. The rule labeler
+  decides that; contradictions between phrases it does not know ("hyperexpanded" and "low volumes") remain.
 """
 
 from __future__ import annotations
@@ -17,118 +23,135 @@ from functools import lru_cache
 import numpy as np
 
 from rrg.decoding.ngrams import NgramFrequencies, Words
-from rrg.decoding.similarity import Cider, RougeL, Samples
+from rrg.decoding.similarity import MeanTfidfCosine, PseudoReferences, RougeL
 from rrg.labels.findings import FINDINGS, Status, label_concepts
 
-Report = tuple[Words, ...]
-"""Sentences, each with its full stop."""
+Candidate = tuple[Words, ...]
+"""A report as sentences, each with its full stop."""
+
+_SMALLEST_GAIN = 1e-9
+"""Increase of the score below which a change counts as rounding error."""
 
 
-def agree(samples: Sequence[Words], worth: Worth) -> Words:
-    """The report that samples of a study agree on, by what reports are worth.
-
-    Where no sample has a whole sentence it is one of the samples. No report is longer than the longest sample.
-    """
-    reports = [tuple(dict.fromkeys(sentences(sample))) for sample in samples]
-    said = Counter(sentence for report in reports for sentence in report)
-    # A sentence of nothing that the labeler knows, such as a stray word, must be in several samples to be offered.
-    offered = [s for s, times in said.items() if s[-1] == "." and (times > 1 or statements(s).any())]
-    if not offered:
-        return samples[int(np.argmax(worth.of(reports, of_samples=True)))]
-    kept = set(offered)
-    starts = [tuple(sentence for sentence in report if sentence in kept) for report in reports]
-    values = np.where([is_coherent(start) for start in starts], worth.of(starts, of_samples=True), -np.inf)
-    return joined(improved(starts[int(np.argmax(values))], offered, worth, max(map(len, samples))))
-
-
-class Worth:
-    """What a report is worth: agreement with the samples, and findings that are believed in."""
+class CandidateScorer:
+    """Score of candidates: expected similarity to the samples plus the log-odds of the asserted findings."""
 
     def __init__(
         self,
         samples: Sequence[Words],
         recall_weight: float,
-        evidence: np.ndarray,
+        finding_scores: np.ndarray,
         cider_weight: float = 0.0,
         frequencies: NgramFrequencies | None = None,
     ):
-        """`recall_weight` is that of `RougeL`, evidence [13] what it is worth to assert each finding.
+        """Raises ValueError where `cider_weight` is above 0 and there are no `frequencies`.
 
-        `cider_weight`, for which `frequencies` are needed, is what a CIDEr of 10 is worth, in ROUGE-L.
+        Args:
+            samples: Sampled reports of one study.
+            recall_weight: Beta of ROUGE-L (`RougeL`).
+            finding_scores: [13], added to the score of a candidate for each finding that it asserts, in ROUGE-L.
+            cider_weight: Weight of `MeanTfidfCosine`, a tenth of CIDEr, relative to ROUGE-L.
+            frequencies: Document frequencies of n-grams in the train split.
         """
-        self.samples = Samples(samples)
-        self.rouge_l = RougeL(self.samples, recall_weight)
-        self.cider = None
+        self.references = PseudoReferences(samples)
+        self.rouge_l = RougeL(self.references, recall_weight)
+        self.cosine = None
         if cider_weight:
             if frequencies is None:
-                raise ValueError("CIDEr has a weight, and there are no frequencies of n-grams to compute it with")
-            self.cider = Cider(self.samples, frequencies)
+                raise ValueError("cider_weight is above 0, and there are no document frequencies to compute CIDEr with")
+            self.cosine = MeanTfidfCosine(self.references, frequencies)
         self.cider_weight = cider_weight
-        self.evidence = evidence
-        self._worths: dict[frozenset[int], float] = {}
+        self.finding_scores = finding_scores
+        self._score_sums: dict[frozenset[int], float] = {}
 
-    def of(self, reports: Sequence[Report], of_samples: bool = False) -> np.ndarray:
-        """Worth [R] of each report; `of_samples`: one of each sample, whose ROUGE-L with itself does not count.
+    def score(self, candidates: Sequence[Candidate], leave_one_out: bool = False) -> np.ndarray:
+        """Score [R] of each candidate.
 
-        In CIDEr every sample counts itself alike.
+        `leave_one_out`: the candidates are the samples in their order, and the ROUGE-L of a sample with itself does not
+        count. The CIDEr term always includes all samples, which favours none of them.
         """
-        numbered = self.samples.number(reports)
-        rouge_l = self.rouge_l(numbered)  # [R,K]
-        if of_samples and len(reports) > 1:
+        encoded = self.references.encode(candidates)
+        rouge_l = self.rouge_l(encoded)  # [R,K]
+        if leave_one_out and len(candidates) > 1:
             np.fill_diagonal(rouge_l, 0.0)
-            rouge_l = rouge_l * (len(reports) / (len(reports) - 1))
-        worth = rouge_l.mean(1) + np.array([self._findings(report) for report in reports])
-        return worth if self.cider is None else worth + self.cider_weight * self.cider(numbered)
+            rouge_l = rouge_l * (len(candidates) / (len(candidates) - 1))
+        score = rouge_l.mean(1) + np.array([self._score_findings(candidate) for candidate in candidates])
+        return score if self.cosine is None else score + self.cider_weight * self.cosine(encoded)
 
-    def _findings(self, report: Report) -> float:
-        """What the findings that a report asserts are worth."""
-        asserted = frozenset[int]().union(*map(assertions, report))
-        if asserted not in self._worths:
-            self._worths[asserted] = float(sum(self.evidence[i] for i in sorted(asserted)))
-        return self._worths[asserted]
+    def _score_findings(self, candidate: Candidate) -> float:
+        """Sum of the scores of the findings that a candidate asserts."""
+        asserted = frozenset[int]().union(*map(asserted_findings, candidate))
+        if asserted not in self._score_sums:
+            self._score_sums[asserted] = float(sum(self.finding_scores[i] for i in sorted(asserted)))
+        return self._score_sums[asserted]
 
 
-def improved(report: Report, offered: Sequence[Words], worth: Worth, longest: int) -> Report:
-    """A coherent report of up to `longest` words with sentences changed one at a time while it gains."""
-    value = float(worth.of([report])[0])
-    while moves := [move for move in neighbours(report, offered) if sum(map(len, move)) <= longest]:
-        values = worth.of(moves)
-        better = [i for i in np.argsort(-values, kind="stable") if values[i] > value + 1e-9]
+def recombine(samples: Sequence[Words], scorer: CandidateScorer) -> Words:
+    """MBR decoding over recombined sentences of the samples.
+
+    Returns the words of a coherent report that no change of one sentence improves. It is no longer than the longest
+    sample. Where no sample has a complete sentence, it is the sample with the highest score.
+    """
+    candidates = [tuple(dict.fromkeys(split_sentences(sample))) for sample in samples]
+    counts = Counter(sentence for candidate in candidates for sentence in candidate)
+    # A sentence without a concept that the labeler knows, such as a stray word, has to occur in several samples.
+    allowed = [s for s, count in counts.items() if s[-1] == "." and (count > 1 or concept_labels(s).any())]
+    if not allowed:
+        return samples[int(np.argmax(scorer.score(candidates, leave_one_out=True)))]
+    valid = set(allowed)
+    starts = [tuple(sentence for sentence in candidate if sentence in valid) for candidate in candidates]
+    scores = np.where([is_coherent(start) for start in starts], scorer.score(starts, leave_one_out=True), -np.inf)
+    start = starts[int(np.argmax(scores))]
+    return join_sentences(hill_climb(start, allowed, scorer, max(map(len, samples))))
+
+
+def hill_climb(candidate: Candidate, allowed: Sequence[Words], scorer: CandidateScorer, max_words: int) -> Candidate:
+    """Move to the best coherent neighbour of up to `max_words` words until none has a higher score.
+
+    `allowed`: the sentences that may be inserted.
+    """
+    score = float(scorer.score([candidate])[0])
+    while moves := [move for move in neighbours(candidate, allowed) if sum(map(len, move)) <= max_words]:
+        scores = scorer.score(moves)
+        better = [i for i in np.argsort(-scores, kind="stable") if scores[i] > score + _SMALLEST_GAIN]
         best = next((i for i in better if is_coherent(moves[i])), None)
         if best is None:
             break
-        report, value = moves[best], float(values[best])
-    return report
+        candidate, score = moves[best], float(scores[best])
+    return candidate
 
 
-def neighbours(report: Report, offered: Sequence[Words]) -> Iterator[Report]:
-    """Reports that differ in one sentence: left out, exchanged, or one more. None holds a sentence twice."""
-    new = [sentence for sentence in offered if sentence not in report]
-    for place in range(len(report)):
-        before, after = report[:place], report[place + 1 :]
-        if len(report) > 1:
+def neighbours(candidate: Candidate, allowed: Sequence[Words]) -> Iterator[Candidate]:
+    """Candidates with one sentence deleted, replaced or inserted. None has a sentence twice or is empty."""
+    new = [sentence for sentence in allowed if sentence not in candidate]
+    for i in range(len(candidate)):
+        before, after = candidate[:i], candidate[i + 1 :]
+        if len(candidate) > 1:
             yield before + after
         for sentence in new:
             yield (*before, sentence, *after)
-    for place in range(len(report) + 1):
+    for i in range(len(candidate) + 1):
         for sentence in new:
-            yield (*report[:place], sentence, *report[place:])
+            yield (*candidate[:i], sentence, *candidate[i:])
 
 
-def is_coherent(report: Report) -> bool:
-    """Whether no finding is both there and not there, and no sentence says only what others speak of too."""
-    if not report:
+def is_coherent(candidate: Candidate) -> bool:
+    """Whether no concept is both present and absent, and no sentence mentions only concepts that others mention.
+
+    Sentences without any concept are allowed.
+    """
+    if not candidate:
         return True
-    said = np.array([statements(sentence) for sentence in report])  # [sentences, concepts]
-    contradicts = ((said > 0).any(0) & (said < 0).any(0)).any()
-    spoken = said != 0
-    alone = spoken & (spoken.sum(0) == 1)
-    says_it_twice = (spoken.any(1) & ~alone.any(1)).any()
-    return not (contradicts or says_it_twice)
+    labels = np.array([concept_labels(sentence) for sentence in candidate])  # [sentences, concepts]
+    is_contradictory = ((labels > 0).any(0) & (labels < 0).any(0)).any()
+    mentioned = labels != 0
+    mentioned_once = mentioned & (mentioned.sum(0) == 1)
+    is_repetitive = (mentioned.any(1) & ~mentioned_once.any(1)).any()
+    return not (is_contradictory or is_repetitive)
 
 
-def sentences(words: Words) -> Iterator[Words]:
-    """Its sentences; the last may lack its full stop."""
+def split_sentences(words: Words) -> Iterator[Words]:
+    """Sentences of a report, each with its full stop, which only the last may lack."""
     first = 0
     for i, word in enumerate(words):
         if word == "." or i == len(words) - 1:
@@ -136,22 +159,22 @@ def sentences(words: Words) -> Iterator[Words]:
             first = i + 1
 
 
-def joined(report: Report) -> Words:
-    """The words of all its sentences."""
-    return tuple(word for sentence in report for word in sentence)
+def join_sentences(candidate: Candidate) -> Words:
+    """The words of all sentences in one tuple."""
+    return tuple(word for sentence in candidate for word in sentence)
 
 
 _SIGNS = {Status.PRESENT: 1, Status.UNCERTAIN: 1, Status.ABSENT: -1, Status.BLANK: 0}
 
 
 @lru_cache(maxsize=8192)
-def statements(sentence: Words) -> np.ndarray:
-    """What a sentence says of each of the labeler's concepts, findings first: 1 there, -1 not there, 0 nothing."""
+def concept_labels(sentence: Words) -> np.ndarray:
+    """Labels of a sentence, int8 [concepts], the findings first: 1 present or uncertain, -1 absent, 0 not mentioned."""
     signs = [_SIGNS[finding.status] for finding in label_concepts(" ".join(sentence))]
     return np.array(signs, dtype=np.int8)
 
 
 @lru_cache(maxsize=8192)
-def assertions(sentence: Words) -> frozenset[int]:
-    """Which of the 13 findings a sentence says are there."""
-    return frozenset(np.flatnonzero(statements(sentence)[: len(FINDINGS) - 1] > 0).tolist())
+def asserted_findings(sentence: Words) -> frozenset[int]:
+    """Indices of the 13 findings that a sentence labels present or uncertain."""
+    return frozenset(np.flatnonzero(concept_labels(sentence)[: len(FINDINGS) - 1] > 0).tolist())

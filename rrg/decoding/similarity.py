@@ -1,168 +1,134 @@
-"""How far many reports, made of sentences, agree with a few samples of their study: by ROUGE-L and by CIDEr.
+"""Similarity of many candidate reports to the samples of their study: the utilities of MBR decoding.
 
-Both are computed for all reports together, as recombination asks for thousands.
+`RougeL` is ROUGE-L (Lin, Text Summarization Branches Out 2004) as pycocoevalcap computes it, with each sample as the
+reference. `MeanTfidfCosine` approximates CIDEr (Vedantam et al., CVPR 2015). Both score all candidates of a search step
+in one call, because recombination compares thousands of them.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from rapidfuzz.distance import LCSseq
+from rapidfuzz.process import cdist
 
-from rrg.decoding.ngrams import LONGEST, NgramFrequencies, Words
-
-_WIDE = 64
-"""Words of a sample whose places are the bits of one number."""
-
-_SIGMA = 6.0
-"""Words by which a report may be longer or shorter than a sample, as CIDEr-D has it."""
+from rrg.decoding.cider import length_penalty
+from rrg.decoding.ngrams import ORDERS, NgramFrequencies, Words, count_matrix, distinct, ngrams
 
 
 @dataclass(frozen=True, eq=False)
-class Numbered:
-    """Reports as numbers of their words."""
+class EncodedCandidates:
+    """R candidates; each word is one character whose code point is the word's number in the vocabulary.
 
-    words: np.ndarray
-    """[R,longest], padded with the number of a word that no sample has"""
+    rapidfuzz compares strings about twice as fast as lists of numbers.
+    """
+
+    texts: list[str]
     lengths: np.ndarray
-    """[R]"""
+    """Words [R]."""
+    words: np.ndarray
+    """Word numbers [R,T], padded with the number of an unknown word."""
 
 
-class Samples:
-    """K samples of a study, and the numbers of their words."""
+class PseudoReferences:
+    """K samples of a study, against which candidates are scored as if each sample were a reference."""
 
-    def __init__(self, texts: Sequence[Sequence[str]]):
-        self.texts = texts
-        self.lengths = np.array([len(text) for text in texts])  # [K]
-        self.vocabulary = list({word: None for text in texts for word in text})
-        self._numbers = {word: i for i, word in enumerate(self.vocabulary)}
-        self._sentences: dict[Words, np.ndarray] = {}
+    def __init__(self, samples: Sequence[Words]):
+        self.samples = samples
+        self.lengths = np.array([len(sample) for sample in samples])  # [K]
+        self.vocabulary = {word: i for i, word in enumerate(dict.fromkeys(word for text in samples for word in text))}
+        self.unknown = len(self.vocabulary)
+        """The number of every word that no sample has."""
+        self.texts = [self._encode(sample) for sample in samples]
+        self._sentences: dict[Words, str] = {}
 
-    def number(self, reports: Sequence[Sequence[Words]]) -> Numbered:
-        """Reports, each a sequence of sentences, as numbers."""
-        parts = [self._sentence(sentence) for report in reports for sentence in report]
-        lengths = np.array([sum(map(len, report)) for report in reports], dtype=int)
+    def encode(self, candidates: Sequence[Sequence[Words]]) -> EncodedCandidates:
+        """Encode candidates, each a sequence of sentences."""
+        # Candidates of one study share most of their sentences.
+        for sentence in {sentence for candidate in candidates for sentence in candidate} - self._sentences.keys():
+            self._sentences[sentence] = self._encode(sentence)
+        texts = ["".join([self._sentences[sentence] for sentence in candidate]) for candidate in candidates]
+        lengths = np.array([len(text) for text in texts], dtype=int)
         longest = int(lengths.max(initial=0))
-        words = np.full((len(reports), longest), len(self.vocabulary))
-        if parts:
-            words[np.arange(longest) < lengths[:, None]] = np.concatenate(parts)
-        return Numbered(words, lengths)
+        padded = "".join([text.ljust(longest, chr(self.unknown)) for text in texts])
+        words = np.frombuffer(padded.encode("utf-32-le"), dtype="<u4").astype(int).reshape(len(texts), longest)
+        return EncodedCandidates(texts, lengths, words)
 
-    def _sentence(self, sentence: Words) -> np.ndarray:
-        """Its words' numbers; reports share most of their sentences."""
-        known = self._sentences.get(sentence)
-        if known is None:
-            known = np.array([self._numbers.get(word, len(self.vocabulary)) for word in sentence], dtype=int)
-            self._sentences[sentence] = known
-        return known
+    def _encode(self, words: Words) -> str:
+        return "".join([chr(self.vocabulary.get(word, self.unknown)) for word in words])
 
 
 class RougeL:
-    """ROUGE-L against each of K samples as if it were the reference.
+    """ROUGE-L of candidates, with each sample as the reference."""
 
-    The longest common subsequence comes from the bits of one number a pair, a word at a time (Hyyro, Bit-parallel
-    LCS-length computation revisited, AWOCA 2004), for all pairs together; from several numbers where samples are long.
-    """
-
-    def __init__(self, samples: Samples, recall_weight: float):
-        """`recall_weight`: 1.2 as for the COCO captions; higher prefers longer reports."""
-        self.lengths = samples.lengths
+    def __init__(self, references: PseudoReferences, recall_weight: float):
+        """`recall_weight` is the beta of the F measure: 1.2 in pycocoevalcap; a higher one prefers longer reports."""
+        self.references = references
         self.recall_weight = recall_weight
-        numbered = samples.number([[tuple(text)] for text in samples.texts])  # words [K,longest]
-        rows = np.arange(len(samples.texts))[:, None]
-        self._masks: list[np.ndarray] = []  # of each 64 words, [words+1,K]: the places of each word
-        self._everything: list[np.ndarray] = []  # [K]: the places that there are
-        for first in range(0, max(1, numbered.words.shape[1]), _WIDE):
-            words = numbered.words[:, first : first + _WIDE]
-            bits = np.uint64(1) << np.arange(words.shape[1], dtype=np.uint64)
-            masks = np.zeros((len(samples.vocabulary) + 1, len(rows)), dtype=np.uint64)
-            there = np.arange(first, first + words.shape[1]) < self.lengths[:, None]
-            places = np.broadcast_to(bits, words.shape)
-            np.bitwise_or.at(masks, (words[there], np.broadcast_to(rows, words.shape)[there]), places[there])
-            self._masks.append(masks)
-            self._everything.append(np.bitwise_or.reduce(np.where(there, places, np.uint64(0)), axis=1))
 
-    def common(self, reports: Numbered) -> np.ndarray:
-        """Length in words of the longest common subsequence of each report with each sample [R,K]."""
-        parts = [np.tile(everything, (len(reports.words), 1)) for everything in self._everything]
-        last = len(parts) - 1
-        for words in reports.words.T:
-            carry = None
-            for i, (row, masks, everything) in enumerate(zip(parts, self._masks, self._everything, strict=True)):
-                matched = row & masks[words]
-                total = row + matched
-                over = total < matched if i < last else None
-                if carry is not None:
-                    total += carry
-                    over = over | (total < carry) if over is not None else None
-                parts[i] = (total | row - matched) & everything
-                carry = None if over is None else over.astype(np.uint64)
-        left = sum(np.bitwise_count(row).astype(int) for row in parts)
-        return self.lengths - left
+    def lcs_lengths(self, candidates: EncodedCandidates) -> np.ndarray:
+        """Length in words of the longest common subsequence of each candidate and each sample [R,K]."""
+        return cdist(candidates.texts, self.references.texts, scorer=LCSseq.similarity, workers=1)
 
-    def __call__(self, reports: Numbered) -> np.ndarray:
-        """ROUGE-L of each report against each sample [R,K]; 0 where they have no word in common."""
-        common = self.common(reports)
-        written = reports.lengths[:, None]
-        precision, recall = common / np.maximum(1, written), common / np.maximum(1, self.lengths)
+    def __call__(self, candidates: EncodedCandidates) -> np.ndarray:
+        """ROUGE-L [R,K] of each candidate against each sample, 0 to 1; 0 where they have no word in common."""
+        common = self.lcs_lengths(candidates)
+        precision = common / np.maximum(1, candidates.lengths)[:, None]
+        recall = common / np.maximum(1, self.references.lengths)
         weight = self.recall_weight**2
         return (1 + weight) * precision * recall / np.where(common, recall + weight * precision, 1)
 
 
-class Cider:
-    """A tenth of the mean CIDEr against the samples (Vedantam et al., CVPR 2015, section 5).
+class MeanTfidfCosine:
+    """Mean TF-IDF cosine of n-grams between candidates and samples: a fast approximation of a tenth of mean CIDEr.
 
-    For 1 to 4 words, the cosine of the n-grams' counts times their rarity; the mean. As the samples' vectors of length
-    one are averaged first, a report costs no more for many samples than for one. It differs from what evaluation
-    computes (CIDEr-D) in three ways that spare us all pairs: a report's n-gram counts each time that it stands there,
-    whatever the sample's count; the penalty for another length is averaged apart from the cosine; and an n-gram of no
-    sample, such as one across two sentences that no sample has one after the other, is taken for the rarest.
+    The unit TF-IDF vectors of the samples are averaged first, so that the cost does not grow with their number. Without
+    repeated n-grams and with texts of one length it equals CIDEr-D (`rrg.decoding.cider`). In general it differs in
+    three ways, which avoid the comparison of all pairs:
+
+    - The counts of a candidate are not clipped to those of the sample.
+    - The length penalty is averaged separately from the cosine.
+    - An n-gram of no sample, such as one across two sentences that no sample has side by side, gets the highest IDF.
     """
 
-    def __init__(self, samples: Samples, frequencies: NgramFrequencies):
-        self.lengths = samples.lengths
-        self._unknown = len(samples.vocabulary)
-        # n-grams are states: that of n words follows from the state of the first n-1 and the last word's number. The
-        # last row and column, and the last state, are those of n-grams that no sample has.
-        self._steps: list[np.ndarray] = []
-        self._shares: list[np.ndarray] = []  # what each n-gram adds to the product with the samples' mean vector
-        self._squares: list[np.ndarray] = []  # and to the square of the report's own length
-        words = samples.number([[tuple(text)] for text in samples.texts]).words  # [K,longest]
-        states, known = np.zeros_like(words), list[Words]([()])
-        for n in range(min(LONGEST, words.shape[1])):
-            states, last = states[:, : words.shape[1] - n], words[:, n:]
-            there = (states < len(known)) & (last < self._unknown)
-            pairs, which = np.unique(states[there] * self._unknown + last[there], return_inverse=True)  # [n-grams]
-            firsts, lasts = np.divmod(pairs, self._unknown)
-            step = np.full((len(known) + 1, self._unknown + 1), len(pairs))
-            step[firsts, lasts] = np.arange(len(pairs))
-            known = [
-                (*known[first], samples.vocabulary[word])
-                for first, word in zip(firsts.tolist(), lasts.tolist(), strict=True)
-            ]
-            rarity = frequencies.rarity(known)
-            counts = np.zeros((len(words), len(known)))  # [K,n-grams]
-            np.add.at(counts, (np.nonzero(there)[0], which), 1)
-            vectors = counts * rarity
-            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-            self._steps.append(step)
-            self._shares.append(np.append((vectors / np.where(lengths, lengths, 1)).mean(0) * rarity, 0))
-            self._squares.append(np.append(rarity**2, np.log(frequencies.reports) ** 2))
-            states = np.full_like(states, len(known))
-            states[there] = which
+    def __init__(self, references: PseudoReferences, frequencies: NgramFrequencies):
+        self.references = references
+        vocabulary = references.vocabulary
+        # An n-gram is the number `transitions[number of its first n-1 words, number of its last word]`. The last row,
+        # the last column and the last number stand for n-grams that no sample has.
+        self._transitions: list[np.ndarray] = []
+        self._products: list[np.ndarray] = []  # what each n-gram adds to the dot product with the mean sample vector
+        self._squares: list[np.ndarray] = []  # and to the squared norm of the candidate's vector
+        prefixes: dict[Words, int] = {(): 0}
+        for order in ORDERS:
+            counts = [Counter(ngrams(sample, order)) for sample in references.samples]
+            columns = sorted(distinct(counts), key=lambda ngram: [vocabulary[word] for word in ngram])
+            transitions = np.full((len(prefixes) + 1, len(vocabulary) + 1), len(columns))
+            for i, (*prefix, last) in enumerate(columns):
+                transitions[prefixes[tuple(prefix)], vocabulary[last]] = i
+            idf = frequencies.idf(columns)
+            vectors = count_matrix(counts, columns).toarray() * idf  # [K,n-grams]
+            norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+            self._transitions.append(transitions)
+            self._products.append(np.append((vectors / np.where(norms, norms, 1)).mean(0) * idf, 0))
+            self._squares.append(np.append(idf**2, np.log(frequencies.documents) ** 2))
+            prefixes = {ngram: i for i, ngram in enumerate(columns)}
 
-    def __call__(self, reports: Numbered) -> np.ndarray:
-        """Agreement [R] with the samples."""
-        cosines = np.zeros(len(reports.words))
-        states = np.zeros_like(reports.words)
-        longest = reports.words.shape[1]
-        for n, (step, shares, squares) in enumerate(zip(self._steps, self._shares, self._squares, strict=True)):
+    def __call__(self, candidates: EncodedCandidates) -> np.ndarray:
+        """Mean similarity [R] to the samples, 0 to 1."""
+        cosines = np.zeros(len(candidates.words))
+        states = np.zeros_like(candidates.words)  # numbers of the n-grams
+        longest = candidates.words.shape[1]
+        parts = zip(self._transitions, self._products, self._squares, strict=True)
+        for n, (transitions, products, squares) in enumerate(parts):
             if n >= longest:
                 break
-            states = step[states[:, : longest - n], reports.words[:, n:]]
-            there = np.arange(longest - n) < reports.lengths[:, None] - n
-            lengths = np.sqrt((squares[states] * there).sum(1))
-            cosines += (shares[states] * there).sum(1) / np.where(lengths, lengths, 1)
-        off = reports.lengths[:, None] - self.lengths  # [R,K]
-        return cosines / LONGEST * np.exp(-(off**2) / (2 * _SIGMA**2)).mean(1)
+            states = transitions[states[:, : longest - n], candidates.words[:, n:]]  # [R,T-n]
+            valid = np.arange(longest - n) < candidates.lengths[:, None] - n
+            norms = np.sqrt((squares[states] * valid).sum(1))
+            cosines += (products[states] * valid).sum(1) / np.where(norms, norms, 1)
+        differences = candidates.lengths[:, None] - self.references.lengths  # [R,K]
+        return cosines / len(ORDERS) * length_penalty(differences).mean(1)

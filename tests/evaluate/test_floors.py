@@ -1,4 +1,4 @@
-"""The floors: the fast search against the scorers, the choice against brute force, and the published floor."""
+"""Trivial baselines: the fast scores against pycocoevalcap, the constants against brute force and known texts."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def texts(seed: int, count: int) -> list[str]:
     return [" ".join(generator.choices(WORDS, k=generator.randint(1, 15))) for _ in range(count)]
 
 
-def of_scorer(candidate: str, references: list[str]) -> tuple[float, float]:
-    """BLEU-4 and CIDEr of pycocoevalcap for one text written for every reference."""
+def pycocoevalcap_scores(candidate: str, references: list[str]) -> tuple[float, float]:
+    """BLEU-4 and CIDEr by pycocoevalcap of one text as the constant report of all references."""
     targets = {i: [text] for i, text in enumerate(references)}
     hypotheses = {i: [candidate] for i in targets}
     bleu, _ = Bleu(4).compute_score(targets, hypotheses, verbose=0)
@@ -34,10 +34,10 @@ def of_scorer(candidate: str, references: list[str]) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_search_gives_the_scorers_figures_for_every_candidate(seed: int) -> None:
+def test_the_scores_of_every_constant_are_those_of_pycocoevalcap(seed: int) -> None:
     candidates, references = texts(seed, 30), texts(seed + 100, 20)
     split = [[text.split() for text in group] for group in (candidates, references)]
-    expected = np.array([of_scorer(candidate, references) for candidate in candidates])
+    expected = np.array([pycocoevalcap_scores(candidate, references) for candidate in candidates])
     np.testing.assert_allclose(floors.constant_bleu4(*split), expected[:, 0], atol=1e-12)
     np.testing.assert_allclose(floors.constant_cider(*split), expected[:, 1], atol=1e-12)
 
@@ -46,12 +46,12 @@ def test_best_constants_are_the_best_by_brute_force() -> None:
     train = {f"Report {i}": text for i, text in enumerate(texts(1, 40))}
     val = texts(2, 25)
     by_bleu, by_cider = floors.best_constants(train, val)
-    figures = {report: of_scorer(text, val) for report, text in train.items()}
+    figures = {report: pycocoevalcap_scores(text, val) for report, text in train.items()}
     assert figures[by_bleu][0] == max(f[0] for f in figures.values())
     assert figures[by_cider][1] == pytest.approx(max(f[1] for f in figures.values()))
 
 
-def test_an_empty_train_report_and_an_empty_reference_do_no_harm() -> None:
+def test_an_empty_train_report_and_an_empty_reference_are_allowed() -> None:
     assert floors.best_constants({"E": "", "R": "the lungs are clear ."}, ["", "the lungs are clear ."])[0] == "R"
 
 
@@ -61,7 +61,7 @@ def test_most_frequent() -> None:
     assert "2 of 4" in floor.description
 
 
-def test_random_reports_repeat_by_seed_and_use_the_whole_train_split() -> None:
+def test_random_reports_depend_on_the_seed_and_use_the_whole_train_split() -> None:
     train, studies = [str(i) for i in range(20)], [f"s{i}" for i in range(400)]
     floor = floors.random_report(train, studies)
     assert list(floor.texts) == studies
@@ -87,7 +87,7 @@ def test_nearest_neighbour_of_a_train_study_is_itself() -> None:
 
 
 def test_the_constant_that_beats_published_models_on_iu_xray(shared_data: Path) -> None:
-    """The best constant report on IU X-Ray is known by its text, and so is the most frequent one."""
+    """The text of the best constant report on IU X-Ray is known, and so is that of the most frequent one."""
     annotation = json.loads((shared_data / "iu_xray" / "annotation.json").read_text())
     train = [record["report"] for record in annotation["train"]]
     val = {record["id"]: record["report"] for record in annotation["val"]}

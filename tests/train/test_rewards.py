@@ -1,4 +1,4 @@
-"""The reward of a report: CIDEr-D as the library counts it, and the F1 of what the report asserts."""
+"""Reward of a generated report: CIDEr-D equals pycocoevalcap's, and rare asserted concepts count more."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ def corpus() -> list[str]:
     return [CLEANERS["iu_xray"](make_phantom(seed, size=64).study.report or "") for seed in range(60)]
 
 
-def test_cider_is_that_of_the_library_when_the_corpus_is_what_it_counts(corpus: list[str]) -> None:
-    written = corpus[7:] + corpus[:7]
-    reward = ReportReward(corpus, RewardWeights())
-    ours = [reward.cider(text, reference) for text, reference in zip(written, corpus, strict=True)]
-    _, theirs = Cider().compute_score(
-        {i: [text] for i, text in enumerate(corpus)}, {i: [text] for i, text in enumerate(written)}
+def test_cider_is_that_of_pycocoevalcap_with_the_references_as_the_corpus(corpus: list[str]) -> None:
+    generated = corpus[7:] + corpus[:7]
+    actual = ReportReward(corpus, RewardWeights(cider=1.0))(generated, corpus)["CIDEr"]
+    _, expected = Cider().compute_score(
+        {i: [text] for i, text in enumerate(corpus)}, {i: [text] for i, text in enumerate(generated)}
     )
-    np.testing.assert_allclose(ours, theirs, atol=1e-9)
-    assert max(ours) > 1
+    np.testing.assert_allclose(actual, expected, atol=1e-9)
+    assert actual.max() > 1
 
 
-def test_words_that_no_report_of_the_corpus_has_are_read_too(corpus: list[str]) -> None:
+def test_unknown_words_and_empty_texts_have_no_reward(corpus: list[str]) -> None:
     reward = ReportReward(corpus, RewardWeights())
     assert all(not part.any() for part in reward(["zebra stripes", ""], [corpus[0], corpus[0]]).values())
 
 
-def test_the_parts_are_weighed_and_summed(corpus: list[str]) -> None:
+def test_each_part_is_multiplied_by_its_weight(corpus: list[str]) -> None:
     pair = corpus[1], corpus[2]
     once, thrice = (ReportReward(corpus, RewardWeights(w, w, w))([pair[0]], [pair[1]]) for w in (1.0, 3.0))
     assert once["ROUGE-L"] == pytest.approx(Rouge().calc_score([pair[0]], [pair[1]]))
-    assert once["CIDEr"] == ReportReward(corpus, RewardWeights()).cider(*pair)
+    split = [[text.split()] for text in pair]
+    assert once["CIDEr"] == ReportReward(corpus, RewardWeights()).cider.pairs(*split)
     assert all(thrice[name] == pytest.approx(3 * part) for name, part in once.items())
 
 
 def test_a_right_rare_finding_earns_more_than_a_right_common_one() -> None:
-    reward = ReportReward([NORMAL] * 6 + [EFFUSION] * 3 + [PNEUMOTHORAX], RewardWeights(bar=0.25))
+    reward = ReportReward([NORMAL] * 6 + [EFFUSION] * 3 + [PNEUMOTHORAX], RewardWeights(threshold=0.25))
     both = EFFUSION + " " + PNEUMOTHORAX
     assert reward.concepts(PNEUMOTHORAX, both) == pytest.approx(0.75 * math.log(10))
     assert reward.concepts(EFFUSION, both) == pytest.approx(0.75 * math.log(10 / 3))
@@ -57,12 +57,12 @@ def test_a_right_rare_finding_earns_more_than_a_right_common_one() -> None:
     )
 
 
-def test_a_wrong_finding_costs_less_than_a_right_one_earns_and_silence_is_free() -> None:
-    reward = ReportReward([NORMAL] * 6 + [EFFUSION] * 3 + [PNEUMOTHORAX], RewardWeights(bar=0.25))
+def test_a_wrong_finding_costs_less_than_a_right_one_earns_and_a_missed_one_costs_nothing() -> None:
+    reward = ReportReward([NORMAL] * 6 + [EFFUSION] * 3 + [PNEUMOTHORAX], RewardWeights(threshold=0.25))
     assert reward.concepts(EFFUSION, NORMAL) == pytest.approx(-0.25 * math.log(10 / 3))
     assert reward.concepts(NORMAL, EFFUSION) == 0
 
 
-def test_denied_findings_are_not_asserted() -> None:
+def test_absent_findings_are_not_asserted() -> None:
     assert asserted("no pleural effusion or pneumothorax .") == frozenset()
     assert asserted(EFFUSION) == {"Pleural Effusion"}

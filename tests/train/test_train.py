@@ -126,11 +126,9 @@ def test_a_trained_folder_writes_by_the_consensus_of_its_recipe_with_bars_from_t
     assert len(set(reporter.consensus.findings_bars)) > 3
     texts = [study.report or "" for study in read_annotation(phantoms, "train")]
     words = [reporter.tokenizer.decode_words(reporter.tokenizer.encode_report(text, tiny.max_length)) for text in texts]
-    wordings = [*ngrams.ngrams(words[0]), ("never", "said")]
+    wordings = [*(gram for order in ngrams.ORDERS for gram in ngrams.ngrams(words[0], order)), ("never", "said")]
     assert reporter.frequencies is not None
-    np.testing.assert_array_equal(
-        reporter.frequencies.rarity(wordings), ngrams.NgramFrequencies.of(words).rarity(wordings)
-    )
+    np.testing.assert_array_equal(reporter.frequencies.idf(wordings), ngrams.NgramFrequencies.of(words).idf(wordings))
     (tmp_path / "out" / ngrams.FILE).unlink()
     with pytest.raises(InputError, match="how rare wordings are"):
         Reporter.from_pretrained(tmp_path / "out", device="cpu")
