@@ -1,8 +1,7 @@
-"""Systems that hardly look, or do not look at all: the rows no table of figures may be without.
+"""Floors: trivial baselines, which ignore the image or copy a report of the train split.
 
-Reports of normal studies resemble each other so much that one fixed report beats published models on IU X-Ray. Each
-floor is text in, text out; what is chosen (the constants) is chosen on the validation split, whichever split is then
-evaluated.
+Reports of normal studies are so similar that one constant report scores higher than published models on IU X-Ray. The
+best constant reports are selected on the validation split, whichever split is evaluated.
 """
 
 from __future__ import annotations
