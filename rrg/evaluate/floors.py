@@ -26,12 +26,12 @@ _CIDER_SIGMA = 6.0
 
 @dataclass(frozen=True)
 class Floor:
-    """A trivial system: one text for every study."""
+    """A trivial baseline with a report for every study."""
 
     name: str
     description: str
     texts: dict[str, str]
-    """Study id -> report as in the train split (raw text; a protocol turns it into words)."""
+    """Study id -> report, not tokenized."""
 
 
 def constant(name: str, description: str, report: str, studies: Sequence[str]) -> Floor:
@@ -40,13 +40,13 @@ def constant(name: str, description: str, report: str, studies: Sequence[str]) -
 
 
 def most_frequent(train: Sequence[str], studies: Sequence[str]) -> Floor:
-    """The commonest report of the train split; the earliest one of equally common ones."""
+    """The most frequent report of the train split; of equally frequent ones the first."""
     report, count = Counter(train).most_common(1)[0]
     return constant("most frequent", f"the commonest train report ({count} of {len(train)})", report, studies)
 
 
 def random_report(train: Sequence[str], studies: Sequence[str], seed: int = RANDOM_SEED) -> Floor:
-    """A train report drawn for every study, with replacement."""
+    """A random train report for every study, drawn with replacement."""
     picks = np.random.default_rng(seed).integers(len(train), size=len(studies)).tolist()
     texts: dict[str, str] = {study: train[int(pick)] for study, pick in zip(studies, picks, strict=True)}
     return Floor("random", f"a train report drawn at random for every study (seed {seed})", texts)
@@ -55,7 +55,7 @@ def random_report(train: Sequence[str], studies: Sequence[str], seed: int = RAND
 def nearest_neighbour(
     train: Sequence[str], train_features: np.ndarray, studies: Sequence[str], features: np.ndarray
 ) -> Floor:
-    """The report of the train study whose image features ([N, D]; `features` is [M, D]) have the highest cosine."""
+    """The report of the train study with the highest cosine similarity of image features ([N, D]; `features` is [M, D])."""
     unit_train, unit = (
         x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (train_features, features)
     )

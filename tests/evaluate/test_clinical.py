@@ -144,7 +144,6 @@ def test_a_bootstrap_resamples_the_studies() -> None:
 def test_scores_name_the_labeler_and_the_uncertain_rule() -> None:
     scores = clinical_scores(["Large effusion."], ["Large effusion."], uncertain=0)
     assert (scores.labeler, scores.uncertain, len(scores.counts)) == (LABELER, 0, 1)
-    assert scores.values == {name: measure.value for name, measure in scores.measures.items()}
     assert list(scores.classes) == list(FINDINGS)
     assert scores.classes["Pleural Effusion"].support == 1
 
