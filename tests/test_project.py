@@ -56,7 +56,7 @@ def _shell_commands() -> list[str]:
 
 def _imported_packages() -> set[str]:
     files = [ROOT / "app.py", *ROOT.glob("rrg/**/*.py"), *ROOT.glob("train/**/*.py")]
-    scripts = {file.stem for file in ROOT.glob("train/*.py")}
+    scripts = {path.stem for path in ROOT.glob("train/*")}  # modules and packages
     nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
     modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     modules |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}

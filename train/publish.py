@@ -1,60 +1,75 @@
-"""Publish what was measured: figures beside the weights, a card for each model, and README's tables.
+"""Publish the results of an evaluation: results.json and card of each model, README's table and docs/results.md.
 
     python train/publish.py --out out --split val
 
-`make evaluate` measures first, then calls this. Takes each model's OUT/MODEL-SPLIT/results.json if it is of the weights
-in the folder of weights, else the figures that were published before. The same files always give the same pages.
+`make evaluate` evaluates the models and then calls this. For each model it takes OUT/MODEL-SPLIT/results.json if that
+file is of the weights in the folder of weights, else the results published before. Equal files give equal pages.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import tyro
-from cards import card
-from figures import Published, compact, read_published, to_json
-from results_block import with_results
+from publishing.cards import card
+from publishing.figures import PublishedModel, PublishedResults, read_published_model
+from publishing.pages import EMPTY_RESULTS_PAGE, readme_block, results_block, with_block
 
+from rrg.data.files import write_text
 from rrg.errors import InputError
-from rrg.evaluate.measure import read_results
-from rrg.evaluate.run import write_whole
-from rrg.inference.library import ModelLibrary
+from rrg.evaluate.results import read_results
+from rrg.inference.library import ModelInfo, ModelLibrary
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def publish(out: Path, weights: Path, readme: Path, split: str = "val") -> list[str]:
-    """Write the figures, cards and tables of all models with weights that were measured; gives what was left out.
+def publish(out: Path, weights: Path, readme: Path, results_page: Path, split: str = "val") -> list[str]:
+    """Write results.json and card of all evaluated models with weights, and both pages.
 
-    Raises InputError when there is nothing to publish, or no place for it in the page.
+    Args:
+        out: Folder that `python -m rrg evaluate` wrote.
+        weights: Folder with one folder a model.
+        readme: The page with the short table; it has a results block.
+        results_page: The page with all tables; it is made if it is missing.
+        split: The split that is published.
+
+    Returns a line for each model that is left out. Raises InputError if there are no results to publish, if a page has
+    no results block, and for results of another shape.
     """
-    for name, folder, digest in _models(weights):
-        results = read_results(out / f"{name}-{split}" / "results.json")
-        if results is not None and results["weights_sha256"] == digest and results["limit"] is None:
-            write_whole(folder / "results.json", to_json(compact(results)).encode())
+    for info in _available(weights):
+        results = read_results(out / f"{info.name}-{split}" / "results.json")
+        if (
+            results is not None
+            and results.weights_sha256 == info.weights_sha256
+            and results.provenance.evaluated_on.limit is None
+        ):
+            PublishedResults.of(results).write(weights / info.name / "results.json")
     models, left_out = published(weights, split)
     if not models:
         raise InputError(f"No model in {weights} has results of its weights on {split}: python -m rrg evaluate --help")
-    page = with_results(readme.read_text(encoding="utf-8"), models)
-    for model in models:
-        write_whole(weights / model.info.name / "README.md", card(model).encode())
-    write_whole(readme, page.encode())
+    old = results_page.read_text(encoding="utf-8") if results_page.is_file() else EMPTY_RESULTS_PAGE
+    pages = {
+        readme: with_block(readme.read_text(encoding="utf-8"), readme_block(models), readme.name),
+        results_page: with_block(old, results_block(models), results_page.name),
+    }
+    pages |= {weights / model.name / "README.md": card(model) for model in models}
+    for path, text in pages.items():
+        write_text(path, text)
     return left_out
 
 
-def published(weights: Path, split: str | None = None) -> tuple[list[Published], list[str]]:
-    """The models with figures of their present weights, measured on the same studies, and why others are left out.
+def published(weights: Path, split: str | None = None) -> tuple[list[PublishedModel], list[str]]:
+    """The models with results of their present weights on the same studies, and a line for each other model.
 
-    Those measured last decide which studies; `split` leaves out what was measured on another one.
+    The most recent results decide which studies. With `split`, results on another split are left out.
     """
-    infos = [info for info in ModelLibrary(weights).list() if info.available]
-    found = {info.name: read_published(info, weights / info.name) for info in infos}
-    known = [model for model in found.values() if model is not None and split in (None, model.figures["split"])]
-    latest = max(known, key=lambda model: model.figures["created_at"], default=None)
-    models = [model for model in known if latest is not None and model.measured_like(latest)]
-    names = {model.info.name for model in models}
+    found = {info.name: read_published_model(info, weights / info.name) for info in _available(weights)}
+    known = [model for model in found.values() if model is not None and split in (None, model.results.split)]
+    latest = max(known, key=lambda model: model.results.created_at, default=None)
+    models = [model for model in known if latest is not None and model.same_studies_as(latest)]
+    names = {model.name for model in models}
     return models, [
         f"{name} is left out: " + ("no figures of its weights" if model is None else "measured on other studies")
         for name, model in found.items()
@@ -62,24 +77,25 @@ def published(weights: Path, split: str | None = None) -> tuple[list[Published],
     ]
 
 
-def _models(weights: Path) -> Iterator[tuple[str, Path, str | None]]:
-    for info in ModelLibrary(weights).list():
-        if info.available:
-            yield info.name, weights / info.name, info.weights_sha256
+def _available(weights: Path) -> list[ModelInfo]:
+    return [info for info in ModelLibrary(weights).list() if info.available]
 
 
 def main(out: Path = Path("out"), split: str = "val") -> None:
-    """Write weights/*/results.json, weights/*/README.md and README's tables.
+    """Write weights/*/results.json, weights/*/README.md, README's table and docs/results.md.
 
     Args:
         out: Folder that `python -m rrg evaluate` wrote.
         split: The split that is published.
     """
     try:
-        left_out: Sequence[str] = publish(out, ROOT / "weights", ROOT / "README.md", split)
+        left_out: Sequence[str] = publish(
+            out, ROOT / "weights", ROOT / "README.md", ROOT / "docs" / "results.md", split
+        )
     except InputError as error:
         sys.exit(str(error))
-    for line in (*left_out, "Written: the table in README.md, and card and results.json of each model in it."):
+    done = "Written: the table in README.md, docs/results.md, and card and results.json of each model in them."
+    for line in (*left_out, done):
         print(line)
 
 

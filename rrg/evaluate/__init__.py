@@ -1,1 +1,1 @@
-"""Text -> numbers: language and clinical figures of generated reports, always beside those of trivial systems."""
+"""Language and clinical metrics of generated reports, compared with trivial baselines (floors)."""

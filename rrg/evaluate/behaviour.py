@@ -1,4 +1,4 @@
-"""How a model behaves, whatever its text scores: does it say different things, and does it look at the image?"""
+"""Diversity of the reports, their dependence on the images, and AUROC of the classifier on the images."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ SHUFFLE_SEED = 0
 
 
 @dataclass(frozen=True)
-class Variety:
-    """Template collapse in figures."""
+class Diversity:
+    """How many different reports a system writes; few of them mean that it has collapsed to templates."""
 
     distinct: int
-    """Different reports among those of all studies."""
+    """Number of different reports."""
     most_common: str
     most_common_share: float
-    """Share of the studies that get the commonest report."""
+    """Share of the studies that get the most common report."""
 
 
 @dataclass(frozen=True)
 class ImageSensitivity:
-    """Whether a report comes from the image: what becomes of it when the study's images are replaced by others."""
+    """How many reports change when the images of their studies are replaced."""
 
     studies: int
-    """Studies that were tried."""
+    """Studies whose images were replaced."""
     changed: int
-    """Those of them whose report is another one for the other images."""
+    """Number of these studies whose report changed."""
 
     @property
     def share(self) -> float | None:
@@ -44,22 +44,22 @@ class ImageSensitivity:
 
 @dataclass(frozen=True)
 class Auroc:
-    """How well the encoder's classifier ranks the studies by one finding."""
+    """AUROC of the encoder's classifier for one finding."""
 
     value: float
     positives: int
     studies: int
 
 
-def variety(texts: Sequence[str]) -> Variety:
-    """Distinct reports and the share of the commonest; `texts` is not empty."""
+def diversity(texts: Sequence[str]) -> Diversity:
+    """Count the distinct texts, at least one is given, and the share of the most common one."""
     counts = Counter(texts)
     text, count = counts.most_common(1)[0]
-    return Variety(len(counts), text, count / len(texts))
+    return Diversity(len(counts), text, count / len(texts))
 
 
 def blank(study: Study) -> Study:
-    """The study with black images of the same sizes and views, and nothing else a model could read."""
+    """The study with black images of the same sizes and views, without report and indication."""
     return Study(id=study.id, images=tuple(_black(radiograph) for radiograph in study.radiographs()))
 
 
@@ -70,14 +70,14 @@ def _black(radiograph: Radiograph) -> Radiograph:
 
 
 def image_sensitivity(
-    studies: Iterable[Study], texts: Mapping[str, str], write: Callable[[list[Study]], Iterable[Report]]
+    studies: Iterable[Study], texts: Mapping[str, str], generate: Callable[[list[Study]], Iterable[Report]]
 ) -> ImageSensitivity:
-    """Compare `texts` (study id -> report) with what `write` says of blank images of the same views.
+    """Compare `texts` (study id -> report) with the reports for black images of the same views.
 
-    Tried are the studies whose report is not the most common one: a model may well write that one for a blank image
-    too. A black image is the same whatever its size, so one report for each combination of views is enough.
+    Studies with the most common report are left out, because a model may rightly write it for a black image too. A
+    black image has no content at any size, so one report for each combination of views is enough.
     """
-    common = variety(list(texts.values())).most_common
+    common = diversity(list(texts.values())).most_common
     blanks: dict[tuple[str, ...], Study] = {}
     views: dict[str, tuple[str, ...]] = {}
     for study in studies:
@@ -87,53 +87,55 @@ def image_sensitivity(
         views[study.id] = key
         if key not in blanks:
             blanks[key] = blank(study)
-    unseen = {key: report.text for key, report in zip(blanks, write(list(blanks.values())), strict=True)}
-    return ImageSensitivity(len(views), sum(texts[study] != unseen[key] for study, key in views.items()))
+    black = {key: report.text for key, report in zip(blanks, generate(list(blanks.values())), strict=True)}
+    return ImageSensitivity(len(views), sum(texts[study] != black[key] for study, key in views.items()))
 
 
 def derangement(count: int, seed: int = SHUFFLE_SEED) -> list[int]:
-    """For each of `count` things another one, each taken once; nothing for a single thing, which has no other."""
+    """A random permutation of `count` indices without a fixed point; empty for fewer than two indices."""
     if count < 2:
         return []
-    circle = np.random.default_rng(seed).permutation(count)  # each takes from the next in a shuffled circle
+    cycle = np.random.default_rng(seed).permutation(count)  # one cycle through all indices has no fixed point
     others = np.empty(count, dtype=np.int64)
-    others[circle] = np.roll(circle, -1)
+    others[cycle] = np.roll(cycle, -1)
     return others.tolist()
 
 
 def shuffle_sensitivity(
     studies: Sequence[Study],
-    tried: Sequence[bool],
+    selected: Sequence[bool],
     texts: Mapping[str, str],
-    write: Callable[[list[Study]], Iterable[Report]],
+    generate: Callable[[list[Study]], Iterable[Report]],
     seed: int = SHUFFLE_SEED,
 ) -> ImageSensitivity:
-    """Compare `texts` (study id -> report) with what `write` says when each study has the images of another.
+    """Compare `texts` (study id -> report) with the reports when each study has the images of another study.
 
-    Images go round among all studies; the reports of those that are `tried` are compared. Meant for abnormal studies:
-    normal ones may rightly keep their report.
+    Images are permuted among all studies, and the reports of the `selected` ones are compared. Select abnormal
+    studies: two normal studies may rightly get the same report.
     """
     swapped = [
         Study(id=studies[i].id, images=studies[other].images)
         for i, other in enumerate(derangement(len(studies), seed))
-        if tried[i]
+        if selected[i]
     ]
-    changed = sum(report.text != texts[report.study_id] for report in write(swapped))
+    changed = sum(report.text != texts[report.study_id] for report in generate(swapped))
     return ImageSensitivity(len(swapped), changed)
 
 
 def classifier_auroc(reports: Sequence[Report], references: Sequence[str]) -> dict[str, Auroc]:
-    """AUROC by finding of the probabilities that the reports carry, in the same order as the `references`.
+    """AUROC of the finding probabilities in `reports`, by finding; `references` are in the same order.
 
-    Labels come from the references' text by the rule labeler (present or uncertain counts as positive). Findings
-    without a probability, or without both a positive and a negative study, are left out.
+    The rule labeler labels the references (present and uncertain are positive). Findings without a probability, or
+    without both a positive and a negative study, are left out.
     """
     labels = np.array([label_vector(text, uncertain=1.0) for text in references]) > 0.5  # [N, 14]
     result: dict[str, Auroc] = {}
     for column, name in enumerate(FINDINGS):
-        found = [next((f.probability for f in report.findings if f.name == name), None) for report in reports]
-        truth = labels[:, column]
-        if any(p is None for p in found) or truth.all() or not truth.any():
+        probabilities = [next((f.probability for f in report.findings if f.name == name), None) for report in reports]
+        positive = labels[:, column]
+        if any(p is None for p in probabilities) or positive.all() or not positive.any():
             continue
-        result[name] = Auroc(float(roc_auc_score(truth, np.array(found))), int(truth.sum()), len(truth))
+        result[name] = Auroc(
+            float(roc_auc_score(positive, np.array(probabilities))), int(positive.sum()), len(positive)
+        )
     return result

@@ -1,24 +1,25 @@
-"""What reports say clinically, hypothesis against reference, by the rule labeler of `rrg.labels.findings`.
+"""Clinical metrics: precision, recall and F1 of the findings in generated reports, by the rule labeler.
 
-These are *rule labels in the CheXpert scheme*, not CheXbert's: never put them in one column with published CheXbert
-figures. Published "clinical efficacy" also differs in what it makes of uncertain findings, so that rule is an argument
-here (1: uncertain counts as present, as in CheXbert's F1; 0: as absent, as in R2Gen's script) and part of the result.
+The labels are rule labels in the CheXpert scheme (`rrg.labels.findings`), not CheXbert's. The figures cannot be
+compared with published CheXbert figures. Published "clinical efficacy" also treats uncertain findings in different
+ways. Here the rule is an argument and part of the result (1: uncertain counts as present, as in CheXbert's F1; 0: as
+absent, as in R2Gen's script).
 
-- Everything undefined (no such finding on either side) is 0, as with scikit-learn's `zero_division=0`; so a macro
-  figure has a 0 for a class that no reference names. Look at the supports.
-- A report that says "normal" in any words agrees with a normal reference in 14 labels: accuracy and exact match are
-  high for a constant normal report, whose micro- and macro-F1 over the 13 findings are 0.
-- "Clinical terms F1" compares the concepts that a text asserts (present or uncertain; 13 classes and further findings)
-  study by study, both empty = 1; the figure is the mean. Denied findings do not count: they are so many, and so much
-  the same in every report, that figures with them follow radiologists' ratings less well.
+- An undefined figure (the finding is on neither side) is 0, as with scikit-learn's `zero_division=0`. A macro figure
+  therefore includes a 0 for each class that no reference has; the supports show which.
+- Any normal report has the same 14 labels as a normal reference. Accuracy and exact match are therefore high for a
+  constant normal report, whose micro- and macro-F1 over the 13 findings are 0.
+- "Clinical terms F1" is the mean over studies of the F1 of asserted concepts (present or uncertain; the 13 classes and
+  further findings), 1 if both sides have none. Negated findings are left out: nearly all reports share them, and
+  figures that include them correlate less well with radiologists' ratings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from rrg.evaluate.significance import Measure, mean_measure, ratio
 from rrg.labels.findings import FINDINGS, LABELER, Status, label_concepts, label_vector
 
 FIVE = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
-"""The usual short list of frequent, clear-cut findings."""
+"""The five findings of the CheXpert competition."""
 
 _AVERAGED = {"13": np.arange(13), "5": np.array([FINDINGS.index(name) for name in FIVE])}
 _PARTS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
@@ -39,26 +40,26 @@ _PARTS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One finding over all studies."""
+    """Scores of one finding over all studies."""
 
     precision: float
     recall: float
     f1: float
     support: int
-    """References that have it."""
+    """Number of references with the finding."""
     predicted: int
-    """Hypotheses that have it."""
+    """Number of hypotheses with the finding."""
 
 
 @dataclass(frozen=True, eq=False)
 class ClinicalScores:
-    """Agreement of hypotheses with references, with what a bootstrap needs to resample the studies."""
+    """Agreement of the labels of hypotheses and references, with the statistics for a bootstrap over studies."""
 
     labeler: str
     uncertain: int
-    """What an uncertain finding counts as: 1 present, 0 absent."""
+    """1: an uncertain finding counts as present; 0: as absent."""
     classes: dict[str, ClassScore]
-    """By the names of FINDINGS."""
+    """Finding -> score."""
     measures: dict[str, Measure]
     """{micro,macro}-{precision,recall,F1}-{13,5}, example-F1-14, accuracy-14, exact-match-14, clinical-terms-F1."""
     counts: np.ndarray
@@ -68,21 +69,11 @@ class ClinicalScores:
     def values(self) -> dict[str, float]:
         return {name: measure.value for name, measure in self.measures.items()}
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON: labeler, uncertain, studies, figures (name -> value), classes (name -> ClassScore)."""
-        return {
-            "labeler": self.labeler,
-            "uncertain": self.uncertain,
-            "studies": len(self.counts),
-            "figures": self.values,
-            "classes": {name: asdict(score) for name, score in self.classes.items()},
-        }
-
 
 def clinical_scores(
     hypotheses: Sequence[str], references: Sequence[str], uncertain: Literal[0, 1] = 1
 ) -> ClinicalScores:
-    """Compare reports pair by pair.
+    """Label hypotheses and references, which are in the same order, and compare the labels.
 
     Raises InputError when there is no pair, when the lengths differ, or for an uncertain rule other than 0 and 1.
     """
@@ -94,10 +85,11 @@ def clinical_scores(
         raise InputError("There is no report to compare: give at least one pair.")
     if uncertain not in (0, 1):
         raise InputError(f"Uncertain findings count as 1 (present) or 0 (absent), not as {uncertain!r}.")
-    said = np.stack([_labels(text, uncertain) for text in hypotheses])  # bool [N, 14]
-    true = np.stack([_labels(text, uncertain) for text in references])
-    counts = np.stack([said & true, said & ~true, ~said & true], axis=-1).astype(np.int64)
-    right = said == true
+    predicted = np.stack([_labels(text, uncertain) for text in hypotheses])  # bool [N, 14]
+    labels = np.stack([_labels(text, uncertain) for text in references])
+    outcomes = [predicted & labels, predicted & ~labels, ~predicted & labels]
+    counts = np.stack(outcomes, axis=-1).astype(np.int64)  # [N, 14, 3]
+    correct = predicted == labels
     terms = [_set_f1(_concepts(h), _concepts(r)) for h, r in zip(hypotheses, references, strict=True)]
 
     measures = {
@@ -107,8 +99,8 @@ def clinical_scores(
         for part in _PARTS
     }
     measures["example-F1-14"] = mean_measure(_PARTS["F1"](*np.moveaxis(counts.sum(axis=1), -1, 0)))
-    measures["accuracy-14"] = mean_measure(right.mean(axis=1))
-    measures["exact-match-14"] = mean_measure(right.all(axis=1).astype(float))
+    measures["accuracy-14"] = mean_measure(correct.mean(axis=1))
+    measures["exact-match-14"] = mean_measure(correct.all(axis=1).astype(float))
     measures["clinical-terms-F1"] = mean_measure(np.array(terms))
     return ClinicalScores(LABELER, uncertain, _classes(counts), measures, counts)
 
@@ -122,7 +114,7 @@ def _classes(counts: np.ndarray) -> dict[str, ClassScore]:
 
 
 def _averaged(counts: np.ndarray, kind: str, part: str) -> Measure:
-    """Counts [N, C, 3] -> a figure over C findings: of the summed counts (micro), or the mean over findings (macro)."""
+    """The micro (of summed counts) or macro (mean over findings) average of counts [N, C, 3] over C findings."""
     formula = _PARTS[part]
 
     def figure(sums: np.ndarray) -> np.ndarray:
@@ -134,7 +126,7 @@ def _averaged(counts: np.ndarray, kind: str, part: str) -> Measure:
     return Measure(counts.reshape(len(counts), -1).astype(float), figure)
 
 
-# The same references, and often the same constant report, are scored against many systems in one evaluation.
+# One evaluation scores the same references, and often the same constant report, for many systems.
 @lru_cache(maxsize=10_000)
 def _labels(text: str, uncertain: int) -> np.ndarray:
     return label_vector(text, uncertain) > 0.5
@@ -145,5 +137,6 @@ def _concepts(text: str) -> frozenset[str]:
     return frozenset(f.name for f in label_concepts(text) if f.status in (Status.PRESENT, Status.UNCERTAIN))
 
 
-def _set_f1(said: frozenset[str], true: frozenset[str]) -> float:
-    return 2 * len(said & true) / (len(said) + len(true)) if said or true else 1.0
+def _set_f1(predicted: frozenset[str], labels: frozenset[str]) -> float:
+    both = len(predicted) + len(labels)
+    return 2 * len(predicted & labels) / both if both else 1.0

@@ -1,13 +1,13 @@
-"""The n-gram figures of image captioning (BLEU-1..4, ROUGE-L, CIDEr-D, METEOR 1.5) on texts that are tokenized already.
+"""Language metrics on tokenized texts: BLEU-1 to 4, ROUGE-L, CIDEr-D and METEOR 1.5.
 
-The counting is pycocoevalcap 1.2's, so figures equal those of the R2Gen line of papers; only METEOR needs Java. The
-scorers are called one by one (its `COCOEvalCap` also builds SPICE, which downloads 384 MB and fails on a current
-Java), and every text is first made a single clean line, because line breaks silently shift or kill them.
+pycocoevalcap 1.2 counts, so the figures equal those of R2Gen and later papers; only METEOR needs Java. Its scorers are
+called one by one, because `COCOEvalCap` also builds SPICE, which downloads 384 MB and fails on a current Java. Every
+text is made a single line first, because line breaks misalign the scorers or make them fail.
 
-- ROUGE-L is the recall-weighted F (beta 1.2), the mean over studies. It is not the F1 of the `rouge_score` package.
-- CIDEr takes its IDF from the references of the very call: figures of different study sets cannot be compared, a subset
-  keeps the IDF of the whole set, and on a handful of studies it means nothing.
-- METEOR and BLEU are corpus figures: sums of statistics first, then the formula, never the mean over studies.
+- ROUGE-L is the recall-weighted F (beta 1.2), averaged over studies. It is not the F1 of the `rouge_score` package.
+- CIDEr takes its IDF from the references of the call. Figures of different sets of studies cannot be compared, a subset
+  uses the IDF of the whole set, and with few studies CIDEr has no meaning.
+- METEOR and BLEU are corpus figures: the formula is applied to summed statistics. They are no means over studies.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from rrg.evaluate.significance import Measure, mean_measure
 
 METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr")
 LONGEST = 1_000
-"""Tokens of a text that are scored: ROUGE-L takes time in the square of the length."""
+"""Tokens of a text that are scored; the time of ROUGE-L is quadratic in the length."""
 FEWEST_FOR_CIDER = 30
-"""Studies below which CIDEr's IDF says next to nothing (with one study every CIDEr is 0)."""
+"""Number of studies below which CIDEr carries a warning (with one study every CIDEr is 0)."""
 
 
 @dataclass(frozen=True, eq=False)
 class LanguageScores:
-    """Figures of one system against the references."""
+    """Language metrics of one system."""
 
     measures: dict[str, Measure]
-    """By the names of METRICS; studies in the order of the references."""
+    """Name in METRICS -> measure; studies in the order of the references."""
     not_computed: dict[str, str]
-    """Metric name -> why it is missing. A missing figure is never 0."""
+    """Metric -> why it is missing. A missing figure is never 0."""
     warnings: tuple[str, ...]
 
     @property
@@ -48,10 +48,10 @@ class LanguageScores:
 
 
 def clean_line(text: str) -> str:
-    """One line of single-spaced words that every scorer reads alike.
+    """Normalize a text to one line of tokens with single spaces between them.
 
-    Line separators and control characters become spaces, as does "|||" (METEOR's separator); half of a surrogate pair,
-    which cannot be encoded, becomes "?".
+    Line separators, control characters and "|||" (METEOR's separator) become spaces. A lone surrogate, which cannot be
+    encoded, becomes "?".
     """
     text = text.encode("utf-8", "replace").decode("utf-8").replace("|||", " ")
     return " ".join("".join(" " if unicodedata.category(c) == "Cc" else c for c in text).split())
@@ -63,11 +63,11 @@ def language_scores(
     *,
     meteor: bool = True,
 ) -> dict[str, LanguageScores]:
-    """Score several systems (name -> study id -> text) against one or more references a study (study id -> texts).
+    """Score systems (name -> study id -> text) against references (study id -> one or more texts).
 
-    Texts are words separated by whitespace, as a protocol made them (`rrg.evaluate.protocols`). `meteor=False` saves
-    the ten seconds that Java takes to load; all systems share one Java process. Raises InputError when there is
-    nothing to score, a study lacks a reference, or the ids of a system are not those of the references.
+    Texts are tokens separated by whitespace (`rrg.evaluate.protocols`). All systems share one Java process for METEOR;
+    `meteor=False` saves its ten seconds. Raises InputError without a system or a study, for a study without a
+    reference, and for a system whose study ids differ from those of the references.
     """
     if not systems or not references:
         raise InputError("There is nothing to score: give at least one system and one study with a reference.")
@@ -110,8 +110,8 @@ def language_scores(
 
 
 def bleu_figure(order: int) -> Callable[[np.ndarray], np.ndarray]:
-    """BLEU-`order` [...] from summed [..., 10]: both lengths, n-grams written (orders 1..4), n-grams matched (1..4)."""
-    tiny, small = 1e-15, 1e-9  # pycocoevalcap's guard: no matching 4-gram at all gives a BLEU-4 of about 1e-4, not 0
+    """BLEU-`order` [...] of sums [..., 10]: both lengths, n-grams of the hypothesis (1..4), matched n-grams (1..4)."""
+    tiny, small = 1e-15, 1e-9  # as in pycocoevalcap: without a matching 4-gram BLEU-4 is about 1e-4, not 0
 
     def figure(sums: np.ndarray) -> np.ndarray:
         precisions = (sums[..., 6 : 6 + order] + tiny) / (sums[..., 2 : 2 + order] + small)
@@ -147,7 +147,7 @@ def _measures(outputs: Mapping[str, str], targets: Mapping[str, list[str]]) -> d
 def _meteor_measures(
     outputs: Mapping[str, Mapping[str, str]], targets: Mapping[str, list[str]]
 ) -> tuple[dict[str, dict[str, Measure]], dict[str, str]]:
-    """METEOR of all systems from one Java process, or the reason why there is none."""
+    """METEOR of all systems by one Java process, or the reason why it is missing."""
     try:
         rows = meteor_statistics(
             [text for texts in outputs.values() for text in texts.values()], [*targets.values()] * len(outputs)

@@ -1,14 +1,13 @@
-"""Measure models: each one's reports on a split of a data folder, in a folder of its own, once for its weights."""
+"""Evaluate several models on a split of a data folder; results are cached per weights hash."""
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from rrg.errors import InputError
+from rrg.evaluate.results import read_results
 from rrg.evaluate.run import evaluate, evaluated_on
 from rrg.evaluate.table import render
 from rrg.inference.library import ModelLibrary
@@ -27,39 +26,39 @@ def measure(
     limit: int | None = None,
     force: bool = False,
 ) -> Iterator[str]:
-    """Evaluate models beside trivial systems, each into `out`/MODEL-SPLIT; gives each one's figures as a table.
+    """Evaluate models and the floors, each model into `out`/MODEL-SPLIT; yield the figures of each as a table.
 
-    A model whose results.json is of its present weights and of the same studies is not measured again.
+    Results are cached: a model is evaluated again only if its weights or the studies have changed.
 
     Args:
         data: Folder with annotation.json and images/ or images.tar.
-        models: Folders with weights, or names that `rrg models` lists; "all" stands for every model with weights.
+        models: Folders with weights, or names that `rrg models` lists; "all" selects every model with weights.
         weights: Folder with one folder a model.
-        out: Receives a folder for each model and split, and what models share.
+        out: Receives a folder for each model and split, and the cached image features of the train split.
         split: Which studies of annotation.json.
         limit: Only the first so many studies.
-        force: Measure again whatever there is.
+        force: Evaluate again even if there are cached results.
+
+    Raises InputError for an unknown model, for unusable data, and for cached results of another shape.
     """
     for folder in _folders(models, weights):
         name = folder.resolve().name
         target = out / f"{name}-{split}"
-        results = read_results(target / "results.json")
-        belongs = {"weights_sha256": weights_digest(folder)} | evaluated_on(data, split, limit)
-        if not force and results is not None and belongs.items() <= results.items():
-            yield f"{render(results)}\n\nMeasured before: {target / 'results.json'} (--force measures again)"
+        cached = None if force else read_results(target / "results.json")
+        if (
+            cached is not None
+            and cached.weights_sha256 == weights_digest(folder)
+            and cached.provenance.evaluated_on == evaluated_on(data, split, limit)
+        ):
+            yield f"{render(cached)}\n\nCached results: {target / 'results.json'} (--force evaluates again)"
             continue
         command = shlex.join(_command(data, models, folder, out, split, limit))
         results = evaluate(Reporter.from_pretrained(folder), data, split, target, limit, command, out / "features")
         yield f"{render(results)}\n\nSaved {target / 'predictions.jsonl'} and {target / 'results.json'}"
 
 
-def read_results(path: Path) -> dict[str, Any] | None:
-    """The results in a file; nothing where there is none."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
 def _folders(models: Sequence[str], weights: Path) -> list[Path]:
-    """Raises InputError for a name that is unknown or has no weights, before any model is measured."""
+    """The folders of weights. Raises InputError for an unknown name, and for one without weights."""
     library = ModelLibrary(weights)
     bundled = {info.name: info for info in library.list()}
     folders: list[Path] = []
@@ -82,7 +81,7 @@ def _folders(models: Sequence[str], weights: Path) -> list[Path]:
 def _command(
     data: Path, models: Sequence[str], folder: Path, out: Path, split: str, limit: int | None
 ) -> Iterator[str]:
-    """What measures this model alone."""
+    """The words of the command that evaluates this model alone."""
     model = str(folder) if str(folder) in models else folder.name
     yield from ("python", "-m", "rrg", "evaluate", "--data", str(data), "--split", split, "--model", model)
     yield from ("--out", str(out))

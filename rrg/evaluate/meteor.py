@@ -1,9 +1,9 @@
-"""METEOR 1.5 through its own jar (part of pycocoevalcap), in one Java process that cannot hang.
+"""METEOR 1.5 by the jar of pycocoevalcap, in one Java process with a time limit.
 
-pycocoevalcap's wrapper talks to the jar line by line and holds a lock meanwhile: a line break in a text, another
-locale or a dead Java leaves that lock held and the interpreter never ends. Here the jar reads files, prints the
-sufficient statistics of every pair and leaves; the score is computed from their sums (Denkowski and Lavie, 2014), so
-intervals and subsets need no second run.
+pycocoevalcap's wrapper exchanges single lines with the jar under a lock. A line break in a text, another locale or a
+crashed Java leaves the lock held, and the interpreter never ends. Here the jar reads files and prints the sufficient
+statistics of every pair. The score is computed from their sums (Denkowski and Lavie, 2014), so intervals and subsets
+need no second run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TIMEOUT_SECONDS = 900
 
 
 class MeteorUnavailable(RuntimeError):
-    """METEOR cannot be computed; the message is the reason, made to stand in a results table."""
+    """METEOR cannot be computed; the message is the reason, worded for a results table."""
 
 
 def meteor_statistics(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
@@ -39,10 +39,10 @@ def meteor_statistics(hypotheses: Sequence[str], references: Sequence[Sequence[s
     if package is None or not package.submodule_search_locations:
         raise MeteorUnavailable("not computed: pycocoevalcap is not installed")
     jar = Path(package.submodule_search_locations[0]) / "meteor" / "meteor-1.5.jar"
-    # METEOR takes the best reference, so repeating one changes nothing; the jar wants the same number everywhere.
+    # The jar needs equally many references for each text. It takes the best one, so repeating one changes nothing.
     most = max(len(texts) for texts in references)
     reference_lines = [text for texts in references for text in [*texts, *[texts[-1]] * (most - len(texts))]]
-    # A locale with a decimal comma would break the jar's number parsing; these flags win over JAVA_TOOL_OPTIONS.
+    # The jar cannot parse numbers in a locale with a decimal comma. These flags override JAVA_TOOL_OPTIONS.
     locale = ["-Duser.language=en", "-Duser.country=US", "-Dfile.encoding=UTF-8"]
     options = ["-l", "en", "-norm", "-r", str(most), "-ssOut"]
     with tempfile.TemporaryDirectory() as folder:
@@ -51,7 +51,7 @@ def meteor_statistics(hypotheses: Sequence[str], references: Sequence[Sequence[s
         reference_file.write_text("".join(f"{line}\n" for line in reference_lines), encoding="utf-8", newline="\n")
         command = [java, *locale, "-Xmx2G", "-jar", str(jar), str(hypothesis_file), str(reference_file), *options]
         try:
-            # A timeout kills the process, so a stuck Java ends in a message.
+            # A timeout kills a Java process that hangs.
             done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise MeteorUnavailable(f"not computed: METEOR's Java process failed ({type(error).__name__})") from error
@@ -59,11 +59,11 @@ def meteor_statistics(hypotheses: Sequence[str], references: Sequence[Sequence[s
         rows = np.array([[float(field) for field in line.split()] for line in done.stdout.splitlines()])
     except ValueError:
         rows = np.empty(0)
-    # The jar reports its errors as text and still exits with 0, so the shape is the check.
+    # The jar prints its errors as text and exits with 0, so the shape is checked.
     if done.returncode != 0 or rows.shape != (len(hypotheses), STATISTICS):
         reason = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()[-1]
         raise MeteorUnavailable(f"not computed: METEOR's Java process failed ({reason[:200]})")
-    # The jar's rule when it adds pairs up: equal texts, matched in one chunk, count as no chunk at all (no penalty).
+    # As in the jar's own sum over pairs: two equal texts, matched in one chunk, count as no chunk (no penalty).
     equal = (rows[:, 20] == 1) & (rows[:, 21:23] == rows[:, 0:2]).all(axis=1)
     rows[equal, 20] = 0
     return rows

@@ -1,8 +1,8 @@
-"""How sure a figure is: bootstrap intervals and paired tests, both from per-study statistics.
+"""Bootstrap confidence intervals and paired significance tests from per-study statistics.
 
-Every corpus figure here is a function of a SUM over studies (BLEU: clipped n-gram counts and lengths; ROUGE-L and
-CIDEr: scores and a count; F1: true positives, false positives, false negatives). A resample of the studies is then a
-vector of how often each study was drawn, and 2,000 resamples are one matrix product. Nothing is scored twice.
+Every corpus figure is a function of a sum over studies (BLEU: clipped n-gram counts and lengths; ROUGE-L and CIDEr:
+scores and a count; F1: true positives, false positives, false negatives). A bootstrap sample is a vector of how often
+each study was drawn, so 2,000 samples are one matrix product, and no text is scored again.
 """
 
 from __future__ import annotations
@@ -21,36 +21,36 @@ SEED = 0
 
 @dataclass(frozen=True, eq=False)
 class Measure:
-    """A corpus figure that can be computed on any multiset of its studies."""
+    """A corpus figure that can be computed on any multiset of the studies."""
 
     per_study: np.ndarray
     """float64 [N, K]: K additive statistics of each of N studies, in the order of the studies."""
     figure: Callable[[np.ndarray], np.ndarray]
-    """Summed statistics [..., K] -> figures [...]; must cope with all-zero sums."""
+    """Summed statistics [..., K] -> figures [...]; must accept all-zero sums."""
 
     @property
     def value(self) -> float:
         return float(self.figure(self.per_study.sum(axis=0)))
 
-    def subset(self, keep: np.ndarray) -> Measure:
-        """The same figure on the studies where `keep` (bool [N]) is true."""
-        return Measure(self.per_study[keep], self.figure)
+    def subset(self, selected: np.ndarray) -> Measure:
+        """The same figure on the studies where `selected` (bool [N]) is true."""
+        return Measure(self.per_study[selected], self.figure)
 
 
 def mean_measure(scores: np.ndarray) -> Measure:
-    """The plain mean of per-study scores [N] as a Measure."""
+    """The mean of per-study scores [N] as a Measure."""
     return Measure(np.stack([scores, np.ones_like(scores)], axis=1), lambda sums: ratio(sums[..., 0], sums[..., 1]))
 
 
 def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """numerator / denominator, and 0 where the denominator is 0 (the usual `zero_division=0`)."""
+    """Divide, with 0 where the denominator is 0 (scikit-learn's `zero_division=0`)."""
     numerator, denominator = np.asarray(numerator, dtype=float), np.asarray(denominator, dtype=float)
     return np.divide(numerator, denominator, out=np.zeros(np.shape(numerator)), where=denominator != 0)
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with its percentile bootstrap interval; ends can coincide when every study scores the same."""
+    """A figure with its percentile bootstrap interval; both ends are equal if all studies have the same score."""
 
     value: float
     low: float
@@ -65,15 +65,15 @@ class Difference:
     low: float
     high: float
     p: float
-    """Two-sided: how often swapping the systems study by study at random gives a difference as large."""
+    """Two-sided p-value of the approximate randomization test."""
 
 
 def intervals(
     measures: Mapping[str, Measure], *, resamples: int = RESAMPLES, level: float = 0.95, seed: int = SEED
 ) -> dict[str, Interval]:
-    """Bootstrap intervals of several figures of one system, on the same resamples of its studies.
+    """Percentile bootstrap intervals of several figures of one system, on the same resamples of the studies.
 
-    Raises InputError when there is no study.
+    Raises InputError for figures without a study.
     """
     if not measures:
         return {}
@@ -89,9 +89,9 @@ def intervals(
 def paired_difference(
     a: Measure, b: Measure, *, resamples: int = RESAMPLES, level: float = 0.95, seed: int = SEED
 ) -> Difference:
-    """Is A's figure different from B's? Paired bootstrap interval and approximate randomisation test (Noreen 1989).
+    """Paired bootstrap interval and approximate randomization test (Noreen 1989) of A's figure minus B's.
 
-    Raises InputError when A and B are not about the same number of studies.
+    Raises InputError if A and B have different numbers of studies, or none.
     """
     studies = _studies(a, b)
     observed = a.value - b.value
@@ -100,9 +100,9 @@ def paired_difference(
     low, high = np.quantile(spread, [(1 - level) / 2, (1 + level) / 2])
 
     swapped = np.random.default_rng(seed).random((resamples, studies)) < 0.5
-    moved = swapped.astype(float) @ (a.per_study - b.per_study)  # [R, K]: what leaves A for B
+    moved = swapped.astype(float) @ (a.per_study - b.per_study)  # [R, K]: statistics that move from A to B
     shuffled = a.figure(a.per_study.sum(axis=0) - moved) - b.figure(b.per_study.sum(axis=0) + moved)
-    # The tolerance counts ties that floating point splits; +1: the observed assignment is one of the possible ones.
+    # The tolerance counts ties despite rounding. +1 because the observed assignment is one of the possible ones.
     as_large = int((np.abs(shuffled) >= abs(observed) - 1e-12).sum())
     return Difference(observed, float(low), float(high), (as_large + 1) / (resamples + 1))
 
@@ -117,7 +117,7 @@ def _studies(*measures: Measure) -> int:
     return studies
 
 
-@lru_cache(maxsize=4)  # the same for every system and figure of a table
+@lru_cache(maxsize=4)  # every system and figure of a table uses the same draws
 def _draws(studies: int, resamples: int, seed: int) -> np.ndarray:
     """float64 [R, N]: how often each study is in each resample."""
     generator = np.random.default_rng(seed)

@@ -1,11 +1,11 @@
-"""The results as plain text: the model and the floors side by side, under both protocols."""
+"""Results as plain text for a terminal: the model and the floors under both protocols."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from rrg.evaluate.language import METRICS
+from rrg.evaluate.results import Figures, Results
 
 _CLINICAL = ("micro-F1-13", "macro-F1-13", "micro-F1-5", "example-F1-14", "clinical-terms-F1", "accuracy-14")
 _SUBSET = {
@@ -15,48 +15,50 @@ _SUBSET = {
 }
 
 
-def render(results: Mapping[str, Any]) -> str:
-    """The main figures of `results.json` for a terminal."""
+def render(results: Results) -> str:
+    """The main figures of an evaluation for a terminal."""
     return "\n".join(_lines(results))
 
 
-def _lines(results: Mapping[str, Any]) -> Iterator[str]:
+def _lines(results: Results) -> Iterator[str]:
     yield (
-        f"{results['model']} on {results['split']}: {results['studies']} studies "
-        f"({results['left_out_without_reference']} more without a reference report)"
+        f"{results.model} on {results.provenance.evaluated_on.split}: {results.studies} studies "
+        f"({results.left_out_without_reference} more without a reference report)"
     )
-    for protocol, description in results["protocols"].items():
+    for protocol, description in results.protocols.items():
         yield from ("", f"{protocol} protocol: {description}")
-        yield from _rows({metric: (protocol, metric) for metric in METRICS}, results["figures"])
-    yield from ("", f"Findings in the text: {results['labeler']}")
-    yield from _rows({metric: ("clinical", metric) for metric in _CLINICAL}, results["figures"])
-    for name, subset in results["subsets"].items():
-        yield from ("", f"{subset['studies']} studies: {name}")
+        yield from _rows({metric: (protocol, metric) for metric in METRICS}, results.figures)
+    yield from ("", f"Findings in the text: {results.labeler}")
+    yield from _rows({metric: ("clinical", metric) for metric in _CLINICAL}, results.figures)
+    for name, subset in results.subsets.items():
+        yield from ("", f"{subset.studies} studies: {name}")
         columns = {f"{group} {metric}": (group, metric) for group, metrics in _SUBSET.items() for metric in metrics}
-        yield from _rows(columns, subset["figures"])
+        yield from _rows(columns, subset.figures)
     yield ""
-    behaviour = results["behaviour"]
-    black, shuffled = behaviour["black_images"], behaviour["shuffled_images"]
+    behaviour = results.behaviour
+    black, shuffled = behaviour.black_images, behaviour.shuffled_images
     yield (
-        f"Distinct reports: {behaviour['distinct_reports']} "
-        f"(the radiologists': {behaviour['distinct_references']}); "
-        f"the most common one stands for {behaviour['most_common_share']:.1%} of the studies"
+        f"Distinct reports: {behaviour.distinct_reports} "
+        f"(the radiologists': {behaviour.distinct_references}); "
+        f"the most common one stands for {behaviour.most_common_share:.1%} of the studies"
     )
     yield (
-        f"Black images change {black['changed']} of the {black['studies']} reports "
-        f"that are not the most common one; images of another study change {shuffled['changed']} of the "
-        f"{shuffled['studies']} reports of studies with a finding"
+        f"Black images change {black.changed} of the {black.studies} reports "
+        f"that are not the most common one; images of another study change {shuffled.changed} of the "
+        f"{shuffled.studies} reports of studies with a finding"
     )
-    if results["classifier_auroc"]:
-        figures = (f"{name} {a['value']:.3f} (n={a['positives']})" for name, a in results["classifier_auroc"].items())
+    if results.classifier_auroc:
+        figures = (
+            f"{name} {auroc.value:.3f} (n={auroc.positives})" for name, auroc in results.classifier_auroc.items()
+        )
         yield "AUROC of the encoder's classifier: " + ", ".join(figures)
-    for name, why in results["not_computed"].items():
+    for name, why in results.not_computed.items():
         yield f"{name}: {why}"
-    for warning in results["warnings"]:
+    for warning in results.warnings:
         yield f"Warning: {warning}"
 
 
-def _rows(columns: Mapping[str, tuple[str, str]], figures: Mapping[str, Any]) -> Iterator[str]:
+def _rows(columns: Mapping[str, tuple[str, str]], figures: Figures) -> Iterator[str]:
     """A header and a line for each system; `columns` maps a heading to its group and metric."""
     systems = list(figures["clinical"])
     width = max(map(len, systems))
@@ -66,5 +68,5 @@ def _rows(columns: Mapping[str, tuple[str, str]], figures: Mapping[str, Any]) ->
         for heading, (group, metric) in columns.items():
             figure = figures[group][system].get(metric)
             # A missing figure is shown as missing: 0 would be a result.
-            line += f"  {'-' if figure is None else format(figure['value'], '.3f'):>{max(9, len(heading))}}"
+            line += f"  {'-' if figure is None else format(figure.value, '.3f'):>{max(9, len(heading))}}"
         yield line

@@ -1,4 +1,4 @@
-"""Language figures against published ones, pycocoevalcap, naive formulas, and all input known to break the scorers."""
+"""Language metrics against published figures, pycocoevalcap, naive formulas, and input that breaks the scorers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NO_JAVA = pytest.mark.skipif(shutil.which("java") is None, reason="METEOR needs 
 
 
 def needs_java(test: Callable[..., None]) -> Callable[..., None]:
-    """Slow as well: Java loads METEOR's paraphrases for eight seconds."""
+    """Skip without Java; slow, because Java loads METEOR's paraphrases for eight seconds."""
     return pytest.mark.slow(NO_JAVA(test))
 
 
@@ -41,7 +41,7 @@ def random_texts(seed: int, count: int, longest: int = 20) -> dict[str, str]:
 
 
 def naive_bleu(hypotheses: list[str], references: list[list[str]], order: int) -> float:
-    """Papineni et al. 2002, written down as in the paper (closest reference length, no smoothing)."""
+    """BLEU by the formula of Papineni et al. 2002 (closest reference length, no smoothing)."""
     matched, total = [0] * order, [0] * order
     length = reference_length = 0
     for hypothesis, texts in zip(hypotheses, references, strict=True):
@@ -79,7 +79,7 @@ def test_golden_figures() -> None:
 
 @needs_java
 def test_golden_meteor_in_any_locale(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A German Java writes 0,5 and expects to read it: pycocoevalcap's wrapper fails there."""
+    """A German Java writes and reads 0,5, with which pycocoevalcap's wrapper fails."""
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Duser.language=de -Duser.country=DE")
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
     golden = json.loads((FIXTURES / "language_golden.json").read_text())
@@ -102,7 +102,7 @@ def test_bleu_equals_the_paper_and_the_package(seed: int) -> None:
 
 @needs_java
 def test_meteor_of_sums_is_the_jars_own_final_score() -> None:
-    """The jar's score of a set is not the mean of its scores; one pair is equal, which the jar treats specially."""
+    """The jar's score of a set is not the mean of its scores. One pair is equal, a special case of the jar."""
     hypotheses = ["no effusion is seen", "the heart is big", "clear lungs", "old rib fracture", ""]
     references = ["no effusion is seen", "the heart is enlarged", "the lungs are clear", "no fracture", "normal"]
     rows = meteor.meteor_statistics(hypotheses, [[text] for text in references])
@@ -135,7 +135,7 @@ def test_separators_change_nothing(separator: str) -> None:
 
 @needs_java
 def test_meteor_survives_hostile_texts() -> None:
-    """Line breaks, "|||", half a surrogate pair, NUL, emoji, nothing at all: each pair is scored as if alone."""
+    """Pairs with line breaks, "|||", a lone surrogate, NUL, an emoji or no text are scored as if alone."""
     texts = ["the heart\nis normal", "lungs\rclear", "a ||| b", "no \ud800 effusion", "x\x00y", "🫁 clear", "", ". , ;"]
     hypotheses = {str(i): text for i, text in enumerate([*texts, "the heart is normal"])}
     references = {i: clean_line(text) or "reference" for i, text in hypotheses.items()}
@@ -153,7 +153,7 @@ def fake_java(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
 
-def test_no_java_is_said_and_never_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_java_meteor_has_a_reason_and_is_not_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     scores = score(random_texts(6, 5), random_texts(7, 5), meteor=True)
     assert scores.not_computed == {"METEOR": "not computed: no Java"}
@@ -192,7 +192,7 @@ def test_nothing_is_written_into_the_package() -> None:
     assert {path for path in folder.rglob("*") if "__pycache__" not in path.parts} == before
 
 
-def test_overlong_text_is_cut_and_said() -> None:
+def test_overlong_text_is_cut_with_a_warning() -> None:
     hypotheses = random_texts(12, 3) | {"long": "clear " * 20_000}
     references = random_texts(13, 3) | {"long": "the lungs are clear"}
     scores = score(hypotheses, references)

@@ -1,9 +1,9 @@
-"""Which models are measured, where to, and that none is measured twice for the same weights and studies."""
+"""Which models are evaluated, the folders of their results, and the cache of results per weights hash."""
 
 from __future__ import annotations
 
-import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ import pytest
 from rrg.errors import InputError
 from rrg.evaluate import measure as module
 from rrg.evaluate.measure import measure
+from rrg.evaluate.results import Results
 from rrg.evaluate.run import evaluated_on
 from rrg.inference.weights import weights_digest
+from tests.example_results import example_results
 
 
 @pytest.fixture
@@ -34,45 +36,45 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def measured(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The calls of `evaluate`, which here writes only what says what its figures belong to."""
+def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The calls of `evaluate`, which is replaced by one that writes made-up results for the weights and studies."""
     calls: list[dict[str, Any]] = []
 
     def evaluate(
         folder: Path, data: Path, split: str, out: Path, limit: int | None, command: str, features: Path
-    ) -> dict[str, Any]:
+    ) -> Results:
         calls.append({"model": folder.name, "out": out, "command": command, "features": features})
-        results = {"weights_sha256": weights_digest(folder)} | evaluated_on(data, split, limit)
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "results.json").write_text(json.dumps(results))
+        studies = asdict(evaluated_on(data, split, limit))
+        results = Results.from_dict(example_results(folder.name, weights_digest(folder), 0.4, **studies))
+        results.write(out / "results.json")
         return results
 
     monkeypatch.setattr(module.Reporter, "from_pretrained", lambda folder: folder)
     monkeypatch.setattr(module, "evaluate", evaluate)
-    monkeypatch.setattr(module, "render", lambda results: results["weights_sha256"])
+    monkeypatch.setattr(module, "render", lambda results: results.weights_sha256)
     return calls
 
 
-def test_all_stands_for_every_model_with_weights(
-    data: Path, folders: Path, tmp_path: Path, measured: list[dict[str, Any]]
+def test_all_selects_every_model_with_weights(
+    data: Path, folders: Path, tmp_path: Path, evaluated: list[dict[str, Any]]
 ) -> None:
     out = tmp_path / "out"
     assert len(list(measure(data, ["all"], folders, out))) == 2
-    assert [(call["model"], call["out"]) for call in measured] == [
+    assert [(call["model"], call["out"]) for call in evaluated] == [
         ("r2gen_cmn", out / "r2gen_cmn-val"),
         ("second", out / "second-val"),
     ]
-    assert {call["features"] for call in measured} == {out / "features"}
-    assert measured[1]["command"] == (f"python -m rrg evaluate --data {data} --split val --model second --out {out}")
+    assert {call["features"] for call in evaluated} == {out / "features"}
+    assert evaluated[1]["command"] == (f"python -m rrg evaluate --data {data} --split val --model second --out {out}")
 
 
-def test_a_model_is_measured_once_for_its_weights_and_studies(
-    data: Path, folders: Path, tmp_path: Path, measured: list[dict[str, Any]]
+def test_results_are_cached_per_weights_hash_and_studies(
+    data: Path, folders: Path, tmp_path: Path, evaluated: list[dict[str, Any]]
 ) -> None:
     def names(**options: Any) -> list[str]:
-        before = len(measured)
+        before = len(evaluated)
         list(measure(data, ["all"], folders, tmp_path / "out", **options))
-        return [call["model"] for call in measured[before:]]
+        return [call["model"] for call in evaluated[before:]]
 
     assert names() == ["r2gen_cmn", "second"]
     assert names() == []
@@ -88,17 +90,41 @@ def test_a_model_is_measured_once_for_its_weights_and_studies(
 
 
 def test_a_folder_of_weights_is_named_in_its_command(
-    data: Path, folders: Path, tmp_path: Path, measured: list[dict[str, Any]]
+    data: Path, folders: Path, tmp_path: Path, evaluated: list[dict[str, Any]]
 ) -> None:
     list(measure(data, [str(folders / "second")], folders, tmp_path / "out", limit=3))
-    assert f"--model {folders / 'second'} " in measured[0]["command"]
-    assert measured[0]["command"].endswith("--limit 3")
+    assert f"--model {folders / 'second'} " in evaluated[0]["command"]
+    assert evaluated[0]["command"].endswith("--limit 3")
 
 
 @pytest.mark.parametrize(("name", "message"), [("camanet", "No weights yet"), ("gpt", "There is no model 'gpt'")])
-def test_an_unusable_name_stops_before_anything_is_measured(
-    name: str, message: str, data: Path, folders: Path, tmp_path: Path, measured: list[dict[str, Any]]
+def test_an_unusable_name_stops_before_any_evaluation(
+    name: str, message: str, data: Path, folders: Path, tmp_path: Path, evaluated: list[dict[str, Any]]
 ) -> None:
     with pytest.raises(InputError, match=message):
         list(measure(data, ["r2gen_cmn", name], folders, tmp_path / "out"))
-    assert measured == []
+    assert evaluated == []
+
+
+def test_cached_results_are_shown_with_their_file(
+    data: Path, folders: Path, tmp_path: Path, evaluated: list[dict[str, Any]]
+) -> None:
+    file = tmp_path / "out" / "second-val" / "results.json"
+    (first,) = measure(data, ["second"], folders, tmp_path / "out")
+    (again,) = measure(data, ["second"], folders, tmp_path / "out")
+    assert first.startswith(weights_digest(folders / "second")) and "Saved " in first
+    assert again.startswith(weights_digest(folders / "second")) and f"Cached results: {file}" in again
+    assert len(evaluated) == 1
+
+
+def test_cached_results_of_another_shape_need_force(
+    data: Path, folders: Path, tmp_path: Path, evaluated: list[dict[str, Any]]
+) -> None:
+    file = tmp_path / "out" / "second-val" / "results.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"model": "second"}')
+    with pytest.raises(InputError, match="--force"):
+        list(measure(data, ["second"], folders, tmp_path / "out"))
+    assert evaluated == []
+    list(measure(data, ["second"], folders, tmp_path / "out", force=True))
+    assert len(evaluated) == 1

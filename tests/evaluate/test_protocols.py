@@ -1,4 +1,4 @@
-"""The two protocols: what the published code compares, and what a reader reads."""
+"""The two tokenization protocols: that of the published code, and that of the whole reports."""
 
 from __future__ import annotations
 
@@ -25,25 +25,28 @@ def report(text: str) -> Report:
 
 
 def test_r2gen_reference_is_cleaned_lower_cased_and_loses_rare_words(tokenizer: ReportTokenizer) -> None:
-    written = r2gen_protocol(tokenizer).written
-    assert written("1. The HEART is enlarged. Lungs are clear") == "the heart is <unk> . lungs are clear ."
+    tokenize = r2gen_protocol(tokenizer).tokenize_reference
+    assert tokenize("1. The HEART is enlarged. Lungs are clear") == "the heart is <unk> . lungs are clear ."
 
 
-@pytest.mark.parametrize(("max_length", "kept"), [(60, 59), (100, 99), (5, 4)])
-def test_r2gen_reference_is_cut_with_bos_counted(tokenizer: ReportTokenizer, max_length: int, kept: int) -> None:
+@pytest.mark.parametrize(("max_length", "expected"), [(60, 59), (100, 99), (5, 4)])
+def test_r2gen_reference_is_cut_with_bos_counted(tokenizer: ReportTokenizer, max_length: int, expected: int) -> None:
     long = "heart " * 200
-    assert len(r2gen_protocol(tokenizer, max_length).written(long).split()) == kept
-    assert len(RAW.written(long).split()) == 200
+    assert len(r2gen_protocol(tokenizer, max_length).tokenize_reference(long).split()) == expected
+    assert len(RAW.tokenize_reference(long).split()) == 200
 
 
-def test_r2gen_hypothesis_counts_the_sentence_ends(tokenizer: ReportTokenizer) -> None:
-    assert r2gen_protocol(tokenizer).generated(report("The heart is normal. Clear.")) == "the heart is normal . clear ."
+def test_r2gen_hypothesis_has_a_token_for_each_sentence_end(tokenizer: ReportTokenizer) -> None:
+    assert (
+        r2gen_protocol(tokenizer).tokenize_generated(report("The heart is normal. Clear."))
+        == "the heart is normal . clear ."
+    )
 
 
-def test_a_model_that_writes_the_reference_is_right_under_both(tokenizer: ReportTokenizer) -> None:
+def test_a_report_equal_to_the_reference_has_equal_tokens_under_both(tokenizer: ReportTokenizer) -> None:
     text = "The heart is normal. The lungs are clear."
     for protocol in (r2gen_protocol(tokenizer), RAW):
-        assert protocol.generated(report(text)) == protocol.written(text)
+        assert protocol.tokenize_generated(report(text)) == protocol.tokenize_reference(text)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`evaluate` from a data folder to its two files, with a small model whose every answer is known."""
+"""`evaluate` from a data folder to its two files, with a model whose reports follow from the brightness."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from rrg.data.studies import Study
 from rrg.data.text import detokenize
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.errors import InputError
-from rrg.evaluate import language, run
+from rrg.evaluate import language, run, scoring
 from rrg.evaluate.meteor import MeteorUnavailable
+from rrg.evaluate.results import Results, read_results
 from rrg.evaluate.table import render
 from rrg.labels.findings import label_report
 from rrg.report import Report, ReportFinding, Sentence, Word
@@ -27,7 +28,7 @@ FLUID = "The heart is normal in size. There is a left pleural effusion."
 
 
 class BrightnessModel:
-    """Writes by how bright the first image is; a black image is normal to it."""
+    """Reports a large heart if the first image is bright; a black image gets a normal report."""
 
     name = "brightness"
     weights_sha256 = "f" * 64
@@ -35,7 +36,7 @@ class BrightnessModel:
 
     def __init__(self) -> None:
         self.tokenizer = ReportTokenizer.build([NORMAL, LARGE, FLUID] * 3, threshold=1)
-        self.asked = 0
+        self.feature_calls = 0
 
     def reports(self, studies: Iterable[Study], batch_size: int = 16) -> Iterator[Report]:
         for study in studies:
@@ -43,7 +44,7 @@ class BrightnessModel:
             yield self._report(study.id, LARGE if brightness > 0.6 else NORMAL, brightness)
 
     def features(self, study: Study) -> np.ndarray:
-        self.asked += 1
+        self.feature_calls += 1
         brightness = float(study.radiographs()[0].pixels.mean())
         return np.array([brightness, 1 - brightness], dtype=np.float32)
 
@@ -102,14 +103,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(language, "meteor_statistics", no_java)
 
 
-def test_predictions_are_one_line_a_study(evaluated: tuple[Path, dict[str, Any]]) -> None:
+def test_predictions_have_one_line_per_study(evaluated: tuple[Path, dict[str, Any]]) -> None:
     lines = [json.loads(line) for line in (evaluated[0] / "predictions.jsonl").read_text().splitlines()]
     assert [line["id"] for line in lines] == [f"test{i}" for i in range(8)]
     assert [line["text"] for line in lines] == [NORMAL] * 4 + [LARGE] * 3 + [NORMAL]
     assert all(set(line) == {"id", "text"} for line in lines)
 
 
-def test_every_floor_stands_beside_the_model_in_every_group(evaluated: tuple[Path, dict[str, Any]]) -> None:
+def test_every_group_has_figures_of_the_model_and_all_floors(evaluated: tuple[Path, dict[str, Any]]) -> None:
     results = evaluated[1]
     assert set(results["figures"]) == {"r2gen", "raw", "clinical"}
     for rows in results["figures"].values():
@@ -128,7 +129,7 @@ def test_every_floor_stands_beside_the_model_in_every_group(evaluated: tuple[Pat
 
 
 def test_figures_are_those_of_the_texts(evaluated: tuple[Path, dict[str, Any]]) -> None:
-    """Six of eight reports are the reference to the word, and the nearest neighbour is right on seven."""
+    """Six of eight reports equal the reference, and seven of those of the nearest neighbour."""
     figures = evaluated[1]["figures"]
     r2gen = {system: row["ROUGE-L"]["value"] for system, row in figures["r2gen"].items()}
     assert 6 / 8 < r2gen["brightness"] < 1
@@ -137,6 +138,15 @@ def test_figures_are_those_of_the_texts(evaluated: tuple[Path, dict[str, Any]]) 
     cardiomegaly, effusion = clinical["Cardiomegaly"], clinical["Pleural Effusion"]
     assert (cardiomegaly["f1"], cardiomegaly["support"], cardiomegaly["predicted"]) == (1.0, 3, 3)
     assert (effusion["recall"], effusion["support"]) == (0.0, 1)
+
+
+def test_the_file_is_the_results_to_the_byte(evaluated: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    file = evaluated[0] / "results.json"
+    results = read_results(file)
+    assert results is not None
+    results.write(tmp_path / "copy.json")
+    assert (tmp_path / "copy.json").read_bytes() == file.read_bytes()
+    assert file.read_text() == json.dumps(evaluated[1], ensure_ascii=False, indent=1) + "\n"
 
 
 def test_counts_and_provenance(evaluated: tuple[Path, dict[str, Any]]) -> None:
@@ -150,7 +160,7 @@ def test_counts_and_provenance(evaluated: tuple[Path, dict[str, Any]]) -> None:
     assert "CheXpert scheme" in results["labeler"]
 
 
-def test_missing_meteor_is_said_and_not_zero(evaluated: tuple[Path, dict[str, Any]]) -> None:
+def test_missing_meteor_has_a_reason_and_is_not_zero(evaluated: tuple[Path, dict[str, Any]]) -> None:
     results = evaluated[1]
     assert results["not_computed"] == {"METEOR": "not computed: no Java"}
     assert all("METEOR" not in row for group in results["figures"].values() for row in group.values())
@@ -190,7 +200,7 @@ def test_differences_from_the_floors(evaluated: tuple[Path, dict[str, Any]]) -> 
 
 
 def test_table_shows_both_protocols_and_the_missing_figure(evaluated: tuple[Path, dict[str, Any]]) -> None:
-    table = render(evaluated[1])
+    table = render(Results.from_dict(evaluated[1]))
     lines = table.splitlines()
     assert "r2gen protocol" in table and "raw protocol" in table
     row = next(line for line in lines if line.startswith("brightness ") and " - " in line)
@@ -202,37 +212,37 @@ def test_table_shows_both_protocols_and_the_missing_figure(evaluated: tuple[Path
 
 
 @pytest.mark.usefixtures("quick")
-def test_train_features_are_computed_once(data: Path, tmp_path: Path) -> None:
+def test_train_features_are_cached(data: Path, tmp_path: Path) -> None:
     model = BrightnessModel()
     first = run.evaluate(model, data, "val", tmp_path, limit=2)
-    assert model.asked == 2 + 12
+    assert model.feature_calls == 2 + 12
     second = run.evaluate(model, data, "val", tmp_path, limit=2)
-    assert model.asked == 2 + 12 + 2
-    assert first["figures"] == second["figures"]
-    assert first["studies"] == 2
+    assert model.feature_calls == 2 + 12 + 2
+    assert first.figures == second.figures
+    assert first.studies == 2
     assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".")]
 
 
 @pytest.mark.usefixtures("quick")
-def test_train_features_are_shared_by_models_with_one_image_encoder(data: Path, tmp_path: Path) -> None:
+def test_cached_train_features_are_shared_by_models_with_one_image_encoder(data: Path, tmp_path: Path) -> None:
     first, same, other = BrightnessModel(), BrightnessModel(), BrightnessModel()
     same.weights_sha256, other.features_digest = "e" * 64, "another encoder"
     for i, model in enumerate((first, same, other)):
         run.evaluate(model, data, "val", tmp_path / str(i), limit=2, features=tmp_path / "features")
-    assert [model.asked for model in (first, same, other)] == [2 + 12, 2, 2 + 12]
+    assert [model.feature_calls for model in (first, same, other)] == [2 + 12, 2, 2 + 12]
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_folder_with_the_test_split_alone_still_gives_figures(data: Path, tmp_path: Path) -> None:
+def test_a_folder_with_only_a_test_split_is_evaluated(data: Path, tmp_path: Path) -> None:
     annotation = json.loads((data / "annotation.json").read_text())
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / "annotation.json").write_text(json.dumps({"test": annotation["test"]}))
     (folder / "images").symlink_to(data / "images")
     results = run.evaluate(BrightnessModel(), folder, "test", tmp_path / "out")
-    assert set(results["systems"]) == {"brightness", "normal template"}
-    assert "no train split" in results["not_computed"]["floors of the train split"]
-    assert "reference not in train" not in results["subsets"]
+    assert set(results.systems) == {"brightness", "normal template"}
+    assert "no train split" in results.not_computed["floors of the train split"]
+    assert "reference not in train" not in results.subsets
     assert "no train split" in render(results)
 
 
@@ -241,7 +251,7 @@ def test_a_failed_metric_keeps_the_predictions(data: Path, tmp_path: Path, monke
     def fail(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(run, "clinical_scores", fail)
+    monkeypatch.setattr(scoring, "clinical_scores", fail)
     with pytest.raises(MemoryError):
         run.evaluate(BrightnessModel(), data, "val", tmp_path)
     assert len((tmp_path / "predictions.jsonl").read_text().splitlines()) == 6

@@ -1,4 +1,4 @@
-"""Intervals and paired tests: properties that any correct bootstrap and randomisation test has, and one closed form."""
+"""Intervals and paired tests: properties of any correct bootstrap and randomization test, and one closed form."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def scores(seed: int, n: int) -> np.ndarray:
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60))
-def test_interval_holds_the_estimate_and_the_range_of_the_data(values: list[float]) -> None:
+def test_interval_contains_the_estimate_within_the_range_of_the_data(values: list[float]) -> None:
     array = np.array(values)
     interval = intervals({"x": mean_measure(array)}, resamples=500)["x"]
     assert interval.value == pytest.approx(array.mean())
@@ -52,15 +52,19 @@ def test_same_seed_same_interval() -> None:
 def test_a_figure_of_sums_equals_the_figure_of_the_studies() -> None:
     """Micro-F1 from per-study counts, on all studies and on a subset, against scikit-learn on the labels."""
     generator = np.random.default_rng(5)
-    truth, guess = generator.random((2, 80, 6)) < 0.3
-    counts = np.stack([(truth & guess).sum(1), (~truth & guess).sum(1), (truth & ~guess).sum(1)], axis=1).astype(float)
+    labels, predicted = generator.random((2, 80, 6)) < 0.3
+    counts = np.stack(
+        [(labels & predicted).sum(1), (~labels & predicted).sum(1), (labels & ~predicted).sum(1)], axis=1
+    ).astype(float)
     measure = Measure(counts, lambda s: ratio(2 * s[..., 0], 2 * s[..., 0] + s[..., 1] + s[..., 2]))
-    keep = generator.random(80) < 0.5
-    assert measure.value == pytest.approx(f1_score(truth, guess, average="micro"))
-    assert measure.subset(keep).value == pytest.approx(f1_score(truth[keep], guess[keep], average="micro"))
+    selected = generator.random(80) < 0.5
+    assert measure.value == pytest.approx(f1_score(labels, predicted, average="micro"))
+    assert measure.subset(selected).value == pytest.approx(
+        f1_score(labels[selected], predicted[selected], average="micro")
+    )
 
 
-def test_ratio_of_nothing_is_zero() -> None:
+def test_ratio_with_denominator_zero_is_zero() -> None:
     assert ratio(np.array([1.0, 0.0]), np.array([0.0, 0.0])).tolist() == [0.0, 0.0]
 
 
@@ -70,14 +74,14 @@ def test_identical_systems_do_not_differ() -> None:
     assert (difference.value, difference.low, difference.high, difference.p) == (0, 0, 0, 1)
 
 
-def test_a_constant_gain_is_found_although_studies_vary_more() -> None:
+def test_a_constant_gain_is_significant_despite_larger_variance_between_studies() -> None:
     values = scores(7, 40)
     difference = paired_difference(mean_measure(values + 0.02), mean_measure(values))
     assert [difference.value, difference.low, difference.high] == pytest.approx([0.02] * 3)
     assert difference.p < 0.01
 
 
-def test_swapping_the_systems_changes_the_sign_alone() -> None:
+def test_swapping_the_systems_changes_only_the_sign() -> None:
     a, b = mean_measure(scores(8, 40)), mean_measure(scores(9, 40))
     forward, back = paired_difference(a, b), paired_difference(b, a)
     assert forward.value == -back.value
@@ -85,7 +89,7 @@ def test_swapping_the_systems_changes_the_sign_alone() -> None:
     assert forward.p == pytest.approx(back.p)
 
 
-def test_p_is_uniform_when_nothing_differs() -> None:
+def test_p_is_uniform_under_the_null_hypothesis() -> None:
     p = [
         paired_difference(mean_measure(scores(2 * s, 30)), mean_measure(scores(2 * s + 1, 30)), resamples=200).p
         for s in range(200)

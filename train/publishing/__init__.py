@@ -1,0 +1,1 @@
+"""Published results: the compact results.json of each model, model cards, README's table and docs/results.md."""
