@@ -1,4 +1,4 @@
-"""Start the app: `python app.py [--data DIR]`. Also the entry of the Hugging Face Space."""
+"""Start the app: `python app.py [--data DIR]`. Also the entry point of the Hugging Face Space."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def main(data: Path | None = None) -> None:
     settings = Settings.from_env()
     if data is not None:
         settings = replace(settings, data=data)
-    if os.environ.get("SPACE_ID"):  # a Space's port is reached from outside of its container
+    if os.environ.get("SPACE_ID"):  # a Space forwards its port from outside the container
         settings = replace(settings, host="0.0.0.0")
     uploads = settings.home / "uploads"
-    os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # read when Gradio is imported: hence the imports below it
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # Gradio reads it when it is imported, so the imports follow
     configure_cpu()
     from rrg.feedback import FeedbackStore
     from rrg.inference.library import ModelLibrary
     from rrg.ui.app import create_app, launch_options
-    from rrg.ui.uploads import delete_left_uploads
+    from rrg.ui.uploads import delete_old_uploads
 
-    delete_left_uploads(uploads)
+    delete_old_uploads(uploads)
     app = create_app(settings, ModelLibrary(settings.weights), FeedbackStore(settings.database_url))
     app.launch(**launch_options(settings))
 

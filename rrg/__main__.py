@@ -40,13 +40,14 @@ def report(
 
 @app.command
 def explain(image: Annotated[tuple[Path, ...], tyro.conf.Positional], out: Path, model: str = "r2gen_cmn") -> None:
-    """Write a report on one study, with maps of where the model looked.
+    """Write a report on one study, with its attention and class activation maps.
 
     Args:
         image: The frontal radiograph and, if there is one, the lateral (DICOM, PNG, JPEG, WebP).
         out: Folder that receives report.json, maps.npz (raw values), maps.json (what each is) and a picture of each.
         model: A name that `models` lists.
     """
+    from rrg.data.files import write_text
     from rrg.explanation.rendering import write_maps
     from rrg.inference.library import ModelLibrary
 
@@ -54,7 +55,7 @@ def explain(image: Annotated[tuple[Path, ...], tyro.conf.Positional], out: Path,
     reporter = ModelLibrary(Settings.from_env().weights).reporter(model)
     written = reporter.report(study)
     count = write_maps(reporter.explain(study, written), study.radiographs(), out)
-    (out / "report.json").write_text(written.to_json(), encoding="utf-8")
+    write_text(out / "report.json", written.to_json())
     print(f"{written.text}\n{count} maps in {out}")
 
 
@@ -116,12 +117,12 @@ def batch(data: Path, out: Path, model: str = "r2gen_cmn", split: str | None = N
 
 @app.command
 def phantom(out: Path, count: int = 100, seed: int = 0, size: int = 256) -> None:
-    """Write synthetic studies with reports and boxes: material for first steps and tests.
+    """Write synthetic studies with reports and boxes, for first steps and tests.
 
     Args:
         out: Receives annotation.json, boxes.json and images/.
         count: Studies, of which 80 % are train, 10 % val and 10 % test.
-        seed: Decides them all.
+        seed: Random seed of all studies.
         size: Side of the images in pixels.
     """
     from rrg.data.phantom import write_phantoms
@@ -157,7 +158,7 @@ def _study(image: tuple[Path, ...]) -> Study:
 
 
 def main() -> None:
-    """Run one command; bad input ends it with its message alone."""
+    """Run one command. An InputError ends it with its message and without a traceback."""
     configure_cpu()
     try:
         app.cli(prog="python -m rrg", description="Radiology report generation from chest X-rays. Research use only.")

@@ -1,4 +1,4 @@
-"""The command line as a person uses it."""
+"""The commands of `python -m rrg`."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_bad_input_ends_with_its_message_alone(
     assert message in str(exit_info.value.code)
 
 
-def test_help_is_quick_to_have_and_names_every_command() -> None:
+def test_help_names_every_command_without_importing_torch() -> None:
     code = (
         "import sys; sys.argv = ['rrg', '--help']\n"
         "try:\n import rrg.__main__ as m; m.main()\n"

@@ -1,4 +1,4 @@
-"""What radiologists say about generated reports: kept, never changed, exported."""
+"""Storage of generated reports and of readers' corrections: append-only, with an export."""
 
 from rrg.feedback.export import export_corrections
 from rrg.feedback.records import Correction, Counts

@@ -1,9 +1,10 @@
-"""From a database URL to a ready engine: safe SQLite settings, and the newest tables."""
+"""Opening of the feedback database: durable SQLite settings and migration to the newest tables."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from pathlib import Path
 
 from alembic import command
@@ -16,17 +17,18 @@ from rrg.errors import InputError
 from rrg.feedback.urls import checked_database_url
 
 BUSY_SECONDS = 30
-"""How long a SQLite writer waits for another one."""
+"""Seconds a SQLite connection waits for a lock that another one holds."""
 WRITES = "rrg_writes"
-"""Execution option of an engine whose transactions write: SQLite then takes the write lock at their start."""
+"""Execution option of an engine whose transactions write: on SQLite they take the write lock when they begin."""
 
-_one_migration_at_a_time = threading.Lock()  # alembic keeps the running migration in module globals
+_one_migration_at_a_time = threading.Lock()  # Alembic stores the running migration in module globals
 
 
 def open_database(database_url: str) -> Engine:
-    """Return an engine whose database has the newest tables; creates the SQLite file and its folder when absent.
+    """Open a database, migrate it to the newest tables and return its engine.
 
-    Raises InputError when the database cannot be reached or written, lives in memory, or was made by a newer version.
+    A missing SQLite file and its folder are created. Raises InputError for a database that cannot be reached or
+    written, an in-memory database, and one that a newer version of rrg has migrated.
     """
     engine = create_engine(checked_database_url(database_url), pool_pre_ping=True)
     if engine.dialect.name == "sqlite":
@@ -53,17 +55,34 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "connect")
     def connected(connection: sqlite3.Connection, _record: object) -> None:
-        # The driver's own BEGIN comes too late to order writers; `begin` below gives it.
+        # The driver's implicit BEGIN comes too late to order writers; `begin` below issues it.
         connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")  # a commit that returned survives a power cut
+        _enable_wal(connection)
+        connection.execute("PRAGMA synchronous = FULL")  # a commit that has returned survives a power failure
         connection.execute("PRAGMA foreign_keys = ON")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get(WRITES, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _enable_wal(connection: sqlite3.Connection) -> None:
+    """Switch to write-ahead logging, waiting up to BUSY_SECONDS for another connection's lock.
+
+    SQLite does not apply `busy_timeout` to this statement when another connection is about to write a database that
+    does not use WAL yet: it reports SQLITE_BUSY at once. Two processes that start together on a new database meet that.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
 
 
 def _make_folder(engine: Engine) -> None:
@@ -83,13 +102,13 @@ def _make_folder(engine: Engine) -> None:
 
 def _upgrade(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
-        # Several app processes may start at once; SQLite's write lock does the same.
+        # Several processes may start at once. On SQLite the write lock of the transaction orders them.
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('rrg migrations'))"))
     config = Config()
     config.set_main_option("script_location", "rrg.feedback:migrations")
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-    # Changes nothing, but a database that cannot be written shows now and not at the first correction.
+    # Has no effect, but fails now for a read-only database instead of at the first correction.
     connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
 
 

@@ -1,4 +1,4 @@
-"""The records of feedback and the rules for what may become one."""
+"""The records of feedback and the validation of what readers enter."""
 
 from __future__ import annotations
 
@@ -11,29 +11,31 @@ from uuid import uuid4
 from rrg.errors import InputError
 
 MAX_TEXT = 20_000
-"""Characters of a correction. The longest report of IU X-Ray or MIMIC-CXR has a fraction of this."""
+"""Maximum length of a correction in characters, several times the longest report of IU X-Ray or MIMIC-CXR."""
 MAX_READER = 200
+"""Maximum length of a reader's name in characters."""
 ANONYMOUS = "anonymous"
 
 
 @dataclass(frozen=True)
 class Correction:
-    """A reader's text in place of a generated report. It points to the report and changes nothing of it."""
+    """A reader's text that replaces a generated report. It refers to the report, which stays unchanged."""
 
     correction_id: str
     report_id: str
     text: str
-    """Exactly as the reader left it."""
+    """Exactly as the reader entered it."""
     reader: str
-    """Who says so: a name or a code, `anonymous` when none was given."""
+    """Name or code of the reader; `anonymous` when none was given."""
     saved_at: str
     """UTC, ISO 8601, microseconds."""
     parent_id: str | None
-    """The same reader's correction of the same report that this one supersedes. Readers never supersede each other."""
+    """The same reader's previous correction of this report, or None. Readers never supersede each other."""
     app_version: str
 
     @classmethod
     def new(cls, report_id: str, text: str, reader: str, parent_id: str | None) -> Correction:
+        """Create a correction with a new id and the current time."""
         return cls(
             correction_id=uuid4().hex,
             report_id=report_id,
@@ -47,7 +49,7 @@ class Correction:
 
 @dataclass(frozen=True)
 class Counts:
-    """How much the store holds."""
+    """Numbers of records in the store."""
 
     reports: int
     corrections: int
@@ -55,7 +57,7 @@ class Counts:
 
 
 def checked_text(text: str) -> str:
-    """Return the text of a correction unchanged, or raise InputError."""
+    """Return the text of a correction unchanged. Raises InputError for one that is empty, too long or not storable."""
     if not text.strip():
         raise InputError("The correction is empty. Write the report as it should read, then save.")
     if len(text) > MAX_TEXT:
@@ -68,7 +70,10 @@ def checked_text(text: str) -> str:
 
 
 def checked_reader(reader: str) -> str:
-    """Return the reader's name without surrounding blanks, `anonymous` for none, or raise InputError."""
+    """Return the reader's name without surrounding blanks, `anonymous` for an empty one.
+
+    Raises InputError for a name that is too long or contains control characters.
+    """
     name = reader.strip()
     if len(name) > MAX_READER:
         raise InputError(f"The reader's name has more than {MAX_READER} characters. Shorten it.")
@@ -78,7 +83,7 @@ def checked_reader(reader: str) -> str:
 
 
 def _storable(text: str) -> bool:
-    # PostgreSQL refuses NUL; UTF-8 refuses lone surrogates, which JSON requests can carry.
+    # PostgreSQL rejects NUL. UTF-8 cannot encode lone surrogates, which JSON requests can contain.
     return "\0" not in text and not any(unicodedata.category(character) == "Cs" for character in text)
 
 

@@ -1,4 +1,4 @@
-"""The append-only store of generated reports and of what readers made of them."""
+"""The append-only store of generated reports and their corrections."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from rrg.report import Report
 
 
 class FeedbackStore:
-    """Reports and corrections in SQLite or PostgreSQL; safe for several threads and processes at once.
+    """Store of reports and corrections in SQLite or PostgreSQL, safe for concurrent threads and processes.
 
-    A method that saves returns after the record is on disk. There is no way to change or remove one.
+    A method that saves returns after the record is on disk. Records cannot be changed or removed.
     """
 
     def __init__(self, database_url: str) -> None:
@@ -30,6 +30,7 @@ class FeedbackStore:
         self._writing_engine = self._engine.execution_options(**{WRITES: True})
 
     def close(self) -> None:
+        """Close the database connections."""
         self._engine.dispose()
 
     def __enter__(self) -> FeedbackStore:
@@ -41,9 +42,9 @@ class FeedbackStore:
         self.close()
 
     def save_report(self, report: Report) -> None:
-        """Keep a generated report; saving the same one again changes nothing.
+        """Store a generated report. Saving the same report again has no effect.
 
-        Raises InputError when the id belongs to a report that says something else.
+        Raises InputError when a different report already has the id.
         """
         row = ReportRow(
             report_id=report.report_id,
@@ -66,19 +67,21 @@ class FeedbackStore:
                 ) from error
 
     def get_report(self, report_id: str) -> Report | None:
+        """Return a report by its id, or None."""
         with Session(self._engine) as session:
             row = session.get(ReportRow, report_id)
             return Report.from_dict(row.report) if row else None
 
     def save_correction(self, report_id: str, text: str, reader: str = "") -> Correction:
-        """Keep what a reader wrote in place of a report, and return the record.
+        """Store a reader's correction of a report, and return the record.
 
         A repeat of the report's newest correction (same text, same reader: a double click, a retried request) returns
-        that one. Raises InputError for an unknown report, empty or overlong text, or when the database refuses.
+        the stored record. Raises InputError for an unknown report, for text or a name that is not valid (see
+        `checked_text` and `checked_reader`), and when the database rejects the record.
         """
         text, reader = checked_text(text), checked_reader(reader)
         with self._writing("correction") as session:
-            # The row lock keeps writers in order on PostgreSQL; on SQLite the transaction holds the only write lock.
+            # The row lock orders the writers on PostgreSQL. On SQLite the transaction holds the only write lock.
             if session.get(ReportRow, report_id, with_for_update=True) is None:
                 raise InputError(f"The report {report_id!r} is not known here. Generate the report again, then save.")
             newest = _newest(session, CorrectionRow.report_id == report_id)
@@ -90,26 +93,27 @@ class FeedbackStore:
         return correction
 
     def corrections(self, report_id: str) -> list[Correction]:
-        """The corrections of one report, in the order they were saved."""
+        """Return the corrections of one report in the order of saving."""
         rows = select(CorrectionRow).where(CorrectionRow.report_id == report_id).order_by(CorrectionRow.number)
         with Session(self._engine) as session:
             return [_record(row) for row in session.scalars(rows)]
 
     def latest_correction(self, study_id: str, model: str) -> Correction | None:
-        """The newest correction of any report that `model` wrote for the study."""
+        """Return the newest correction of any report that `model` generated for the study, or None."""
         of_study = select(ReportRow.report_id).where(ReportRow.study_id == study_id, ReportRow.model == model)
         with Session(self._engine) as session:
             row = _newest(session, CorrectionRow.report_id.in_(of_study))
             return _record(row) if row else None
 
     def corrected_reports(self) -> Iterator[tuple[Report, Correction]]:
-        """Every correction with the report it is about, in the order they were saved, a few in memory at a time."""
+        """Iterate over all corrections with their reports in the order of saving. Rows are fetched in chunks."""
         rows = select(ReportRow, CorrectionRow).join(CorrectionRow).order_by(CorrectionRow.number)
         with Session(self._engine) as session:
             for report, correction in session.execute(rows.execution_options(yield_per=500)):
                 yield Report.from_dict(report.report), _record(correction)
 
     def counts(self) -> Counts:
+        """Count reports, corrections and distinct readers."""
         with Session(self._engine) as session:
             return Counts(
                 reports=session.scalar(select(func.count()).select_from(ReportRow)) or 0,
@@ -119,7 +123,7 @@ class FeedbackStore:
 
     @contextmanager
     def _writing(self, what: str) -> Iterator[Session]:
-        """A session whose one transaction is committed at the end of the block, or not at all."""
+        """Open a session with one transaction: committed at the end of the block, rolled back on an error."""
         try:
             with Session(self._writing_engine) as session, session.begin():
                 yield session

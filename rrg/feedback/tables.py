@@ -1,4 +1,4 @@
-"""The two tables. Rows are only ever added; `migrations/` creates them and the triggers that hold that."""
+"""The two tables of the database. `migrations/` creates them, and the triggers that make them append-only."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
 class Base(DeclarativeBase):
-    """Holds the metadata that migrations are compared with."""
+    """Declarative base; a test compares its metadata with the migrated tables."""
 
 
 class ReportRow(Base):
-    """A generated report: the whole of it as JSON, beside the columns that people search by."""
+    """A generated report: the whole record as JSON, and the columns that queries use."""
 
     __tablename__ = "reports"
     __table_args__ = (Index("reports_by_study_and_model", "study_id", "model"),)
@@ -27,7 +27,7 @@ class ReportRow(Base):
 
 
 class CorrectionRow(Base):
-    """A correction. `number` gives the order of saving, which clocks do not."""
+    """A correction. `number` gives the order of saving, which timestamps do not guarantee."""
 
     __tablename__ = "corrections"
     __table_args__ = ({"sqlite_autoincrement": True},)

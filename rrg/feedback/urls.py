@@ -1,4 +1,4 @@
-"""URLs of the feedback database."""
+"""SQLAlchemy URLs of the feedback database: building and validation."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from rrg.errors import InputError
 
 
 def sqlite_url(file: Path) -> str:
-    """SQLAlchemy URL of a SQLite file; any character may stand in the path."""
+    """Return the SQLAlchemy URL of a SQLite file, with special characters of the path escaped."""
     return URL.create("sqlite", database=str(file)).render_as_string()
 
 
 def checked_database_url(text: str) -> str:
-    """Return the SQLAlchemy URL for `text`, password included, once its driver is known to be installed.
+    """Validate a database URL and return it in SQLAlchemy's form, password included.
 
-    `postgres://` and `postgresql://`, as hosts hand them out, mean the driver of the `postgres` extra. Raises
-    InputError for a URL that cannot be read, an unknown database, and a driver that is not installed.
+    `postgres://` and `postgresql://`, the forms that hosting services use, select the driver of the `postgres` extra.
+    Raises InputError for a URL that cannot be parsed, an unknown database, and a driver that is not installed.
     """
     try:
         url = make_url(text)

@@ -1,1 +1,1 @@
-"""The Gradio app: one page and three HTTP endpoints over a model library and a feedback store."""
+"""The Gradio app: a page and three HTTP endpoints that serve a model library and a feedback store."""

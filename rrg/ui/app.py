@@ -1,4 +1,4 @@
-"""The Gradio app: one page and the HTTP endpoints, with settings that keep patients' data on this machine."""
+"""The Gradio app: the page and the HTTP endpoints, configured so that patients' data stays on this machine."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import gradio as gr
 
 from rrg.feedback import FeedbackStore
 from rrg.ui.api import add_endpoints
-from rrg.ui.service import Desk
+from rrg.ui.page import build_page
+from rrg.ui.service import Service
 from rrg.ui.settings import Settings
-from rrg.ui.tabs.report import Workspace
 from rrg.ui.theme import CSS, theme
 from rrg.ui.uploads import UPLOAD_AGE
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from rrg.inference.library import ModelLibrary
 
 UPLOAD_CHECK = 60
-"""Seconds between two looks for uploads to delete."""
+"""Seconds between two deletions of old uploads."""
 
 
 def create_app(settings: Settings, library: ModelLibrary, store: FeedbackStore) -> gr.Blocks:
     """Build the app; launch it with `launch_options`. Raises InputError when the data folder cannot be read."""
-    desk = Desk(settings, library, store)
+    service = Service(settings, library, store)
     with gr.Blocks(
         title="Chest X-ray reports", analytics_enabled=False, delete_cache=(UPLOAD_CHECK, UPLOAD_AGE), fill_width=True
     ) as app:
-        Workspace(desk, app)
-        add_endpoints(desk)
+        build_page(service)
+        add_endpoints(service)
     return app.queue(max_size=64, default_concurrency_limit=4)
 
 
 def launch_options(settings: Settings) -> dict[str, Any]:
-    """Arguments of `launch()`: no history in the browser, no details of errors, nothing fetched from elsewhere."""
+    """Return the arguments of `launch()`: no run history in the browser, no error details, no external requests."""
     script = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
     return {
         "server_name": settings.host,

@@ -1,4 +1,4 @@
-"""Examples to try: public radiographs, downloaded when chosen, and synthetic ones that need no network."""
+"""Example studies: public radiographs, downloaded on demand, and synthetic ones that need no network."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ SOURCE = (
     "https://raw.githubusercontent.com/jrzech/reproduce-chexnet/a011a9ab108cb03a533aeab52dc934b02a823ac8/starter_images"
 )
 TIMEOUT = 6.0
-"""Seconds without an answer after which the network counts as absent."""
+"""Seconds without a response after which a download fails."""
 
 
 @dataclass(frozen=True)
 class PublicExample:
-    """A radiograph of NIH ChestX-ray14, by its place and hash."""
+    """A radiograph of NIH ChestX-ray14 with its pinned hash."""
 
     name: str
     sha256: str
@@ -45,7 +45,7 @@ class PublicExample:
 
 @dataclass(frozen=True)
 class SyntheticExample:
-    """A phantom drawn from a seed, two views."""
+    """A phantom with two views, generated from a seed."""
 
     seed: int
     findings: str
@@ -106,9 +106,9 @@ EXAMPLES = {example.id: example for example in (*PUBLIC, *SYNTHETIC)}
 
 
 def open_example(example: PublicExample | SyntheticExample, cache: Path, source: str = SOURCE) -> Study:
-    """The study of an example; a public one is downloaded into `cache` unless it is there.
+    """Open an example as a study; a public one is downloaded into the folder `cache` unless it is cached.
 
-    Raises InputError when it cannot be downloaded or the bytes are not those of the pinned sha256.
+    Raises InputError when it cannot be downloaded, or when its sha256 is not the pinned one.
     """
     if isinstance(example, SyntheticExample):
         phantom = make_phantom(example.seed, size=512)
@@ -118,7 +118,7 @@ def open_example(example: PublicExample | SyntheticExample, cache: Path, source:
 
 
 def cached_example(example_id: str, cache: Path) -> Study | None:
-    """The example of that id if it can be had without a network."""
+    """Open the example with this id without a network; None if it is unknown or not downloaded yet."""
     example = EXAMPLES.get(example_id)
     if isinstance(example, PublicExample):
         return _public_study(example, cache) if example.file(cache).is_file() else None
@@ -141,7 +141,7 @@ def _download(example: PublicExample, cache: Path, source: str) -> None:
             known_hash=f"sha256:{example.sha256}",
             fname=file.name,
             path=cache,
-            # pooch declares its own downloaders in a way that its `downloader` parameter does not accept.
+            # The declared type of pooch's `downloader` parameter does not include its own downloaders.
             downloader=pooch.HTTPDownloader(timeout=TIMEOUT, progressbar=False),  # pyright: ignore[reportArgumentType]
         )
     except (RequestException, OSError) as error:

@@ -1,5 +1,5 @@
-// Unsaved corrections. A draft lives in this tab's session storage until it is saved: it survives a reload and a change
-// of study, and is gone when the tab closes (the browser asks before).
+// Drafts of corrections. A draft is in the tab's session storage until it is saved: it survives a reload and a change of
+// study, and is deleted when the tab closes (the browser asks for confirmation).
 window.rrg = (() => {
   const PREFIX = "rrg:draft:";
   const UNSAVED = { text: "Not saved yet.", tone: "warning", detail: "The draft is kept in this tab." };
@@ -8,11 +8,11 @@ window.rrg = (() => {
 
   window.addEventListener("rrg:report", (event) => { current = event.detail; });
 
-  // Listened to on the document: Gradio's own `input` event passes over the first change after the server set the text.
+  // The listener is on the document because Gradio's `input` event misses the first change after the server set the text.
   document.addEventListener("input", (event) => {
     if (!current || !event.target.closest("#correction")) return;
     sessionStorage.setItem(key(current), event.target.value);
-    window.dispatchEvent(new CustomEvent("rrg:say", { detail: { place: "saved", notice: UNSAVED } }));
+    window.dispatchEvent(new CustomEvent("rrg:notice", { detail: { place: "saved", notice: UNSAVED } }));
   });
 
   window.addEventListener("beforeunload", (event) => {
@@ -20,7 +20,7 @@ window.rrg = (() => {
   });
 
   return {
-    /** The text and notice to show for a report: the draft, if one waits. Also writes the report into the address. */
+    /** Return the text and notice to show for a report, those of its draft if there is one. Also put its id into the URL. */
     showDraft(report, text, notice) {
       const draft = report ? sessionStorage.getItem(key(report)) : null;
       const url = new URL(window.location);
@@ -29,7 +29,7 @@ window.rrg = (() => {
       window.history.replaceState(null, "", url);
       return draft === null || draft === text ? [text, notice] : [draft, UNSAVED];
     },
-    /** Drop the draft once the server said that the text is saved, unless it was changed in the meantime. */
+    /** Delete the draft after the server has confirmed that it is saved, unless it has changed since. */
     forgetDraft(report, text, notice) {
       if (report && notice?.tone === "good" && sessionStorage.getItem(key(report)) === text) {
         sessionStorage.removeItem(key(report));

@@ -1,4 +1,4 @@
-"""What the app does, free of any page: open studies, have reports written, keep corrections."""
+"""The service behind the page and the HTTP endpoints, without Gradio."""
 
 from __future__ import annotations
 
@@ -12,54 +12,72 @@ from rrg.feedback import Correction, FeedbackStore
 from rrg.report import Report
 from rrg.ui.examples import EXAMPLES, cached_example, open_example
 from rrg.ui.settings import Settings
-from rrg.ui.uploads import StudyShelf
+from rrg.ui.uploads import StudyCache
 
 if TYPE_CHECKING:
     from rrg.explanation.maps import Explanation
     from rrg.inference.library import ModelLibrary
 
 
-class Desk:
-    """Shared by all readers of one process: holds no one's session, only the store, the models and opened studies."""
+class Service:
+    """Opens studies, generates and explains reports, stores corrections.
+
+    One instance serves all readers of a process and is safe for concurrent threads. It holds nothing that belongs to
+    one session.
+    """
 
     def __init__(self, settings: Settings, library: ModelLibrary, store: FeedbackStore) -> None:
         """Raises InputError when `settings.data` is set and cannot be read."""
         self.library = library
-        self.store = store
-        self.listed = {study.id: study for study in read_annotation(settings.data)} if settings.data else {}
+        self.models = {info.name: info for info in library.list()}
+        """The models as they were when the process started, by name."""
+        self.dataset = {study.id: study for study in read_annotation(settings.data)} if settings.data else {}
+        """The studies of the data folder by id."""
+        self._store = store
         self._examples = settings.home / "examples"
-        self._shelf = StudyShelf()
+        self._uploads = StudyCache()
 
     def open_upload(self, frontal: Path | str | None, lateral: Path | str | None) -> Study:
+        """Read uploaded image files into a study and cache it. Raises InputError for an image that cannot be used."""
         study = study_of_files(frontal, lateral)
-        self._shelf.put(study)
+        self._uploads.put(study)
         return study
 
     def open_example(self, example_id: str) -> Study:
+        """Open an example, downloading it if necessary. Raises InputError for an unknown or unreachable one."""
         if example_id not in EXAMPLES:
             raise InputError(f"There is no example {example_id!r}. Choose one of the list.")
         return open_example(EXAMPLES[example_id], self._examples)
 
-    def open_listed(self, study_id: str) -> Study:
-        if study_id not in self.listed:
+    def open_dataset_study(self, study_id: str) -> Study:
+        """Open a study of the data folder. Raises InputError for an unknown id."""
+        if study_id not in self.dataset:
             raise InputError(f"There is no study {study_id!r} in the data folder. Choose one of the list.")
-        return self.listed[study_id]
+        return self.dataset[study_id]
 
-    def find(self, study_id: str) -> Study | None:
-        """A study by its id, unless it was an upload whose pixels are gone from memory."""
-        return self._shelf.get(study_id) or self.listed.get(study_id) or cached_example(study_id, self._examples)
+    def find_study(self, study_id: str) -> Study | None:
+        """Return an opened study by its id; None for an unknown one and for an upload that left the cache."""
+        return self._uploads.get(study_id) or self.dataset.get(study_id) or cached_example(study_id, self._examples)
 
-    def write_report(self, study: Study, model: str) -> Report:
-        """Have `model` report on the study, and keep the report. Raises InputError for a model that cannot run."""
+    def generate_report(self, study: Study, model: str) -> Report:
+        """Generate a report on a study and store it. Raises InputError for a model that cannot be loaded."""
         report = self.library.reporter(model).report(study)
-        self.store.save_report(report)
+        self._store.save_report(report)
         return report
 
+    def find_report(self, report_id: str) -> Report | None:
+        """Return a stored report by its id, or None."""
+        return self._store.get_report(report_id)
+
     def explain(self, study: Study, report: Report) -> Explanation | None:
-        """The maps of a report; None when the weights that wrote it are no longer the ones at hand."""
+        """Compute the maps of a report; None when its model has other weights now than those that generated it."""
         reporter = self.library.reporter(report.model)
         return reporter.explain(study, report) if reporter.weights_sha256 == report.weights_sha256 else None
 
-    def correction_of(self, report: Report) -> Correction | None:
-        """The newest correction of what this model wrote about this study."""
-        return self.store.latest_correction(report.study_id, report.model)
+    def save_correction(self, report_id: str, text: str, reader: str) -> Correction:
+        """Store a correction of a report. Raises InputError as `FeedbackStore.save_correction` does."""
+        return self._store.save_correction(report_id, text, reader)
+
+    def latest_correction(self, report: Report) -> Correction | None:
+        """Return the newest correction of any report by the same model on the same study, or None."""
+        return self._store.latest_correction(report.study_id, report.model)

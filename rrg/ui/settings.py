@@ -1,4 +1,4 @@
-"""Where things are and where the app listens: read once from the environment, then passed along."""
+"""Settings of a process: folders, feedback database and address, read from environment variables."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Settings:
     home: Path
     """Folder of the database and the caches."""
     host: str
-    """Address the app listens on."""
+    """Address on which the app listens."""
     port: int
     database_url: str = field(repr=False)
     """SQLAlchemy URL of the feedback database. Not in the repr: it may carry a password."""
     weights: Path
-    """Folder with one folder per model."""
+    """Folder with one folder of weights per model."""
     data: Path | None
-    """Folder with annotation.json and images, whose studies the app offers; None for uploads only."""
+    """Folder with annotation.json and images, whose studies the app lists; None for no list."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:

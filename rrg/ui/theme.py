@@ -1,4 +1,4 @@
-"""Colours and type of the page: quiet greys around black image stages, one blue accent, system fonts only."""
+"""Colours and fonts of the page: grey surfaces around black images, one blue accent, system fonts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
 
 def theme() -> Base:
-    """Built from fonts the reader's machine has: the page fetches nothing from elsewhere."""
+    """Build the theme. It uses system fonts only, so that the page makes no external request."""
     base = Base(
         primary_hue=colors.sky,
         secondary_hue=colors.sky,

@@ -1,4 +1,4 @@
-"""A store on an empty database, and reports to put into it."""
+"""A store on an empty database, and a report to save in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database under the store: durability, concurrency, append-only, migrations, refusals."""
+"""The database under the store: durability, concurrency, append-only tables, migrations and errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 import rrg.feedback
 from rrg.errors import InputError
-from rrg.feedback import FeedbackStore
+from rrg.feedback import FeedbackStore, database
 from rrg.feedback.tables import Base
 from rrg.feedback.urls import checked_database_url, sqlite_url
 from rrg.report import Report
@@ -31,6 +31,7 @@ PACKAGE_PARENT = Path(rrg.feedback.__path__[0]).parents[1]
 def _python(script: str, *arguments: str, path: str | Path = PACKAGE_PARENT) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-P", "-c", script, *arguments],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -39,11 +40,11 @@ def _python(script: str, *arguments: str, path: str | Path = PACKAGE_PARENT) -> 
 
 
 SAVE_AND_HANG = """
-import sys, time
+import sys
 from rrg.feedback import FeedbackStore
 store = FeedbackStore(sys.argv[1])
-print(store.save_correction("report-1", "Kept.", "A").correction_id, flush=True)
-time.sleep(60)
+print(store.save_correction("report-1", "Stored.", "A").correction_id, flush=True)
+sys.stdin.read()
 """
 
 
@@ -116,11 +117,11 @@ def test_stores_open_together_in_threads(database_url: str) -> None:
 
 @pytest.mark.parametrize("table", ["reports", "corrections"])
 @pytest.mark.parametrize("statement", ["UPDATE {} SET report_id = 'other'", "DELETE FROM {}"])
-def test_database_refuses_to_change_or_remove(
+def test_database_rejects_updates_and_deletions(
     store: FeedbackStore, database_url: str, report: Report, table: str, statement: str
 ) -> None:
     store.save_report(report)
-    correction = store.save_correction(report.report_id, "Kept.", "A")
+    correction = store.save_correction(report.report_id, "Stored.", "A")
     engine = create_engine(checked_database_url(database_url))
     with pytest.raises(DBAPIError, match=f"{table} is append-only"), engine.begin() as connection:
         connection.execute(text(statement.format(table)))
@@ -139,11 +140,11 @@ def test_database_refuses_to_change_or_remove(
         "REPLACE INTO reports SELECT report_id, study_id, 'changed', weights_sha256, created_at, report FROM reports",
     ],
 )
-def test_sqlite_replace_is_refused(tmp_path: Path, report: Report, statement: str) -> None:
+def test_sqlite_replace_is_rejected(tmp_path: Path, report: Report, statement: str) -> None:
     file = tmp_path / "rrg.sqlite3"
     with FeedbackStore(sqlite_url(file)) as store:
         store.save_report(report)
-        correction = store.save_correction(report.report_id, "Kept.", "A")
+        correction = store.save_correction(report.report_id, "Stored.", "A")
         with sqlite3.connect(file) as connection, pytest.raises(sqlite3.DatabaseError, match="append-only"):
             connection.execute(statement)
         connection.close()
@@ -161,12 +162,31 @@ def test_sqlite_waits_and_syncs(tmp_path: Path) -> None:
     assert pragmas == {"journal_mode": "wal", "synchronous": full, "foreign_keys": 1, "busy_timeout": 30_000}
 
 
-def test_migrated_tables_are_the_mapped_ones(store: FeedbackStore) -> None:
+def test_opening_waits_for_a_process_that_creates_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The switch to WAL fails at once while another connection is about to write; opening has to try again."""
+    file = tmp_path / "rrg.sqlite3"
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    waits: list[float] = []
+
+    def release(seconds: float) -> None:
+        waits.append(seconds)
+        if other.in_transaction:
+            other.execute("ROLLBACK")
+
+    monkeypatch.setattr(database.time, "sleep", release)
+    with FeedbackStore(sqlite_url(file)) as store:
+        assert store.counts().reports == 0
+    other.close()
+    assert len(waits) == 1
+
+
+def test_migrated_tables_match_the_mapped_classes(store: FeedbackStore) -> None:
     with store._engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
-def test_reopened_store_has_everything(database_url: str, report: Report) -> None:
+def test_reopened_store_has_all_records(database_url: str, report: Report) -> None:
     with FeedbackStore(database_url) as store:
         store.save_report(report)
         correction = store.save_correction(report.report_id, "胸部正常 ✓", "Dr. Łukasz")
@@ -176,7 +196,7 @@ def test_reopened_store_has_everything(database_url: str, report: Report) -> Non
 
 
 def test_migrations_come_with_the_package(tmp_path: Path) -> None:
-    """The tables come with the package, not with the checkout or the working directory."""
+    """The migrations are found in the installed package, not in the checkout or the working directory."""
     copy = tmp_path / "site packages"
     shutil.copytree(PACKAGE_PARENT / "rrg", copy / "rrg", ignore=shutil.ignore_patterns("__pycache__"))
     script = "import sys, rrg.feedback as f; f.FeedbackStore(sys.argv[1]); print(f.__file__)"
@@ -186,7 +206,7 @@ def test_migrations_come_with_the_package(tmp_path: Path) -> None:
     assert str(copy) in output
 
 
-def test_database_of_a_newer_version_is_refused_and_kept(tmp_path: Path, report: Report) -> None:
+def test_database_of_a_newer_version_is_rejected_and_unchanged(tmp_path: Path, report: Report) -> None:
     file = tmp_path / "rrg.sqlite3"
     with FeedbackStore(sqlite_url(file)) as store:
         store.save_report(report)
@@ -200,14 +220,14 @@ def test_database_of_a_newer_version_is_refused_and_kept(tmp_path: Path, report:
     connection.close()
 
 
-def test_home_that_cannot_be_made(tmp_path: Path) -> None:
+def test_home_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match="RRG_HOME"):
         FeedbackStore(sqlite_url(tmp_path / "file" / "rrg.sqlite3"))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_file_that_is_no_database(tmp_path: Path) -> None:
+def test_file_that_is_not_a_database(tmp_path: Path) -> None:
     file = tmp_path / "rrg.sqlite3"
     file.write_text("my notes, not a database\n" * 100)
     with pytest.raises(InputError, match="not a database"):
@@ -243,12 +263,12 @@ except InputError as error:
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
-def test_memory_is_no_place_for_corrections(url: str) -> None:
+def test_in_memory_database_is_rejected(url: str) -> None:
     with pytest.raises(InputError, match="in memory only"):
         FeedbackStore(url)
 
 
-def test_failed_write_is_said_and_leaves_nothing(tmp_path: Path, report: Report) -> None:
+def test_failed_write_raises_and_stores_nothing(tmp_path: Path, report: Report) -> None:
     file = tmp_path / "rrg.sqlite3"
     with FeedbackStore(sqlite_url(file)) as store:
         store.save_report(report)

@@ -1,4 +1,4 @@
-"""The export: one line a correction, everything in it, whole or not at all."""
+"""The export: one complete line per correction, and atomic replacement of the file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rrg.feedback import Correction, FeedbackStore, export_corrections
 from rrg.report import Report
 
 
-def test_one_line_a_correction(store: FeedbackStore, report: Report, tmp_path: Path) -> None:
+def test_one_line_per_correction(store: FeedbackStore, report: Report, tmp_path: Path) -> None:
     second = replace(report, report_id="report-2", study_id="study-2", text="Another.")
     store.save_report(report)
     store.save_report(second)
@@ -71,7 +71,7 @@ def test_unwritable_place_is_named(store: FeedbackStore, report: Report, tmp_pat
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
-def test_interrupted_export_keeps_the_older_file(
+def test_interrupted_export_leaves_the_older_file(
     store: FeedbackStore, report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.save_report(report)

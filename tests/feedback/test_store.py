@@ -1,4 +1,4 @@
-"""The store: what goes in comes out, order and repeats, refusals."""
+"""The store: round trips, order, repeats and rejected input."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from rrg.feedback import Counts, FeedbackStore
 from rrg.report import Report
 
 
-def test_report_comes_back_whole(store: FeedbackStore, report: Report) -> None:
+def test_report_round_trip(store: FeedbackStore, report: Report) -> None:
     store.save_report(report)
     assert store.get_report(report.report_id) == report
     assert store.get_report("unknown") is None
 
 
-def test_report_saved_twice_is_one(store: FeedbackStore, report: Report) -> None:
+def test_report_saved_twice_is_stored_once(store: FeedbackStore, report: Report) -> None:
     store.save_report(report)
     store.save_report(report)
     assert store.counts() == Counts(reports=1, corrections=0, readers=0)
 
 
-def test_report_never_changes(store: FeedbackStore, report: Report) -> None:
+def test_stored_report_cannot_be_changed(store: FeedbackStore, report: Report) -> None:
     store.save_report(report)
     with pytest.raises(InputError, match="already belongs to a different report"):
         store.save_report(replace(report, text="Something else."))
     assert store.get_report(report.report_id) == report
 
 
-def test_correction_says_who_what_when(store: FeedbackStore, report: Report) -> None:
+def test_correction_has_text_reader_and_time(store: FeedbackStore, report: Report) -> None:
     store.save_report(report)
     before = datetime.now(UTC)
     correction = store.save_correction(report.report_id, "  Small left effusion.\n", " Dr. Müller ")
@@ -51,7 +51,7 @@ def test_no_name_is_anonymous(store: FeedbackStore, report: Report) -> None:
     assert store.save_correction(report.report_id, "Normal.", " ").reader == "anonymous"
 
 
-def test_repeat_is_the_same_record(store: FeedbackStore, report: Report) -> None:
+def test_repeated_correction_returns_the_stored_record(store: FeedbackStore, report: Report) -> None:
     store.save_report(report)
     first = store.save_correction(report.report_id, "Normal.", "A")
     assert store.save_correction(report.report_id, "Normal.", "A ") == first
@@ -91,7 +91,7 @@ def test_latest_correction_is_of_the_study_and_the_model(store: FeedbackStore, r
 
 
 @pytest.mark.parametrize("text", ["", " \n\t", "x" * 20_001, "nul \0 in it", "half a surrogate \ud83d"])
-def test_text_that_cannot_be_kept_is_refused(store: FeedbackStore, report: Report, text: str) -> None:
+def test_invalid_text_is_rejected(store: FeedbackStore, report: Report, text: str) -> None:
     store.save_report(report)
     with pytest.raises(InputError, match=r"^The correction .*\. \w+ .*\.$"):
         store.save_correction(report.report_id, text, "A")
@@ -99,26 +99,26 @@ def test_text_that_cannot_be_kept_is_refused(store: FeedbackStore, report: Repor
 
 
 @pytest.mark.parametrize("reader", ["x" * 201, "two\nlines", "nul\0"])
-def test_reader_that_is_no_name_is_refused(store: FeedbackStore, report: Report, reader: str) -> None:
+def test_invalid_reader_name_is_rejected(store: FeedbackStore, report: Report, reader: str) -> None:
     store.save_report(report)
     with pytest.raises(InputError, match="reader's name"):
         store.save_correction(report.report_id, "Normal.", reader)
     assert store.counts().corrections == 0
 
 
-def test_longest_text_is_kept(store: FeedbackStore, report: Report) -> None:
+def test_text_of_the_maximum_length_is_stored(store: FeedbackStore, report: Report) -> None:
     store.save_report(report)
     assert store.save_correction(report.report_id, "é" * 20_000, "A") == store.corrections(report.report_id)[0]
 
 
-def test_correction_of_an_unknown_report_is_refused(store: FeedbackStore) -> None:
+def test_correction_of_an_unknown_report_is_rejected(store: FeedbackStore) -> None:
     with pytest.raises(InputError, match="'unknown' is not known"):
         store.save_correction("unknown", "Normal.", "A")
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=200))
-def test_any_text_comes_back_to_the_letter(store: FeedbackStore, report: Report, text: str) -> None:
+def test_any_text_round_trip(store: FeedbackStore, report: Report, text: str) -> None:
     store.save_report(report)
     saved = store.save_correction(report.report_id, f"x{text}", "A")
     assert store.corrections(report.report_id)[-1] == saved

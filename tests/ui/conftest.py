@@ -13,6 +13,7 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 import pytest
+from gradio_client import Client
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
@@ -29,10 +30,12 @@ from rrg.ui.app import create_app, launch_options
 from rrg.ui.settings import Settings
 
 WEIGHTS = "a" * 64
+LIMIT = 200_000
+"""Milliseconds after which a wait of the browser fails: below the limit of a test, so that the message names it."""
 
 
 class FakeReporter:
-    """Says something that depends on the pixels and the model name, by rule; maps are brightest in one known cell."""
+    """Generates a text that depends on the pixels and the model name; the maximum of each map is in a known cell."""
 
     weights_sha256 = WEIGHTS
 
@@ -149,7 +152,7 @@ def fake_library() -> FakeLibrary:
 
 @pytest.fixture
 def run_app() -> Callable[..., AbstractContextManager[RunningApp]]:
-    """Starts an app of one's own: `with run_app(home, ...) as app`."""
+    """Starts another app: `with run_app(home, ...) as app`."""
     return running
 
 
@@ -160,9 +163,15 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
         yield started
 
 
+@pytest.fixture(scope="session")
+def connect() -> Callable[[str], Client]:
+    """Connects a client without limits of time, which a busy machine would exceed."""
+    return lambda url: Client(url, verbose=False, httpx_kwargs={"timeout": None})
+
+
 @pytest.fixture
 def radiograph_file(tmp_path: Path) -> Callable[..., Path]:
-    """Write a 16-bit PNG whose look depends on `seed`; its name would identify a patient."""
+    """Write a 16-bit PNG whose pixels depend on `seed`; its name would identify a patient."""
 
     def write(seed: int = 0, name: str = "SMITH_JOHN_1950.png") -> Path:
         rows, columns = np.mgrid[0:256, 0:256] / 255
@@ -195,9 +204,9 @@ def page(chromium: Browser) -> Iterator[Page]:
     """A new tab with empty storage. Questions of the browser ("leave this page?") are answered with yes."""
     context = chromium.new_context(viewport={"width": 1440, "height": 900})
     tab = context.new_page()
-    # Long enough for a machine that is busy with other work: a wait ends as soon as its condition holds.
-    tab.set_default_timeout(60_000)
-    expect.set_options(timeout=60_000)
+    # Waits end when their condition holds. The limit is only for conditions that never do.
+    tab.set_default_timeout(LIMIT)
+    expect.set_options(timeout=LIMIT)
     tab.on("dialog", lambda dialog: dialog.accept())
     yield tab
     context.close()

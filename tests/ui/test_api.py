@@ -1,4 +1,4 @@
-"""The HTTP endpoints, spoken to as a script would: through gradio_client."""
+"""The HTTP endpoints, called through gradio_client."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from rrg.report import Report
 
 
 @pytest.fixture(scope="module")
-def client(app: Any) -> Client:
-    return Client(app.url, verbose=False)
+def client(app: Any, connect: Callable[[str], Client]) -> Client:
+    return connect(app.url)
 
 
 def test_only_the_documented_endpoints_are_public(client: Client) -> None:
     assert set(client.view_api(return_format="dict")["named_endpoints"]) == {"/report", "/models", "/save_correction"}
 
 
-def test_a_report_is_answered_and_kept(app: Any, client: Client, radiograph_file: Callable[..., Path]) -> None:
+def test_a_report_is_returned_and_stored(app: Any, client: Client, radiograph_file: Callable[..., Path]) -> None:
     answer = client.predict(handle_file(radiograph_file(1)), None, "plain", api_name="/report")
     assert app.store.get_report(answer["report_id"]) == Report.from_dict(answer)
     assert "one view" in answer["text"]
@@ -40,7 +40,7 @@ def test_two_views_reach_the_model(client: Client, radiograph_file: Callable[...
     assert "two views" in client.predict(*files, "plain", api_name="/report")["text"]
 
 
-def test_a_study_is_known_by_its_pixels_and_not_by_its_name(
+def test_the_study_id_depends_on_pixels_and_not_on_the_file_name(
     client: Client, radiograph_file: Callable[..., Path]
 ) -> None:
     names = ("SMITH_JOHN_1950.png", "anything")
@@ -51,7 +51,7 @@ def test_a_study_is_known_by_its_pixels_and_not_by_its_name(
     assert "SMITH" not in json.dumps(answers)
 
 
-def test_models_are_listed_with_those_that_cannot_run(client: Client) -> None:
+def test_models_are_listed_with_those_without_weights(client: Client) -> None:
     assert {info["name"]: info["available"] for info in client.predict(api_name="/models")} == {
         "plain": True,
         "terse": True,
@@ -59,12 +59,12 @@ def test_models_are_listed_with_those_that_cannot_run(client: Client) -> None:
     }
 
 
-def test_a_correction_is_kept_beside_the_report(app: Any, client: Client, radiograph_file: Callable[..., Path]) -> None:
+def test_a_correction_is_stored_with_its_report(app: Any, client: Client, radiograph_file: Callable[..., Path]) -> None:
     report = client.predict(handle_file(radiograph_file(4)), None, "terse", api_name="/report")
     answer = client.predict(report["report_id"], "Cardiomegaly.", "Dr A", api_name="/save_correction")
-    (kept,) = app.store.corrections(report["report_id"])
-    assert (kept.text, kept.reader) == ("Cardiomegaly.", "Dr A")
-    assert answer == {"correction_id": kept.correction_id, "saved_at": kept.saved_at}
+    (stored,) = app.store.corrections(report["report_id"])
+    assert (stored.text, stored.reader) == ("Cardiomegaly.", "Dr A")
+    assert answer == {"correction_id": stored.correction_id, "saved_at": stored.saved_at}
     assert app.store.get_report(report["report_id"]).text == report["text"]
 
 
@@ -82,7 +82,7 @@ def _truncated(path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [_text_file, _tiny, _truncated])
-def test_a_bad_image_is_refused_in_words_and_leaves_nothing(
+def test_an_invalid_image_is_rejected_with_a_message_and_nothing_is_stored(
     app: Any, client: Client, tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:
     bad = tmp_path / "SMITH.png"
@@ -94,47 +94,51 @@ def test_a_bad_image_is_refused_in_words_and_leaves_nothing(
     assert app.store.counts() == before
 
 
-@pytest.mark.parametrize(("model", "said"), [("nonsense", "plain, terse"), ("missing", "train")])
-def test_a_model_that_cannot_run_is_refused(
-    app: Any, client: Client, radiograph_file: Callable[..., Path], model: str, said: str
+@pytest.mark.parametrize(("model", "message"), [("nonsense", "plain, terse"), ("missing", "train")])
+def test_a_model_that_cannot_be_loaded_is_rejected(
+    app: Any, client: Client, radiograph_file: Callable[..., Path], model: str, message: str
 ) -> None:
     before = app.store.counts()
-    with pytest.raises(AppError, match=said):
+    with pytest.raises(AppError, match=message):
         client.predict(handle_file(radiograph_file(5)), None, model, api_name="/report")
     assert app.store.counts() == before
 
 
-def test_a_request_without_image_is_refused(client: Client) -> None:
+def test_a_request_without_image_is_rejected(client: Client) -> None:
     with pytest.raises(AppError, match="There is no image"):
         client.predict(None, None, "plain", api_name="/report")
 
 
 @pytest.mark.parametrize(
-    ("text", "known", "said"), [("  ", True, "empty"), ("x", False, "not known"), (["x"], True, "text must be")]
+    ("text", "known", "message"), [("  ", True, "empty"), ("x", False, "not known"), (["x"], True, "text must be")]
 )
-def test_a_correction_that_cannot_be_kept_is_refused(
-    app: Any, client: Client, radiograph_file: Callable[..., Path], text: Any, known: bool, said: str
+def test_an_invalid_correction_is_rejected(
+    app: Any, client: Client, radiograph_file: Callable[..., Path], text: Any, known: bool, message: str
 ) -> None:
     report = client.predict(handle_file(radiograph_file(6)), None, "plain", api_name="/report")
     before = app.store.counts()
-    with pytest.raises(AppError, match=said):
+    with pytest.raises(AppError, match=message):
         client.predict(report["report_id"] if known else "unknown", text, "Dr A", api_name="/save_correction")
     assert app.store.counts() == before
 
 
-def test_a_file_of_the_server_cannot_be_named(app: Any, tmp_path: Path, radiograph_file: Callable[..., Path]) -> None:
-    """Only what came through the upload may be read, else any image on the server's disk could."""
+def test_a_path_on_the_server_is_rejected(app: Any, tmp_path: Path, radiograph_file: Callable[..., Path]) -> None:
+    """Only uploaded files may be read; otherwise a client could read any image on the server's disk."""
     named = {"path": str(radiograph_file(7)), "meta": {"_type": "gradio.FileData"}}
     before = app.store.counts()
-    started = httpx.post(f"{app.url}gradio_api/call/report", json={"data": [named, None, "plain"]}).json()
-    events = httpx.get(f"{app.url}gradio_api/call/report/{started['event_id']}", timeout=60).text
+    started = httpx.post(f"{app.url}gradio_api/call/report", json={"data": [named, None, "plain"]}, timeout=None).json()
+    events = httpx.get(f"{app.url}gradio_api/call/report/{started['event_id']}", timeout=None).text
     assert "event: error" in events
     assert "event: complete" not in events
     assert app.store.counts() == before
 
 
-def test_an_unexpected_error_tells_a_client_nothing(
-    run_app: Callable[..., Any], tmp_path: Path, radiograph_file: Callable[..., Path], caplog: pytest.LogCaptureFixture
+def test_an_unexpected_error_reveals_no_details(
+    run_app: Callable[..., Any],
+    connect: Callable[[str], Client],
+    tmp_path: Path,
+    radiograph_file: Callable[..., Path],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     secret = "-".join(["SMITH", "JOHN"])  # a traceback shows source lines
 
@@ -146,17 +150,18 @@ def test_an_unexpected_error_tells_a_client_nothing(
             raise RuntimeError(f"cannot read {secret}")
 
     with run_app(tmp_path / "home", Broken()) as app, pytest.raises(AppError) as refusal:
-        Client(app.url, verbose=False).predict(handle_file(radiograph_file(8)), None, "plain", api_name="/report")
+        connect(app.url).predict(handle_file(radiograph_file(8)), None, "plain", api_name="/report")
     assert "Something went wrong" in str(refusal.value)
     assert secret not in str(refusal.value) + caplog.text
     assert "RuntimeError" in caplog.text
 
 
-def test_clients_at_once_get_each_their_own_report(app: Any, radiograph_file: Callable[..., Path]) -> None:
+def test_concurrent_clients_get_their_own_reports(
+    app: Any, connect: Callable[[str], Client], radiograph_file: Callable[..., Path]
+) -> None:
     def ask(seed: int) -> tuple[str, str]:
         model = "plain" if seed % 2 else "terse"
-        own = Client(app.url, verbose=False)
-        answer = own.predict(handle_file(radiograph_file(seed)), None, model, api_name="/report")
+        answer = connect(app.url).predict(handle_file(radiograph_file(seed)), None, model, api_name="/report")
         return answer["study_id"], answer["text"]
 
     seeds = range(20, 26)

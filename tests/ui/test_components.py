@@ -1,4 +1,4 @@
-"""What is sent to the browser: views, maps, findings."""
+"""The values that components send to the browser: views, maps, findings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _radiograph(pixels: np.ndarray, spacing: tuple[float, float] | None = None) 
     return Radiograph(pixels, "frontal", spacing, Provenance("PNG", 16, changes=("inverted",), removed_tags=12))
 
 
-def test_a_view_is_the_radiograph_without_loss_at_8_bits() -> None:
+def test_a_view_is_a_lossless_8_bit_image_without_metadata() -> None:
     pixels = np.linspace(0, 1, 256, dtype=np.float32).repeat(256).reshape(256, 256)
     (view,) = views_value([_radiograph(pixels)])
     shown = Image.open(io.BytesIO(base64.b64decode(view["png"])))
@@ -29,7 +29,7 @@ def test_a_view_is_the_radiograph_without_loss_at_8_bits() -> None:
     assert view["caption"] == "256 × 256 · PNG 16-bit · inverted · 12 metadata tags left out"
 
 
-def test_a_large_view_keeps_its_proportion_and_true_pixel_shape() -> None:
+def test_a_large_view_is_scaled_down_and_its_aspect_accounts_for_pixel_spacing() -> None:
     (view,) = views_value([_radiograph(np.zeros((1500, 3000), np.float32), (0.2, 0.1))])
     assert Image.open(io.BytesIO(base64.b64decode(view["png"]))).size == (1024, 512)
     assert view["aspect"] == pytest.approx(1.0)
@@ -43,7 +43,7 @@ def _decode(sent: dict) -> np.ndarray:
     return np.frombuffer(base64.b64decode(sent["data"]), np.uint8).reshape(sent["shape"])
 
 
-def test_a_map_survives_the_trip_to_a_256th_of_its_maximum() -> None:
+def test_a_map_is_quantised_to_255_steps_of_its_maximum() -> None:
     values = np.random.default_rng(0).random((2, 7, 5)) * 0.03
     (sent,) = maps_value(Explanation((_heatmap(values),), (), ()))["word"]
     assert sent["max"] == pytest.approx(values.max())
@@ -64,14 +64,14 @@ def test_an_empty_map_is_sent_as_zero_everywhere() -> None:
     assert not _decode(sent).any()
 
 
-def test_maps_of_findings_stand_at_their_finding() -> None:
+def test_maps_of_findings_are_at_the_index_of_their_finding() -> None:
     effusion = _heatmap(np.ones((1, 2, 2)), "Pleural Effusion")
     sent = maps_value(Explanation((), (), (effusion,)))["finding"]
     assert [place for place, heatmap in enumerate(sent) if heatmap] == [9]
     assert len(sent) == 14
 
 
-def test_the_models_own_maps_keep_their_order_and_their_own_grids() -> None:
+def test_the_models_own_maps_have_their_order_and_grid_sizes() -> None:
     own = (_heatmap(np.ones((2, 7, 7)), "discriminative map"), _heatmap(np.full((2, 3, 4), 0.2), "regions: left lung"))
     sent = maps_value(Explanation((), (), (), own))["native"]
     assert [(heatmap["target"], heatmap["shape"]) for heatmap in sent] == [
@@ -94,9 +94,9 @@ DICHROMATS = {
 }
 
 
-@pytest.mark.parametrize("sight", DICHROMATS)
-def test_higher_values_look_lighter_to_every_eye(sight: str) -> None:
-    luminance = np.array([[0.2126, 0.7152, 0.0722] @ DICHROMATS[sight] @ _linear(colour) for colour in COLORMAP])
+@pytest.mark.parametrize("vision", DICHROMATS)
+def test_lightness_rises_with_the_value_for_all_colour_vision_types(vision: str) -> None:
+    luminance = np.array([[0.2126, 0.7152, 0.0722] @ DICHROMATS[vision] @ _linear(colour) for colour in COLORMAP])
     lightness = 116 * np.cbrt(luminance) - 16
     assert (np.diff(lightness) > 2).all()
 

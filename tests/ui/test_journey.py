@@ -1,4 +1,4 @@
-"""What a reader does in a real browser: open, read, look, correct, come back."""
+"""A reader's workflow in a real browser: open a study, read its report, view maps, correct, reload."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def opened(app: Any, page: Page, radiograph_file: Callable[..., Path]) -> Page:
     return page
 
 
-def test_a_correction_is_still_there_after_reload(
+def test_a_correction_survives_a_reload(
     app: Any, opened: Page, chromium: Browser, radiograph_file: Callable[..., Path]
 ) -> None:
     page = opened
@@ -84,16 +84,16 @@ def test_a_correction_is_still_there_after_reload(
     expect(page.locator("#saved .line")).to_contain_text("by Dr Browser")
     report_id = re.search(r"report=([^&]+)", page.url)
     assert report_id
-    (kept,) = app.store.corrections(report_id.group(1))
-    assert kept.text == "The heart is enlarged."
-    expect(page.locator("#saved .line")).to_contain_text(kept.correction_id)
+    (stored,) = app.store.corrections(report_id.group(1))
+    assert stored.text == "The heart is enlarged."
+    expect(page.locator("#saved .line")).to_contain_text(stored.correction_id)
 
     page.reload()
     expect(_editor(page)).to_have_value("The heart is enlarged.")
-    expect(page.locator("#saved .line")).to_contain_text(kept.correction_id)
+    expect(page.locator("#saved .line")).to_contain_text(stored.correction_id)
     expect(page.locator("#report .line")).to_have_count(3)
 
-    # Another reader, who has never been here, uploads the same image and asks the same model.
+    # Another reader, in a new session, uploads the same image and chooses the same model.
     elsewhere = chromium.new_context().new_page()
     _open(elsewhere, app.url)
     _upload(elsewhere, radiograph_file(0, "other name.png"))
@@ -103,7 +103,7 @@ def test_a_correction_is_still_there_after_reload(
     elsewhere.context.close()
 
 
-def test_a_draft_waits_while_another_study_is_open(opened: Page, radiograph_file: Callable[..., Path]) -> None:
+def test_a_draft_survives_while_another_study_is_open(opened: Page, radiograph_file: Callable[..., Path]) -> None:
     _editor(opened).fill("Half a sentence")
     opened.get_by_label("Clear").first.click()
     expect(opened.locator("#viewer canvas")).to_have_count(0)
@@ -114,7 +114,7 @@ def test_a_draft_waits_while_another_study_is_open(opened: Page, radiograph_file
     expect(opened.locator("#saved .line")).to_contain_text("Not saved yet")
 
 
-def test_an_empty_correction_is_said_not_to_be_saved(app: Any, opened: Page) -> None:
+def test_an_empty_correction_is_reported_as_not_saved(app: Any, opened: Page) -> None:
     before = app.store.counts()
     _editor(opened).fill(" ")
     opened.get_by_role("button", name="Save correction").click()
@@ -123,8 +123,8 @@ def test_an_empty_correction_is_said_not_to_be_saved(app: Any, opened: Page) -> 
 
 
 @pytest.mark.parametrize(("word", "cell"), [("heart", 1), ("small", 10)])
-def test_pointing_at_a_word_draws_its_map_where_the_model_looked(opened: Page, word: str, cell: int) -> None:
-    """The fake model looks at cell `n mod 16` of a 4 x 4 grid at word n."""
+def test_pointing_at_a_word_draws_its_map(opened: Page, word: str, cell: int) -> None:
+    """The map of word n has its maximum in cell `n mod 16` of a 4 x 4 grid."""
     plain = opened.evaluate(PIXELS)
     _word(opened, word).hover()
     expect(opened.locator("#viewer .legend-target")).to_have_text(f"“{word}”")
@@ -157,8 +157,8 @@ def test_the_keyboard_reaches_words_sentences_and_findings(opened: Page) -> None
         opened.keyboard.press("ArrowDown")
     expect(target).to_have_text("“Pleural Effusion”")
     expect(opened.locator("#viewer .legend-method")).to_contain_text("Grad-CAM")
-    said = opened.locator("#report .word.said").all_text_contents()
-    assert "effusion" in said
+    mentioned = opened.locator("#report .word.mentioned").all_text_contents()
+    assert "effusion" in mentioned
 
 
 def test_opacity_changes_the_map_and_nothing_else(opened: Page) -> None:
@@ -191,7 +191,7 @@ def test_the_image_is_in_sight_of_the_last_finding(opened: Page, width: int) -> 
     expect(opened.locator("#viewer canvas")).to_be_in_viewport(ratio=0.9)
 
 
-def test_a_file_that_is_no_radiograph_is_refused_on_the_page(app: Any, page: Page, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_is_rejected_on_the_page(app: Any, page: Page, tmp_path: Path) -> None:
     bad = tmp_path / "no.png"
     bad.write_text("not an image")
     _open(page, app.url)
@@ -202,7 +202,7 @@ def test_a_file_that_is_no_radiograph_is_refused_on_the_page(app: Any, page: Pag
     expect(page.locator("#status").get_by_role("alert")).to_contain_text("There is no study open")
 
 
-def test_an_unknown_report_in_the_address_is_said_so(app: Any, page: Page) -> None:
+def test_an_unknown_report_in_the_address_is_an_error(app: Any, page: Page) -> None:
     page.goto(f"{app.url}?report=nonsense")
     expect(page.locator("#status").get_by_role("alert")).to_contain_text("not known here")
 
@@ -227,10 +227,10 @@ HOSTILE = (
 )
 
 
-def test_hostile_text_is_shown_and_never_run(
+def test_hostile_text_is_shown_and_not_executed(
     run_app: Callable[..., Any], page: Page, tmp_path: Path, radiograph_file: Callable[..., Path]
 ) -> None:
-    """A template of Gradio's would run even an escaped `${...}`; all that people or models write is but text."""
+    """A Gradio template would execute even an escaped `${...}`; texts of people and models must not reach one."""
     data = tmp_path / "data"
     (data / "images").mkdir(parents=True)
     Image.open(radiograph_file(0)).save(data / "images" / "1.png")

@@ -1,4 +1,4 @@
-"""The overlay menu in a real browser, with a model that has maps of its own."""
+"""The overlay menu in a real browser, with a model that has its own maps."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_chosen_map_stays_over_both_views_until_the_default_is_chosen_again(wr
     expect(written.locator("#viewer .legend-method")).to_contain_text("cross-attention")
 
 
-def test_the_menu_works_by_keyboard_and_follows_what_is_kept(written: Page) -> None:
+def test_the_menu_works_by_keyboard_and_shows_the_pinned_map(written: Page) -> None:
     menu, target = _menu(written), written.locator("#viewer .legend-target")
     menu.focus()
     written.keyboard.press("ArrowDown")
@@ -87,7 +87,7 @@ def test_the_menu_works_by_keyboard_and_follows_what_is_kept(written: Page) -> N
 
     menu.select_option("finding 9")
     expect(target).to_have_text("Kept: “Pleural Effusion”")
-    expect(written.locator("#findings tr.kept")).to_contain_text("Pleural Effusion")
+    expect(written.locator("#findings tr.pinned")).to_contain_text("Pleural Effusion")
     written.locator("#report .word").first.click()
     expect(menu).to_have_value("")
     expect(written.locator("#viewer .legend-method")).to_contain_text("cross-attention")
@@ -95,7 +95,7 @@ def test_the_menu_works_by_keyboard_and_follows_what_is_kept(written: Page) -> N
     expect(menu).to_have_value("finding 1")
 
 
-def test_a_new_report_starts_without_the_map_of_the_last(written: Page) -> None:
+def test_a_new_report_clears_the_pinned_map(written: Page) -> None:
     _menu(written).select_option(label="Discriminative map")
     written.get_by_role("button", name="Write report").click()
     expect(_menu(written)).to_have_value("")

@@ -1,4 +1,4 @@
-"""Settings: defaults, what the environment changes, and messages for what cannot be used."""
+"""Settings: defaults, environment variables, and messages for invalid values."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_default_database_lies_in_home_whatever_its_name(folder: str, tmp_path: 
 
 
 @pytest.mark.parametrize("url", ["mysql+nosuchdriver://u:s3cret@h/d", "nosuchdatabase://u:s3cret@h/d"])
-def test_unknown_driver_names_the_extra_and_keeps_the_password(url: str) -> None:
+def test_message_for_an_unknown_driver_names_the_extra_and_no_password(url: str) -> None:
     with pytest.raises(InputError, match=r"rrg\[postgres\]") as error:
         Settings.from_env({"DATABASE_URL": url})
     assert "s3cret" not in str(error.value)
@@ -83,7 +83,7 @@ def test_unreadable_database_url(url: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
-def test_postgres_means_the_driver_of_the_extra(scheme: str) -> None:
+def test_postgres_urls_select_the_driver_of_the_extra(scheme: str) -> None:
     try:
         url = checked_database_url(f"{scheme}://u:s3cret@h/d")
     except InputError as error:

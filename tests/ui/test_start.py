@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,31 +30,37 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _start(home: Path, *arguments: str) -> tuple[subprocess.Popen[str], str]:
+@contextmanager
+def _started(home: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Start the app and wait until it answers or ends."""
     port = _free_port()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RRG_", "DATABASE_", "GRADIO_"))}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("RRG_", "DATABASE_", "GRADIO_"))
+    }
     process = subprocess.Popen(
         [sys.executable, "app.py", *arguments],
         cwd=CHECKOUT,
-        env=kept | {"RRG_HOME": str(home), "PORT": str(port), "HOST": "127.0.0.1"},
+        env=inherited | {"RRG_HOME": str(home), "PORT": str(port), "HOST": "127.0.0.1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     url = f"http://127.0.0.1:{port}/"
-    for _ in range(600):
-        if process.poll() is not None:
-            break
-        try:
-            if httpx.get(url, trust_env=False).status_code == 200:
-                break
-        except httpx.TransportError:
-            time.sleep(0.2)
-    return process, url
+    try:
+        while process.poll() is None:
+            try:
+                if httpx.get(url, trust_env=False, timeout=None).status_code == 200:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        yield process, url
+    finally:
+        process.kill()
+        process.communicate()
 
 
-def test_a_saved_correction_outlives_a_killed_server(
-    tmp_path: Path, fake_library: Any, radiograph_file: Callable[..., Path]
+def test_a_saved_correction_survives_a_killed_server(
+    tmp_path: Path, fake_library: Any, radiograph_file: Callable[..., Path], connect: Callable[[str], Client]
 ) -> None:
     report = fake_library.reporter("plain").report(study_of_files(radiograph_file(0), None))
     left = tmp_path / "uploads" / "hash" / "SMITH.dcm"
@@ -62,21 +69,16 @@ def test_a_saved_correction_outlives_a_killed_server(
     os.utime(left, (0, 0))
     with FeedbackStore(sqlite_url(tmp_path / "rrg.sqlite3")) as store:
         store.save_report(report)
-        process, url = _start(tmp_path)
-        try:
-            client = Client(url, verbose=False)
-            saved = client.predict(report.report_id, "Cardiomegaly.", "Dr A", api_name="/save_correction")
-        finally:
-            process.kill()
-            process.wait()
-        (kept,) = store.corrections(report.report_id)
-    assert kept.correction_id == saved["correction_id"]
+        with _started(tmp_path) as (_, url):
+            saved = connect(url).predict(report.report_id, "Cardiomegaly.", "Dr A", api_name="/save_correction")
+        (stored,) = store.corrections(report.report_id)
+    assert stored.correction_id == saved["correction_id"]
     assert not left.exists()
 
 
-def test_a_data_folder_that_is_none_ends_the_start_with_the_reason(tmp_path: Path) -> None:
-    process, _ = _start(tmp_path / "home", "--data", str(tmp_path / "nowhere"))
-    said, _ = process.communicate(timeout=60)
+def test_a_missing_data_folder_ends_the_start_with_a_message(tmp_path: Path) -> None:
+    with _started(tmp_path / "home", "--data", str(tmp_path / "nowhere")) as (process, _):
+        output, _ = process.communicate()
     assert process.returncode == 1
-    assert "annotation.json" in said
-    assert "Traceback" not in said
+    assert "annotation.json" in output
+    assert "Traceback" not in output

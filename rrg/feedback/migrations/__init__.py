@@ -1,1 +1,1 @@
-"""Alembic migrations of the feedback database, run whenever a store opens."""
+"""Alembic migrations of the feedback database, run each time a store is opened."""

@@ -1,4 +1,4 @@
-"""Alembic's entry: migrates on the connection, and in the transaction, that the store hands over."""
+"""Entry point of Alembic: runs the migrations on the store's connection, in its transaction."""
 
 from __future__ import annotations
 

@@ -1,11 +1,15 @@
-"""The page's own elements, each a `gr.HTML` with a static template that a script beside it fills from its value.
+"""The page's own components, one folder each: a `gr.HTML` with a static template and a script that fills it.
 
-Templates stay static because Gradio evaluates what Handlebars leaves as a JavaScript template literal: even an escaped
-`{{text}}` would run a report that contains `${...}`. The scripts write every text with `textContent`.
+Templates are static because Gradio evaluates the output of Handlebars as a JavaScript template literal: even an
+escaped `{{text}}` would execute a report that contains `${...}`. The scripts write every text with `textContent`.
 
-The elements speak through events on `window`: `rrg:point` (the reader looks at a word, sentence or finding, or at
-nothing), `rrg:pin` (keep that map), `rrg:shown` (what the viewer shows now), `rrg:report` (the report on the page) and
-`rrg:say` (a notice to show).
+The scripts communicate through events on `window`:
+- `rrg:point`: the pointer or focus is on a word, sentence or finding; null when it leaves.
+- `rrg:pin`: pin the map of a word, sentence or finding, or release it if it is pinned.
+- `rrg:choose-finding`: pin the finding with this index, chosen in the overlay menu.
+- `rrg:shown`: the map that the viewer shows now.
+- `rrg:report`: the report on the page, or null.
+- `rrg:notice`: a notice to show.
 """
 
 from rrg.ui.components.findings import findings_table, findings_value

@@ -1,4 +1,4 @@
-"""A `gr.HTML` made of the `.html`, `.js` and `.css` files in the folder of its name."""
+"""Construction of a component from its `.html`, `.js` and `.css` files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parent
 
 
 def element(name: str, elem_id: str, value: Any = None, **props: Any) -> gr.HTML:
-    """Build the element; its script sees `value` and each of `props` as `props.<name>`."""
+    """Build the `gr.HTML` of the folder `name`. Its script reads `value` and each of `props` as `props.<name>`."""
     return gr.HTML(
         value,
         html_template=(FOLDER / name / f"{name}.html").read_text(encoding="utf-8"),

@@ -1,4 +1,4 @@
-"""Reports, corrections, and triggers that refuse to change or remove either."""
+"""Create the tables of reports and corrections, and triggers that reject updates and deletions."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ function probabilityCell(row) {
 }
 
 function show() {
-  const table = props.value || null; // Gradio turns None into an empty text
+  const table = props.value || null; // Gradio converts None to an empty string
   find(".findings").hidden = !table;
   element.classList.toggle("has-reference", Boolean(table?.has_reference));
   body.replaceChildren();
@@ -41,11 +41,11 @@ function show() {
     line.tabIndex = at === 0 ? 0 : -1;
     const name = make("th", "name", row.name);
     name.scope = "row";
-    const says = make("td", "says");
-    says.append(make("span", "status", row.says));
+    const label = make("td", "mention");
+    label.append(make("span", "status", row.label));
     const classifier = probabilityCell(row);
     if (row.disagreement) classifier.append(make("span", "flag", row.disagreement));
-    line.append(name, says, make("td", "reference", row.reference), classifier);
+    line.append(name, label, make("td", "reference", row.reference), classifier);
     body.append(line);
   });
 }
@@ -77,11 +77,11 @@ body.addEventListener("keydown", (event) => {
 });
 window.addEventListener("rrg:choose-finding", (event) => send("rrg:pin", finding(event.detail)));
 window.addEventListener("rrg:shown", (event) => {
-  const { kind, index, kept } = event.detail;
+  const { kind, index, pinned } = event.detail;
   body.querySelectorAll("tr").forEach((row) => {
     const own = kind === "finding" && Number(row.dataset.index) === index;
     row.classList.toggle("shown", own);
-    row.classList.toggle("kept", own && kept);
+    row.classList.toggle("pinned", own && pinned);
   });
 });
 watch("value", show);

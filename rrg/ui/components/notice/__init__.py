@@ -1,4 +1,4 @@
-"""One line that says what is going on: idle, busy, done or failed. Read out by screen readers."""
+"""A line of status: idle, busy, done or failed. It is a live region for screen readers."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from rrg.ui.components.element import element
 
 @dataclass(frozen=True)
 class Notice:
-    """What the line says; `detail` is set apart behind it."""
+    """Content of the line; `detail` follows `text` in a smaller font."""
 
     text: str = ""
     tone: Literal["quiet", "busy", "good", "warning", "bad"] = "quiet"
     detail: str = ""
 
     def value(self) -> dict[str, Any]:
+        """Convert to the value of the component."""
         return asdict(self)
 
 
 def notice(elem_id: str, initial: Notice = Notice()) -> gr.HTML:
-    """The element. Its value is `Notice(...).value()`."""
+    """Build the component. Its value is `Notice(...).value()`."""
     return element("notice", elem_id, value=initial.value())

@@ -7,7 +7,7 @@ function show() {
   line.querySelector(".detail").textContent = detail;
   line.hidden = !text;
 }
-window.addEventListener("rrg:say", (event) => {
+window.addEventListener("rrg:notice", (event) => {
   if (!element.closest(`#${event.detail.place}`)) return;
   props.value = event.detail.notice;
   show();

@@ -1,4 +1,4 @@
-"""The generated report, one sentence a line, every word and sentence a place to point at."""
+"""The generated report: one sentence per line, with words and sentences that show their maps."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from rrg.ui.components.element import element
 
 
 def report_text() -> gr.HTML:
-    """The element. Its value is `report_value(...)`, or None before there is a report."""
+    """Build the component. Its value is `report_value(...)`, or None without a report."""
     return element("report_text", "report", value=None)
 
 
 def report_value(report: Report, reference: str | None) -> dict[str, Any]:
-    """The report in the shape the element draws; it also tells the page which report is being corrected."""
+    """Convert a report to the value of the component, from which the page also reads the id of the report."""
     return {
         "report_id": report.report_id,
         "study_id": report.study_id,

@@ -16,7 +16,7 @@ function part(className, text, kind, index, label) {
 }
 
 function show() {
-  const report = props.value || null; // Gradio turns None into an empty text
+  const report = props.value || null; // Gradio converts None to an empty string
   find(".empty").hidden = Boolean(report);
   lines.replaceChildren();
   find(".facts").textContent = report?.facts ?? "";
@@ -28,7 +28,7 @@ function show() {
     line.append(part("number", sentence + 1, "sentence", sentence, `Sentence ${sentence + 1}`));
     const body = document.createElement("div");
     words.forEach((word, i) => {
-      // The report's own spacing: a full stop follows its word without a blank.
+      // The spacing of the report: a full stop follows its word without a blank.
       if (i) body.append(report.text.slice(words[i - 1].end, word.start));
       const node = part("word", report.text.slice(word.start, word.end), "word", word.index);
       node.title = `${Math.round(word.probability * 100)} % sure of this word`;
@@ -82,13 +82,13 @@ lines.addEventListener("keydown", (event) => {
 });
 
 window.addEventListener("rrg:shown", (event) => {
-  const { kind, index, spans, kept } = event.detail;
+  const { kind, index, spans, pinned } = event.detail;
   lines.querySelectorAll("[data-kind]").forEach((node) => {
     const own = node.dataset.kind === kind && Number(node.dataset.index) === index;
-    const said = (spans ?? []).some(([start, end]) => Number(node.dataset.start) < end && Number(node.dataset.end) > start);
+    const mentioned = (spans ?? []).some(([start, end]) => Number(node.dataset.start) < end && Number(node.dataset.end) > start);
     node.classList.toggle("shown", own);
-    node.classList.toggle("said", said);
-    node.setAttribute("aria-pressed", own && kept);
+    node.classList.toggle("mentioned", mentioned);
+    node.setAttribute("aria-pressed", own && pinned);
     if (node.dataset.kind === "sentence") node.closest(".line").classList.toggle("shown", own);
   });
 });

@@ -1,4 +1,4 @@
-"""The radiographs of a study side by side, with the map of whatever the reader points at drawn over them."""
+"""The radiographs of a study side by side, overlaid with the map of a word, sentence or finding."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from rrg.explanation.maps import Explanation, Heatmap
 
 MAX_SIDE = 1024
-"""Pixels of the longer side on the page. The model never sees this copy: it reads the file's own values."""
+"""Longer side in pixels of the copy that the page shows. The models read the original pixels."""
 
 _VIEW_NAMES = {"frontal": "Frontal", "lateral": "Lateral", "unknown": "View not stated"}
 
 
 def viewer() -> gr.HTML:
-    """The element. Its value is `views_value(...)`; its prop `maps` is `maps_value(...)`."""
+    """Build the component. Its value is `views_value(...)`, its prop `maps` is `maps_value(...)`."""
     return element("viewer", "viewer", value=[], maps={}, colormap=list(COLORMAP))
 
 
 def views_value(radiographs: Sequence[Radiograph]) -> list[dict[str, Any]]:
-    """What the browser needs to draw the radiographs: 8-bit PNG, lossless, no metadata."""
+    """Convert radiographs to the value of the component: 8-bit PNG without metadata, aspect ratio and texts."""
     return [_view(radiograph) for radiograph in radiographs]
 
 
@@ -51,7 +51,7 @@ def _view(radiograph: Radiograph) -> dict[str, Any]:
 
 
 def _caption(radiograph: Radiograph) -> str:
-    """Where the pixels came from and what was done to them, in one line."""
+    """Describe size, file format and processing of a radiograph in one line."""
     height, width = radiograph.pixels.shape
     provenance = radiograph.provenance
     parts = [f"{width} × {height}", f"{provenance.format} {provenance.bits}-bit", *provenance.changes]
@@ -61,7 +61,10 @@ def _caption(radiograph: Radiograph) -> str:
 
 
 def maps_value(explanation: Explanation) -> dict[str, list[Any]]:
-    """The maps of words, sentences and the 14 findings, None for one without, and the model's own; for `maps`."""
+    """Convert an explanation to the prop `maps`: lists for words, sentences, the 14 findings and the model's own maps.
+
+    A finding without a map is None.
+    """
     of_finding = {heatmap.target: _map(heatmap) for heatmap in explanation.findings}
     return {
         "word": [_map(heatmap) for heatmap in explanation.words],
@@ -72,7 +75,7 @@ def maps_value(explanation: Explanation) -> dict[str, list[Any]]:
 
 
 def _map(heatmap: Heatmap) -> dict[str, Any]:
-    """One map as bytes on its own scale: 255 is its largest raw value over all views, 0 is zero or less."""
+    """Quantise a map [views, rows, columns] to bytes: 255 is its maximum over all views, 0 is zero or less."""
     values = np.maximum(np.nan_to_num(heatmap.values), 0.0)
     largest = float(values.max(initial=0.0))
     scaled = np.round(values * (255 / largest)) if largest > 0 else values

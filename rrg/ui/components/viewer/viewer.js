@@ -1,7 +1,7 @@
 const find = (selector) => element.querySelector(selector);
 const container = find(".views"), opacity = find(".opacity input"), menu = find(".overlay select");
 const COLORS = props.colormap.map((hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)));
-const OVERLAY_SIDE = 384; // the browser enlarges the rest of the way; keeps a redraw well under one frame
+const OVERLAY_SIDE = 384; // the browser enlarges the overlay further; a redraw then takes well under one frame
 const NOTHING = { kind: null, index: null };
 
 let canvases = [];   // one per view: { canvas, image }
@@ -45,7 +45,7 @@ function showViews() {
     container.append(figure);
     const entry = { canvas, image: new Image(), index };
     entry.image.onload = () => {
-      // Non-square pixels are drawn at their true proportion.
+      // The aspect ratio accounts for non-square pixels.
       canvas.height = entry.image.naturalHeight;
       canvas.width = Math.round(entry.image.naturalHeight * view.aspect);
       canvas.dataset.ready = "true";
@@ -66,7 +66,7 @@ function choice(text, value) {
   return option;
 }
 
-// The maps that are not of a word or sentence, in groups: "class map: Edema" is "Edema" in the group "Class map".
+// Lists the maps of the model and of findings in groups: "class map: Edema" is "Edema" in the group "Class map".
 function listMaps() {
   menu.replaceChildren(choice("What the pointer is at", ""));
   const groups = new Map();
@@ -98,8 +98,8 @@ function currentMap() {
   return map || null;
 }
 
-// Positions of `size` output pixels among `cells` cell centres: lower neighbour and weight of the upper one. Cell c
-// covers c/cells .. (c+1)/cells of the image, so its centre lies at (c + 0.5)/cells.
+// Linear interpolation of `cells` values to `size` pixels: the neighbours of each pixel and the weight of the upper one.
+// Cell c covers c/cells .. (c+1)/cells of the image, so its centre is at (c + 0.5)/cells.
 function interpolation(size, cells) {
   return Array.from({ length: size }, (_, i) => {
     const at = Math.min(Math.max(((i + 0.5) * cells) / size - 0.5, 0), cells - 1);
@@ -180,7 +180,7 @@ function schedule() {
 
 function announce() {
   const shown = pinned.kind ? pinned : pointed;
-  window.dispatchEvent(new CustomEvent("rrg:shown", { detail: { ...shown, kept: Boolean(pinned.kind) } }));
+  window.dispatchEvent(new CustomEvent("rrg:shown", { detail: { ...shown, pinned: Boolean(pinned.kind) } }));
   schedule();
 }
 
@@ -199,7 +199,7 @@ window.addEventListener("keydown", (event) => { if (event.key === "Escape" && pi
 find(".unpin").addEventListener("click", release);
 menu.addEventListener("change", () => {
   const [kind, index] = menu.value.split(" ");
-  // The table of findings knows which words say the finding, so it is the one to keep it.
+  // The findings table pins a finding, because it has the spans of the words that mention it.
   if (kind === "finding") window.dispatchEvent(new CustomEvent("rrg:choose-finding", { detail: Number(index) }));
   else { pinned = kind ? { kind, index: Number(index) } : NOTHING; announce(); }
 });

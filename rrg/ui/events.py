@@ -1,0 +1,46 @@
+"""What all event handlers and endpoints share: the queue of the models, and the errors that a person may read."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from rrg.errors import InputError
+
+MODEL_QUEUE = "model"
+"""Gradio queue (`concurrency_id`) of all events that run a model. It runs one at a time: two would slow each other."""
+
+UNEXPECTED = (
+    "Something went wrong on the server. Nothing was saved. Its log says where; try again or tell its operator."
+)
+
+logger = logging.getLogger(__name__)
+
+
+def error_message(error: Exception) -> str:
+    """Return the text that a person may read: the message of an InputError, else `UNEXPECTED`, after logging where.
+
+    The log has no message of other errors either: it may contain a file name or other parts of a patient's record.
+    """
+    if isinstance(error, InputError):
+        return str(error)
+    logger.error("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+    return UNEXPECTED
+
+
+def client_errors(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """Make an endpoint raise `gr.Error`, which Gradio passes to the client, with the message of `error_message`."""
+
+    @functools.wraps(endpoint)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return endpoint(*args, **kwargs)
+        except Exception as error:
+            raise gr.Error(error_message(error), print_exception=False) from error
+
+    return call
