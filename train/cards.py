@@ -149,7 +149,7 @@ def _decoding(decoding: Mapping[str, Any], recipe: Recipe) -> str:
         ]
     if decoding.get("no_repeat_ngram_size"):
         parts.append(f"no sequence of {decoding['no_repeat_ngram_size']} words twice")
-    parts.append(f"never {' or '.join(f'`{word}`' for word in ('<unk>', *recipe.unwritten))}")
+    parts.append(f"never {' or '.join(f'`{word}`' for word in ('<unk>', *recipe.suppressed_words))}")
     return ", ".join(parts)
 
 
