@@ -11,30 +11,13 @@ folder that the app, the command line and `rrg.Reporter` load. Run again with th
 resumes.
 """
 
-from collections.abc import Sequence
-
-import tyro
-from recipes import OPTIONS, RECIPES, ModelOptions
-from training.run import Run, train
+from training.command_line import parse
+from training.run import train
 
 from rrg.errors import InputError
-from rrg.models import ARCHITECTURES
-
-
-def parse(arguments: Sequence[str] | None = None) -> Run:
-    """The run that the command line asks for: one subcommand an architecture, with the options that it has."""
-    runs = {
-        name: (
-            f"Train {ARCHITECTURES[name].title}.",
-            Run(name, tyro.MISSING, tyro.MISSING, options=OPTIONS.get(name, ModelOptions())),
-        )
-        for name in RECIPES
-    }
-    return tyro.extras.overridable_config_cli(runs, description=__doc__, args=arguments)
-
 
 if __name__ == "__main__":
     try:
-        train(parse())
+        train(parse(description=__doc__))
     except InputError as error:
         raise SystemExit(str(error)) from error

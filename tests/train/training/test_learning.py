@@ -1,8 +1,8 @@
-"""Every architecture learns: on 300 phantoms it beats the best constant report and finds what its images show.
+"""Every architecture learns: on 300 phantoms it beats the best constant report and detects the visible findings.
 
-Training is that of a user, by `training.run.train` with the small recipe and the bundled image encoder; only the encoder's
-classifier, which knows real findings, is fitted to the synthetic ones first. All reports use the same words for the
-same findings: from 240 of them nobody could learn which of four wordings a phantom's author would have chosen.
+Training is that of a user, by `training.run.train` with the small recipe and the bundled image encoder. Only the
+encoder's classifier, which knows real findings, is fitted to the synthetic ones first. All reports use the same words
+for the same findings: 240 reports are too few to learn which of four wordings a phantom has.
 """
 
 from __future__ import annotations
