@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 import pytest
 import torch
-from checkpoint_keys import ALPHABETICAL
-from convert import PUBLISHED, Conversion, convert
+from conversion import PUBLISHED
+from conversion.published import ALPHABETICAL
+from convert import Conversion, convert
 from recipes import RECIPES
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -103,7 +104,9 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Recipes with the settings of the fixtures that no weight's shape tells."""
     for name, case in CASES.items():
         for size in RECIPES[name].keys() & {"published_iu", "published_mimic"}:
-            recipe = replace(RECIPES[name][size], config={**RECIPES[name][size].config, **case.config}, threshold=3)
+            recipe = replace(
+                RECIPES[name][size], config={**RECIPES[name][size].config, **case.config}, min_word_count=3
+            )
             monkeypatch.setitem(RECIPES[name], size, recipe)
 
 
@@ -328,7 +331,7 @@ def test_a_checkpoint_of_full_size_is_converted(
     }
     path = tmp_path / "model_best.pth"
     torch.save({"state_dict": state}, path)
-    monkeypatch.setitem(RECIPES[name], given.size, replace(RECIPES[name][given.size], threshold=3))
+    monkeypatch.setitem(RECIPES[name], given.size, replace(RECIPES[name][given.size], min_word_count=3))
     convert(Conversion(name, path, annotation, tmp_path / "converted", given.size, given.classes))
     model: ReportModel = Reporter.from_pretrained(tmp_path / "converted", device="cpu").model
     assert model.config.vocab_size == words

@@ -140,7 +140,7 @@ def _decoding(decoding: Mapping[str, Any], recipe: Recipe) -> str:
     parts = [_mbr(mbr) if mbr else _beam_search(decoding)]
     if decoding.get("no_repeat_ngram_size"):
         parts.append(f"no repeated {decoding['no_repeat_ngram_size']}-gram")
-    parts.append(f"never {' or '.join(f'`{word}`' for word in ('<unk>', *recipe.unwritten))}")
+    parts.append(f"never {' or '.join(f'`{word}`' for word in ('<unk>', *recipe.suppressed_words))}")
     return ", ".join(parts)
 
 

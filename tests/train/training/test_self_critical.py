@@ -1,4 +1,4 @@
-"""Self-critical training: samples, what they earn beside each other, and steps in the direction of the reward."""
+"""Self-critical training: samples, their advantages, both losses, and steps that raise the reward."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from recipes import Recipe
-from self_critical import SelfCriticalTrainer
+from recipes import RECIPES, Recipe
+from recipes.recipe import self_critical
 from torch import Tensor
+from training.self_critical import SelfCriticalTrainer
 from transformers import GenerationConfig, Seq2SeqTrainingArguments
 
 from rrg.data.tokenizer import ReportTokenizer
@@ -40,9 +41,11 @@ def model(tokenizer: ReportTokenizer) -> ReportModel:
     return model.eval()
 
 
-def trainer_of(model: ReportModel, tokenizer: ReportTokenizer, reward: Any, out: Path) -> SelfCriticalTrainer:
+def trainer_of(
+    model: ReportModel, tokenizer: ReportTokenizer, reward: Any, out: Path, likelihood_weight: float = 0.0
+) -> SelfCriticalTrainer:
     return SelfCriticalTrainer(
-        Recipe(config={}, samples=6, likelihood_weight=0.0, max_length=8),
+        Recipe(config={}, samples=6, likelihood_weight=likelihood_weight, max_length=8),
         tokenizer=tokenizer,
         reward=reward,
         model=model,
@@ -61,21 +64,21 @@ def test_samples_differ_and_hold_no_suppressed_word(
 ) -> None:
     trainer = trainer_of(model, tokenizer, None, tmp_path)
     encoded = model.encode(features=batch(model)["features"])
-    ids = trainer.write(model, encoded, 6)
+    ids = trainer.sample(model, encoded, 6)
     assert ids.shape[0] == 3 * 6
     assert ids.shape[1] < 8
     assert not (ids == tokenizer.unk_token_id).any()
     assert len(ids.unflatten(0, (3, 6))[0].unique(dim=0)) > 3
 
 
-def test_a_sample_is_measured_by_the_mean_of_the_others(
+def test_the_baseline_of_a_sample_is_the_mean_reward_of_the_others(
     model: ReportModel, tokenizer: ReportTokenizer, tmp_path: Path
 ) -> None:
-    earned = np.arange(18.0) ** 2
-    trainer = trainer_of(model, tokenizer, lambda written, references: {"a": earned - 1, "b": np.ones(18)}, tmp_path)
+    rewards = np.arange(18.0) ** 2
+    trainer = trainer_of(model, tokenizer, lambda sampled, references: {"a": rewards - 1, "b": np.ones(18)}, tmp_path)
     advantages = trainer.advantages(torch.ones(18, 4, dtype=torch.long), torch.ones(3, 4, dtype=torch.long))
-    others = (earned.reshape(3, 6).sum(1, keepdims=True) - earned.reshape(3, 6)) / 5
-    np.testing.assert_allclose(advantages, earned.reshape(3, 6) - others, rtol=1e-6)
+    others = (rewards.reshape(3, 6).sum(1, keepdims=True) - rewards.reshape(3, 6)) / 5
+    np.testing.assert_allclose(advantages, rewards.reshape(3, 6) - others, rtol=1e-6)
 
 
 def test_the_likelihood_counts_the_words_and_the_end_but_not_the_padding(
@@ -91,8 +94,8 @@ def test_the_likelihood_counts_the_words_and_the_end_but_not_the_padding(
 
 
 def test_steps_raise_the_reward(model: ReportModel, tokenizer: ReportTokenizer, tmp_path: Path) -> None:
-    def reward(written: list[str], references: list[str]) -> dict[str, np.ndarray]:
-        return {"hearts": np.array([text.split().count("heart") - 0.2 * len(text.split()) for text in written])}
+    def reward(sampled: list[str], references: list[str]) -> dict[str, np.ndarray]:
+        return {"hearts": np.array([text.split().count("heart") - 0.2 * len(text.split()) for text in sampled])}
 
     torch.manual_seed(3)
     trainer, inputs = trainer_of(model, tokenizer, reward, tmp_path), batch(model)
@@ -102,5 +105,25 @@ def test_steps_raise_the_reward(model: ReportModel, tokenizer: ReportTokenizer, 
         optimizer.zero_grad()
         trainer.compute_loss(model, inputs).backward()
         optimizer.step()
-    earned = torch.stack(trainer.terms["reward hearts"])
-    assert earned[-5:].mean() > earned[:5].mean() + 1
+    rewards = torch.stack(trainer.terms["reward hearts"])
+    assert rewards[-5:].mean() > rewards[:5].mean() + 1
+
+
+def test_the_likelihood_loss_is_added_by_its_weight(
+    model: ReportModel, tokenizer: ReportTokenizer, tmp_path: Path
+) -> None:
+    """With equal rewards every advantage is 0, so the likelihood loss is all that is left."""
+
+    def reward(sampled: list[str], references: list[str]) -> dict[str, np.ndarray]:
+        return {"equal": np.ones(len(sampled))}
+
+    inputs = batch(model)
+    likelihood = model(**inputs).loss.detach()
+    for weight in (0.0, 0.1, 0.5):
+        model.train()
+        loss = trainer_of(model, tokenizer, reward, tmp_path, weight).compute_loss(model, inputs)
+        torch.testing.assert_close(loss.detach(), weight * likelihood)
+
+
+def test_the_likelihood_loss_of_the_stage_has_a_weight() -> None:
+    assert all(self_critical(sizes["small"]).likelihood_weight > 0 for sizes in RECIPES.values())

@@ -1,4 +1,4 @@
-"""Initial prototypes: from studies to a file that an XProNet starts from."""
+"""Initial prototypes: from studies to a file, and an XProNet with them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import json
 from pathlib import Path
 
 import numpy as np
-import prototypes
 import pytest
 import torch
+from pretraining import prototypes
+from pretraining.image_encoder import read_encoder
 from recipes import Recipe
+from recipes.xpronet import XProNetOptions
 from safetensors import safe_open
 from safetensors.torch import save_file
+from training.model_setup import build_model
 
-import train
 from rrg.data.annotation import read_annotation
 from rrg.data.phantom import write_phantoms
 from rrg.data.tokenizer import ReportTokenizer
@@ -60,7 +62,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def written(phantoms: Path, encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out") / "deeper" / "prototypes.safetensors"
-    prototypes.main(prototypes.PrototypeRecipe(phantoms, encoder, out, per_class=6, text_size=8))
+    prototypes.make_prototypes(prototypes.PrototypeRecipe(phantoms, encoder, out, per_class=6, text_size=8))
     return out
 
 
@@ -79,18 +81,20 @@ def test_the_file_says_what_it_holds(written: Path, phantoms: Path) -> None:
     assert [path.name for path in written.parent.iterdir()] == [written.name], "nothing half-written stays behind"
 
 
-def test_an_xpronet_starts_from_the_file_whatever_its_recipe_says(written: Path) -> None:
+def test_the_file_decides_on_number_and_length_of_prototypes_not_the_recipe(written: Path) -> None:
     recipe = Recipe(config={**SIZES, "prototypes_per_class": 20, "prototype_size": 5})
-    model = train.build_model(recipe, "xpronet", ReportTokenizer.build(["no edema ."], 1), None, written)
+    model = build_model(recipe, "xpronet", ReportTokenizer.build(["no edema ."], 1), None, XProNetOptions(written))
     assert isinstance(model, XProNet)
     values = prototypes.read_prototypes(written).values
     assert torch.equal(model.prototypes.detach(), values.flatten(0, 1))
     assert (model.config.prototypes_per_class, model.config.prototype_size) == values.shape[1:]
 
 
-def test_an_architecture_without_prototypes_is_told_so(written: Path) -> None:
+def test_prototypes_for_another_architecture_are_refused(written: Path) -> None:
     with pytest.raises(InputError, match="no prototypes"):
-        train.build_model(Recipe(config=SIZES), "r2gen_cmn", ReportTokenizer.build(["a b ."], 1), None, written)
+        build_model(
+            Recipe(config=SIZES), "r2gen_cmn", ReportTokenizer.build(["a b ."], 1), None, XProNetOptions(written)
+        )
 
 
 def test_centres_lie_where_their_class_lies() -> None:
@@ -140,7 +144,9 @@ def test_files_of_something_else_are_refused(tmp_path: Path, phantoms: Path, enc
     other = tmp_path / "other.safetensors"
     save_file({"x": torch.zeros(1)}, other)
     with pytest.raises(InputError, match="does not say"):
-        prototypes.read_encoder(other)
+        read_encoder(other)
     with pytest.raises(InputError, match="even number"):
-        prototypes.main(prototypes.PrototypeRecipe(phantoms, encoder, tmp_path / "out.safetensors", per_class=5))
+        prototypes.make_prototypes(
+            prototypes.PrototypeRecipe(phantoms, encoder, tmp_path / "out.safetensors", per_class=5)
+        )
     assert not (tmp_path / "out.safetensors").exists()

@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pretrain_encoder
 import pytest
 import recipes
 import torch
+from pretraining.image_encoder import EncoderRecipe, pretrain
 from safetensors.torch import load_file
+from training.run import Run, train
 
-import train
 from rrg.data.annotation import read_annotation
 from rrg.data.phantom import write_phantoms
 from rrg.decoding import ngrams
-from rrg.decoding.mbr import Consensus
+from rrg.decoding.mbr import MBRConfig
 from rrg.errors import InputError
+from rrg.inference.loading import load_model
 from rrg.inference.reporter import Reporter
 from rrg.inference.weights import weights_digest
 from rrg.models.r2gen_cmn import R2GenCMN
@@ -50,8 +51,8 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def encoder(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("encoder")
-    pretrain_encoder.main(
-        pretrain_encoder.EncoderRecipe(
+    pretrain(
+        EncoderRecipe(
             data=phantoms,
             out=out,
             backbone="test_efficientnet",
@@ -69,7 +70,7 @@ def encoder(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(monkeypatch: pytest.MonkeyPatch) -> recipes.Recipe:
     recipe = recipes.Recipe(
         config=SIZES,
-        threshold=1,
+        min_word_count=1,
         epochs=2,
         batch_size=8,
         lr_encoder=0.0,
@@ -81,8 +82,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> recipes.Recipe:
     return recipe
 
 
-def run(phantoms: Path, encoder: Path, tmp_path: Path, **options: object) -> train.Run:
-    return train.Run(
+def run(phantoms: Path, encoder: Path, tmp_path: Path, **options: Any) -> Run:
+    return Run(
         "r2gen_cmn",
         data=phantoms,
         out=tmp_path / "out",
@@ -100,7 +101,7 @@ def history(tmp_path: Path, stage: str = "likelihood") -> list[dict[str, float]]
 def test_a_trained_folder_is_read_by_the_reporter_and_keeps_the_encoder(
     phantoms: Path, encoder: Path, tmp_path: Path, tiny: recipes.Recipe
 ) -> None:
-    train.main(run(phantoms, encoder, tmp_path))
+    train(run(phantoms, encoder, tmp_path))
     reporter = Reporter.from_pretrained(tmp_path / "out", device="cpu")
     study = read_annotation(phantoms, "val")[0]
     assert reporter.report(study).words
@@ -113,22 +114,24 @@ def test_a_trained_folder_is_read_by_the_reporter_and_keeps_the_encoder(
     assert {path.suffix for path in (tmp_path / "out").iterdir()} <= {".json", ".safetensors", ".jinja"}
 
 
-def test_a_trained_folder_writes_by_the_consensus_of_its_recipe_with_bars_from_the_train_split(
+def test_a_trained_folder_decodes_by_mbr_with_finding_thresholds_of_the_train_split(
     phantoms: Path, encoder: Path, tmp_path: Path, tiny: recipes.Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    by_consensus = replace(tiny, epochs=1, consensus=Consensus(samples=3, temperature=0.5, cider_weight=0.1))
-    monkeypatch.setitem(recipes.RECIPES["r2gen_cmn"], "tiny", by_consensus)
-    train.main(run(phantoms, encoder, tmp_path))
+    with_mbr = replace(tiny, epochs=1, mbr=MBRConfig(samples=3, temperature=0.5, cider_weight=0.1))
+    monkeypatch.setitem(recipes.RECIPES["r2gen_cmn"], "tiny", with_mbr)
+    train(run(phantoms, encoder, tmp_path))
     reporter = Reporter.from_pretrained(tmp_path / "out", device="cpu")
-    assert reporter.consensus is not None
-    assert (reporter.consensus.samples, reporter.consensus.temperature) == (3, 0.5)
-    assert len(reporter.consensus.findings_bars) == 13
-    assert len(set(reporter.consensus.findings_bars)) > 3
+    config = MBRConfig.from_generation_config(reporter.model.generation_config)
+    assert config is not None
+    assert (config.samples, config.temperature) == (3, 0.5)
+    assert len(config.finding_thresholds) == 13
+    assert len(set(config.finding_thresholds)) > 3
     texts = [study.report or "" for study in read_annotation(phantoms, "train")]
     words = [reporter.tokenizer.decode_words(reporter.tokenizer.encode_report(text, tiny.max_length)) for text in texts]
     wordings = [*(gram for order in ngrams.ORDERS for gram in ngrams.ngrams(words[0], order)), ("never", "said")]
-    assert reporter.frequencies is not None
-    np.testing.assert_array_equal(reporter.frequencies.idf(wordings), ngrams.NgramFrequencies.of(words).idf(wordings))
+    frequencies = load_model(tmp_path / "out", device="cpu").ngram_frequencies
+    assert frequencies is not None
+    np.testing.assert_array_equal(frequencies.idf(wordings), ngrams.NgramFrequencies.of(words).idf(wordings))
     (tmp_path / "out" / ngrams.FILE).unlink()
     with pytest.raises(InputError, match="how rare wordings are"):
         Reporter.from_pretrained(tmp_path / "out", device="cpu")
@@ -140,7 +143,7 @@ def test_a_trained_folder_keeps_the_thresholds_that_fit_the_train_split(
     sizes = {name: size for name, size in SIZES.items() if name != "memory_slots"}
     small = {**sizes, "prototypes_per_class": 3, "prototype_size": 16}
     monkeypatch.setitem(recipes.RECIPES["xpronet"], "tiny", replace(tiny, config=small, epochs=1))
-    train.main(replace(run(phantoms, encoder, tmp_path), architecture="xpronet"))
+    train(replace(run(phantoms, encoder, tmp_path), architecture="xpronet"))
     thresholds = Reporter.from_pretrained(tmp_path / "out", device="cpu").model.config.finding_thresholds
     assert len(thresholds) == 14
     assert len(set(thresholds)) > 3
@@ -149,9 +152,9 @@ def test_a_trained_folder_keeps_the_thresholds_that_fit_the_train_split(
 def test_an_interrupted_run_goes_on_where_it_stopped(
     phantoms: Path, encoder: Path, tmp_path: Path, tiny: recipes.Recipe
 ) -> None:
-    train.main(run(phantoms, encoder, tmp_path, epochs=1))
+    train(run(phantoms, encoder, tmp_path, epochs=1))
     steps = max(entry["step"] for entry in history(tmp_path))
-    train.main(run(phantoms, encoder, tmp_path, epochs=3))
+    train(run(phantoms, encoder, tmp_path, epochs=3))
     evaluated = [entry["epoch"] for entry in history(tmp_path) if "eval_score" in entry]
     assert evaluated == [1, 2, 3], "the first epoch comes from the first run's checkpoint"
     assert max(entry["step"] for entry in history(tmp_path)) == 3 * steps
@@ -160,10 +163,10 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
 def test_the_self_critical_stage_goes_on_from_a_trained_model(
     phantoms: Path, encoder: Path, tmp_path: Path, tiny: recipes.Recipe
 ) -> None:
-    train.main(run(phantoms, encoder, tmp_path, epochs=1))
+    train(run(phantoms, encoder, tmp_path, epochs=1))
     first = R2GenCMN.from_pretrained(tmp_path / "out", dtype=torch.float32).state_dict()
     again = replace(run(phantoms, encoder, tmp_path, epochs=1), stage="scst", start_from=tmp_path / "out", encoder=None)
-    train.main(replace(again, out=tmp_path / "rewarded"))
+    train(replace(again, out=tmp_path / "rewarded"))
     moved = R2GenCMN.from_pretrained(tmp_path / "rewarded", dtype=torch.float32).state_dict()
     assert (moved["transformer.head.weight"] - first["transformer.head.weight"]).abs().max() > 1e-5
     assert torch.equal(moved["image_encoder.findings.weight"], first["image_encoder.findings.weight"])
@@ -174,7 +177,7 @@ def test_the_self_critical_stage_needs_a_model_to_go_on_from(
     phantoms: Path, encoder: Path, tmp_path: Path, tiny: recipes.Recipe
 ) -> None:
     with pytest.raises(InputError, match="--start-from"):
-        train.main(run(phantoms, encoder, tmp_path, stage="scst"))
+        train(run(phantoms, encoder, tmp_path, stage="scst"))
 
 
 def test_an_encoder_that_is_trained_along_moves(
@@ -184,7 +187,7 @@ def test_an_encoder_that_is_trained_along_moves(
         tiny, lr_encoder=1e-3, feature_variants=0, epochs=1, config={**SIZES, "loss_weights": {"findings": 1.0}}
     )
     monkeypatch.setitem(recipes.RECIPES["r2gen_cmn"], "tiny", moving)
-    train.main(run(phantoms, encoder, tmp_path))
+    train(run(phantoms, encoder, tmp_path))
     name = "image_encoder.findings.weight"
     trained = R2GenCMN.from_pretrained(tmp_path / "out", dtype=torch.float32).state_dict()[name]
     before = load_file(encoder)["findings.weight"].float()
@@ -195,7 +198,7 @@ def test_an_encoder_that_is_trained_along_moves(
 def two_rates(tmp_path: Path) -> Callable[[recipes.Recipe], Any]:
     """A trainer of an image encoder and a head, one linear layer each."""
     from torch import nn
-    from trainer import ReportTrainer
+    from training.trainer import ReportTrainer
     from transformers import Seq2SeqTrainingArguments
 
     class Two(nn.Module):
@@ -245,7 +248,7 @@ def test_gradients_are_clipped_by_value_where_the_recipe_says_so(two_rates: Call
 
 def test_studies_with_a_finding_are_drawn_more_often(tmp_path: Path) -> None:
     from torch import nn
-    from trainer import ReportTrainer
+    from training.trainer import ReportTrainer
     from transformers import Seq2SeqTrainingArguments
 
     class Texts(list):
@@ -265,7 +268,7 @@ def test_studies_with_a_finding_are_drawn_more_often(tmp_path: Path) -> None:
 
 
 def test_the_rarer_its_rarest_finding_the_more_often_a_study_is_drawn() -> None:
-    from trainer import RAREST, sampling_weights
+    from training.trainer import MAX_SAMPLING_WEIGHT, sampling_weights
 
     normal, common, rare, rarest, both = ([13], [1], [2], [3], [1, 2])
     studies = [normal] * 100 + [common] * 24 + [rare] * 3 + [rarest] + [both]
@@ -273,14 +276,14 @@ def test_the_rarer_its_rarest_finding_the_more_often_a_study_is_drawn() -> None:
     for row, classes in zip(findings, studies, strict=True):
         row[classes] = 1
     weights = sampling_weights(findings, abnormal_weight=1.5, rarity_exponent=0.5)
-    assert weights[[0, 100, 124, 127, 128]].tolist() == pytest.approx([1, 2, 5, RAREST, 5])
+    assert weights[[0, 100, 124, 127, 128]].tolist() == pytest.approx([1, 2, 5, MAX_SAMPLING_WEIGHT, 5])
     assert sampling_weights(findings, 3.0, 0.5)[100] == 3
     assert sampling_weights(findings, 3.0, 0.0).unique().tolist() == [1, 3]
 
 
 def test_an_unknown_recipe_is_answered_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="published_iu"):
-        train.main(train.Run("r2gen_cmn", data=tmp_path, out=tmp_path, size="huge"))
+        train(Run("r2gen_cmn", data=tmp_path, out=tmp_path, size="huge"))
 
 
 def test_published_recipes_name_the_published_sizes() -> None:
@@ -299,7 +302,7 @@ def test_models_may_share_one_file_of_the_frozen_encoder(
     phantoms: Path, encoder: Path, tmp_path: Path, tiny: recipes.Recipe
 ) -> None:
     shared = replace(run(phantoms, encoder, tmp_path, epochs=1, share_encoder=True), out=tmp_path / "weights" / "one")
-    train.main(shared)
+    train(shared)
     kept = load_file(shared.out / "model.safetensors")
     assert kept and not [name for name in kept if name.startswith("image_encoder.")]
     loaded = R2GenCMN.from_pretrained(shared.out, dtype=torch.float32)
@@ -311,7 +314,7 @@ def test_models_may_share_one_file_of_the_frozen_encoder(
     file.write_bytes(file.read_bytes()[:-4] + b"abcd")
     assert weights_digest(shared.out) != digest
     with pytest.raises(InputError, match="another image encoder"):
-        train.main(replace(shared, work=tmp_path / "again"))
+        train(replace(shared, work=tmp_path / "again"))
     file.unlink()
     with pytest.raises(InputError, match="shares an image encoder"):
         R2GenCMN.from_pretrained(shared.out)

@@ -1,4 +1,4 @@
-"""Thresholds and discriminators for saliency masks: from studies to a file that a CSR-LMCA starts from."""
+"""Thresholds and discriminators for saliency masks: from studies to a file, and a CSR-LMCA with them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sdam
 import torch
+from pretraining import saliency
 from recipes import Recipe
+from recipes.csr_lmca import CSRLMCAOptions
 from safetensors import safe_open
 from safetensors.torch import save_file
+from training.model_setup import build_model
 
-import train
 from rrg.data.phantom import write_phantoms
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.errors import InputError
@@ -66,12 +67,12 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def of_encoder(phantoms: Path, encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out") / "deeper" / "sdam.safetensors"
-    sdam.main(sdam.SdamRecipe(phantoms, out, encoder))
+    saliency.make_saliency(saliency.SaliencyRecipe(phantoms, out, encoder))
     return out
 
 
-def separate_recipe(phantoms: Path, out: Path) -> sdam.SdamRecipe:
-    return sdam.SdamRecipe(
+def separate_recipe(phantoms: Path, out: Path) -> saliency.SaliencyRecipe:
+    return saliency.SaliencyRecipe(
         phantoms,
         out,
         discriminator="test_efficientnet",
@@ -88,18 +89,18 @@ def separate_recipe(phantoms: Path, out: Path) -> sdam.SdamRecipe:
 @pytest.fixture(scope="module")
 def separate(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("separate") / "sdam.safetensors"
-    sdam.main(separate_recipe(phantoms, out))
+    saliency.make_saliency(separate_recipe(phantoms, out))
     return out
 
 
 def built(file: Path, architecture: str = "csr_lmca", **config: object) -> CSRLMCA:
-    model = train.build_model(Recipe(config={**SIZES, **config}), architecture, TOKENIZER, None, None, file)
+    model = build_model(Recipe(config={**SIZES, **config}), architecture, TOKENIZER, None, CSRLMCAOptions(file))
     assert isinstance(model, CSRLMCA)
     return model
 
 
 def test_with_an_encoder_the_file_holds_thresholds_alone(of_encoder: Path) -> None:
-    read = sdam.read_sdam(of_encoder)
+    read = saliency.read_saliency(of_encoder)
     assert not read.weights
     assert len(read.settings["saliency_thresholds"]) == 14
     assert all(0 <= threshold <= 1 for threshold in read.settings["saliency_thresholds"])
@@ -114,7 +115,7 @@ def test_with_an_encoder_the_file_holds_thresholds_alone(of_encoder: Path) -> No
 
 
 def test_a_separate_discriminator_comes_with_its_weights_size_and_thresholds(separate: Path) -> None:
-    read, model = sdam.read_sdam(separate), built(separate)
+    read, model = saliency.read_saliency(separate), built(separate)
     assert (model.config.discriminator, model.config.discriminator_size) == ("test_efficientnet", 48)
     assert tuple(model.config.saliency_thresholds) == read.settings["saliency_thresholds"]
     state = model.discriminator.state_dict()
@@ -125,37 +126,37 @@ def test_a_separate_discriminator_comes_with_its_weights_size_and_thresholds(sep
 def test_an_interrupted_training_goes_on(phantoms: Path, separate: Path, tmp_path: Path) -> None:
     out = tmp_path / "sdam.safetensors"
     separate.with_suffix(".checkpoints").rename(out.with_suffix(".checkpoints"))
-    sdam.main(separate_recipe(phantoms, out))  # its last epoch is there already, so nothing is learned anew
-    for name, value in sdam.read_sdam(separate).weights.items():
-        torch.testing.assert_close(sdam.read_sdam(out).weights[name], value)
+    saliency.make_saliency(separate_recipe(phantoms, out))  # its last epoch is in the checkpoint: nothing is trained
+    for name, value in saliency.read_saliency(separate).weights.items():
+        torch.testing.assert_close(saliency.read_saliency(out).weights[name], value)
 
 
 def test_the_threshold_is_the_best_of_all() -> None:
     random = np.random.default_rng(0)
     for _ in range(50):
-        true = random.random(40) < 0.3
-        believed = (0.4 * true + random.random(40)).round(1) / 2
-        threshold, f1 = sdam.best_threshold(believed, true)
+        labels = random.random(40) < 0.3
+        probabilities = (0.4 * labels + random.random(40)).round(1) / 2
+        threshold, f1 = saliency.best_threshold(probabilities, labels)
 
-        def score(cut: float, believed: np.ndarray = believed, true: np.ndarray = true) -> float:
-            taken = believed >= cut
-            return 2 * (taken & true).sum() / (taken.sum() + true.sum())
+        def score(cut: float, probabilities: np.ndarray = probabilities, labels: np.ndarray = labels) -> float:
+            predicted = probabilities >= cut
+            return 2 * (predicted & labels).sum() / (predicted.sum() + labels.sum())
 
-        if true.any():
+        if labels.any():
             assert score(threshold) == pytest.approx(f1)
-            assert f1 == pytest.approx(max(score(cut) for cut in believed))
-            assert np.abs(believed - threshold).min() > 0.01 or threshold == 0
+            assert f1 == pytest.approx(max(score(cut) for cut in probabilities))
+            assert np.abs(probabilities - threshold).min() > 0.01 or threshold == 0
 
 
 def test_a_class_that_no_report_names_keeps_one_half() -> None:
-    assert sdam.best_threshold(np.array([0.2, 0.9]), np.array([False, False])) == (0.5, 0.0)
+    assert saliency.best_threshold(np.array([0.2, 0.9]), np.array([False, False])) == (0.5, 0.0)
 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path, of_encoder: Path, encoder: Path) -> None:
     with pytest.raises(InputError, match="There is no"):
-        sdam.read_sdam(tmp_path / "none.safetensors")
+        saliency.read_saliency(tmp_path / "none.safetensors")
     with pytest.raises(InputError, match="is not of the format"):
-        sdam.read_sdam(encoder)
+        saliency.read_saliency(encoder)
     with pytest.raises(InputError, match="draws no saliency masks"):
         built(of_encoder, "r2gen_cmn")
     with pytest.raises(InputError, match="made for images of"):

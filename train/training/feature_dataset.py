@@ -1,4 +1,4 @@
-"""Feature maps of a frozen image encoder, computed once and kept on disk, so that decoders train at their own speed."""
+"""Feature maps of a frozen image encoder, cached on disk: decoders train without running the encoder in each step."""
 
 from __future__ import annotations
 
@@ -9,28 +9,30 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from rrg.data.batches import StudyDataset, collate
+from rrg.data.files import replaced
+from rrg.layers.image_encoder import state_digest
 from rrg.models.base import ReportModel
 
 
 def feature_key(model: ReportModel, *parts: object) -> str:
-    """Changes when the encoder's weights or anything else that shapes the features does."""
-    digest = hashlib.sha256(repr((model.feature_settings(), *parts)).encode())
-    for name, tensor in sorted(model.image_encoder.state_dict().items()):
-        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
+    """Cache key of feature maps: a digest of the encoder's weights, the model's feature settings, and `parts`."""
+    key = (state_digest(model.image_encoder), model.feature_settings(), *parts)
+    return hashlib.sha256(repr(key).encode()).hexdigest()[:16]
 
 
 class FeatureDataset(Dataset[dict[str, Any]]):
     """The items of a StudyDataset with `features` [V, C, h, w] in place of `pixel_values`.
 
-    One of the `variants` (passes under another augmentation) is drawn each time an item is read.
+    Each access draws one of the variants, which differ in their augmentation.
     """
 
-    def __init__(self, studies: StudyDataset, maps: Sequence[np.ndarray], view_masks: np.ndarray):
-        self.studies, self.maps, self.view_masks = studies, maps, view_masks
+    def __init__(self, studies: StudyDataset, variants: Sequence[np.ndarray], view_masks: np.ndarray):
+        """variants: feature maps [studies, V, C, h, w], one array for each pass; view_masks: [studies, V]."""
+        self.studies, self.variants, self.view_masks = studies, variants, view_masks
         self.texts = studies.text_items()
 
     def text_items(self) -> list[dict[str, Any]]:
@@ -40,7 +42,7 @@ class FeatureDataset(Dataset[dict[str, Any]]):
         return len(self.studies)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        maps = self.maps[int(torch.randint(len(self.maps), ()))]
+        maps = self.variants[int(torch.randint(len(self.variants), ()))]
         return {
             "features": torch.from_numpy(maps[index].astype(np.float32)),
             "view_mask": torch.from_numpy(self.view_masks[index]),
@@ -52,10 +54,12 @@ class FeatureDataset(Dataset[dict[str, Any]]):
 def cached_features(
     model: ReportModel, studies: StudyDataset, variants: int, folder: Path, device: torch.device
 ) -> FeatureDataset:
-    """Run the model's encoder over all studies `variants` times (augmented anew) or reuse what is kept in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """The studies with the features of `variants` augmented passes of the model's encoder, from or into the cache.
+
+    `folder`: the cache, one file for each pass.
+    """
     model.eval()
-    cast(torch.nn.Module, model).to(device)
+    cast(nn.Module, model).to(device)
     ids = [study.id for study in studies.studies]
     maps, masks = [], None
     for variant in range(variants):
@@ -63,31 +67,32 @@ def cached_features(
         path = folder / f"{key}.npz"
         if not path.is_file():
             torch.manual_seed(variant)
-            _compute(model, studies, path, device)
-        with np.load(path) as kept:
-            maps.append(kept["features"])
-            masks = kept["view_mask"]
+            _compute_features(model, studies, path, device)
+        with np.load(path) as cached:
+            maps.append(cached["features"])
+            masks = cached["view_mask"]
     assert masks is not None, "at least one variant"
     return FeatureDataset(studies, maps, masks)
 
 
-def _compute(model: ReportModel, studies: StudyDataset, path: Path, device: torch.device) -> None:
+def _compute_features(model: ReportModel, studies: StudyDataset, path: Path, device: torch.device) -> None:
+    """One pass of the encoder over all studies, written as float16 `features` and bool `view_mask`."""
     features, masks = [], []
     loader = DataLoader(_Images(studies), batch_size=32, collate_fn=collate, num_workers=1)
     for batch in loader:
         with torch.autocast(device.type, torch.bfloat16):
-            maps = model.extract_features(batch["pixel_values"].to(device), batch["view_mask"].to(device))
+            encoded = model.extract_features(batch["pixel_values"].to(device), batch["view_mask"].to(device))
+        maps = encoded.feature_maps
         copies = maps.shape[1] // batch["view_mask"].shape[1]
         maps = maps * batch["view_mask"].repeat(1, copies)[:, :, None, None, None].to(maps)
         features.append(maps.half().cpu().numpy())
         masks.append(batch["view_mask"].numpy())
-    temporary = path.with_suffix(".tmp.npz")
-    np.savez(temporary, features=np.concatenate(features), view_mask=np.concatenate(masks))
-    temporary.replace(path)
+    with replaced(path) as temporary:
+        np.savez(temporary, features=np.concatenate(features), view_mask=np.concatenate(masks))
 
 
 class _Images(Dataset[dict[str, Any]]):
-    """Only what the encoder needs."""
+    """The image items of a StudyDataset, without labels."""
 
     def __init__(self, studies: StudyDataset):
         self.studies = studies

@@ -1,4 +1,4 @@
-"""Thresholds that let through as many studies as have a class, and a model that reads by them."""
+"""Thresholds with a given predicted-to-true ratio, and a model that has them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from calibrate import calibrate, matching_thresholds
+from training.calibration import matching_thresholds, set_class_thresholds
 
 from rrg.models.r2gen_cmn import R2GenCMN, R2GenCMNConfig
 from rrg.models.xpronet import XProNet, XProNetConfig
@@ -15,17 +15,18 @@ from rrg.models.xpronet import XProNet, XProNetConfig
 SIZES: dict[str, Any] = {"vocab_size": 20, "backbone": "test_efficientnet", "hidden_size": 32, "ffn_size": 32}
 
 
-def test_as_many_exceed_the_threshold_as_have_the_class() -> None:
+def test_thresholds_give_the_predicted_to_true_ratio() -> None:
     generator = np.random.default_rng(0)
-    believed = generator.random((50, 4))
-    true = generator.random((50, 4)) < [0.02, 0.3, 0.9, 0.0]
-    true[0, 2], true[:, 3] = True, False
-    thresholds = matching_thresholds(believed, true, 1.0)
-    assert ((believed > thresholds).sum(0) == true.sum(0)).all()
+    probabilities = generator.random((50, 4))
+    labels = generator.random((50, 4)) < [0.02, 0.3, 0.9, 0.0]
+    labels[0, 2], labels[:, 3] = True, False
+    thresholds = matching_thresholds(probabilities, labels, 1.0)
+    assert ((probabilities > thresholds).sum(0) == labels.sum(0)).all()
     assert thresholds[3] == 1
-    twice = (believed > matching_thresholds(believed, true, 2.0)).sum(0)
-    assert twice.tolist() == np.minimum(2 * true.sum(0), 50).tolist()
-    assert (believed > matching_thresholds(believed, np.ones_like(true), 1.0)).all(), "a class that all studies have"
+    twice = (probabilities > matching_thresholds(probabilities, labels, 2.0)).sum(0)
+    assert twice.tolist() == np.minimum(2 * labels.sum(0), 50).tolist()
+    every = matching_thresholds(probabilities, np.ones_like(labels), 1.0)
+    assert (probabilities > every).all(), "a class that all studies have"
 
 
 def studies(model: Any, count: int) -> list[dict[str, torch.Tensor]]:
@@ -44,14 +45,14 @@ def studies(model: Any, count: int) -> list[dict[str, torch.Tensor]]:
 def test_a_model_predicts_each_class_as_often_as_the_studies_have_it(training: bool) -> None:
     torch.manual_seed(0)
     model = XProNet(XProNetConfig(prototypes_per_class=3, prototype_size=32, topk=5, **SIZES)).train(training)
-    material = studies(model, 70)
-    calibrate(model, material, 1.0)  # type: ignore[arg-type]
+    train_set = studies(model, 70)
+    set_class_thresholds(model, train_set, 1.0)  # type: ignore[arg-type]
     assert model.training is training
     features, view_mask, findings = (
-        torch.stack([study[name] for study in material]) for name in ("features", "view_mask", "findings")
+        torch.stack([study[name] for study in train_set]) for name in ("features", "view_mask", "findings")
     )
-    beliefs = model.eval().class_beliefs(features, view_mask)
-    exceeding = (beliefs > torch.tensor(model.config.finding_thresholds)).sum(0)
+    probabilities = model.eval().class_beliefs(features, view_mask)
+    exceeding = (probabilities > torch.tensor(model.config.finding_thresholds)).sum(0)
     assert torch.equal(exceeding, model.reference_classes(findings).sum(0))
     assert len(set(model.config.finding_thresholds)) > 10
 
@@ -59,5 +60,5 @@ def test_a_model_predicts_each_class_as_often_as_the_studies_have_it(training: b
 def test_a_model_without_thresholds_is_left_alone() -> None:
     model = R2GenCMN(R2GenCMNConfig(memory_slots=20, topk=4, **SIZES))
     before = model.config.to_dict()
-    calibrate(model, [], 1.0)  # type: ignore[arg-type]
+    set_class_thresholds(model, [], 1.0)  # type: ignore[arg-type]
     assert model.config.to_dict() == before

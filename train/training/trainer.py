@@ -1,29 +1,62 @@
-"""The library's trainer with what report generation needs: two learning rates, named losses, a score of reports."""
+"""The library's trainer for report models: two learning rates, weighted sampling, named losses, val scores."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
-from calibrate import calibrate
 from recipes import Recipe
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import Sampler, WeightedRandomSampler
-from transformers import EvalPrediction, Seq2SeqTrainer
+from transformers import EvalPrediction, Seq2SeqTrainer, Seq2SeqTrainingArguments
 
 from rrg.data.tokenizer import ReportTokenizer
+from rrg.decoding.search import drop_finished
 from rrg.evaluate.clinical import clinical_scores
 from rrg.evaluate.language import language_scores
+from training.calibration import set_class_thresholds
 
-RAREST = 6.0
-"""How many times as often as a normal study one with a rare finding is drawn at most."""
+MAX_SAMPLING_WEIGHT = 6.0
+"""Highest sampling weight of a study with a rare finding; a normal study has 1."""
+
+
+def training_arguments(recipe: Recipe, checkpoints: Path) -> Seq2SeqTrainingArguments:
+    """The library's arguments for a recipe; the trainer itself sets the learning rates."""
+    return Seq2SeqTrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=recipe.epochs,
+        per_device_train_batch_size=recipe.batch_size,
+        per_device_eval_batch_size=32,
+        lr_scheduler_type="cosine",
+        warmup_steps=recipe.warmup_steps,
+        max_grad_norm=recipe.max_grad_norm,
+        bf16=True,
+        use_cpu=not torch.cuda.is_available(),
+        predict_with_generate=True,
+        generation_num_beams=recipe.beams,
+        generation_max_length=recipe.max_length,
+        eval_strategy="epoch",
+        eval_delay=recipe.evaluate_from,
+        save_strategy="epoch",
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model="score",
+        greater_is_better=True,
+        label_names=["labels"],
+        logging_steps=50,
+        dataloader_num_workers=0 if recipe.feature_variants else 1,
+        remove_unused_columns=False,
+        report_to="none",
+        seed=recipe.seed,
+    )
 
 
 class ReportTrainer(Seq2SeqTrainer):
-    """Seq2SeqTrainer driven by a recipe."""
+    """Seq2SeqTrainer with the optimiser, schedule and sampling of a recipe. It logs each loss by name."""
 
     def __init__(self, recipe: Recipe, **kwargs: Any):
         self.recipe = recipe
@@ -35,11 +68,11 @@ class ReportTrainer(Seq2SeqTrainer):
             recipe, groups = self.recipe, defaultdict(list)
             for name, parameter in cast(torch.nn.Module, model or self.model).named_parameters():
                 if parameter.requires_grad:
-                    groups[re.match(recipe.slow, name) is not None].append(parameter)
+                    groups[re.match(recipe.encoder_parameters, name) is not None].append(parameter)
             kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
             rates = {True: recipe.lr_encoder, False: recipe.lr_rest}
             self.optimizer = kind(
-                [{"params": group, "lr": rates[slow]} for slow, group in groups.items()],
+                [{"params": group, "lr": rates[of_encoder]} for of_encoder, group in groups.items()],
                 betas=recipe.betas,
                 eps=recipe.eps,
                 weight_decay=recipe.weight_decay,
@@ -60,10 +93,10 @@ class ReportTrainer(Seq2SeqTrainer):
             period, gamma = self.recipe.step_epochs * steps_an_epoch, self.recipe.step_gamma
             warmup = self.recipe.warmup_epochs * steps_an_epoch
 
-            def share(step: int) -> float:
+            def factor(step: int) -> float:
                 return 0.1 + 0.9 * step / warmup if step < warmup else gamma ** ((step - warmup) // period)
 
-            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, share)
+            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, factor)
         return self.lr_scheduler
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int] | None:
@@ -87,8 +120,8 @@ class ReportTrainer(Seq2SeqTrainer):
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         model = self.accelerator.unwrap_model(self.model)
-        calibrate(model, cast(Any, self.train_dataset), self.recipe.predicted_share)
-        return super().evaluate(*args, **kwargs)
+        set_class_thresholds(model, cast(Any, self.train_dataset), self.recipe.class_threshold_ratio)
+        return super().evaluate(*args, custom_generate=drop_finished, **kwargs)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:
@@ -99,23 +132,23 @@ class ReportTrainer(Seq2SeqTrainer):
 
 
 def sampling_weights(findings: torch.Tensor, abnormal_weight: float, rarity_exponent: float) -> torch.Tensor:
-    """How often each study is drawn [n], of their findings [n, 14] of which the last is "No Finding", drawn once.
+    """Sampling weights [n] of studies with these findings [n, 14]; the last class is "No Finding".
 
-    A study with a finding is drawn `abnormal_weight` times as often, or (normal studies / studies with its rarest
-    finding) ** `rarity_exponent` times where that is more, at most `RAREST` times.
+    A normal study has the weight 1. A study with a finding has the larger of `abnormal_weight` and (normal studies /
+    studies with its rarest finding) ** `rarity_exponent`, the latter at most `MAX_SAMPLING_WEIGHT`.
     """
     asserted = findings > 0.5
     counts = asserted.sum(0).clamp(min=1)
     rarity = (counts[-1] / counts[:-1]) ** rarity_exponent if rarity_exponent else torch.zeros(len(counts) - 1)
-    rarest = (asserted[:, :-1] * rarity).amax(1).clamp(max=RAREST)
+    rarest = (asserted[:, :-1] * rarity).amax(1).clamp(max=MAX_SAMPLING_WEIGHT)
     return torch.where(asserted[:, -1], 1.0, rarest.clamp(min=abnormal_weight))
 
 
 class ValScore:
-    """Scores generated reports against the references, both as the R2Gen protocol sees them.
+    """Scores of generated reports against the references, by the R2Gen protocol (both decoded from ids).
 
-    `score`, which chooses the checkpoint, is the mean of BLEU-4, ROUGE-L, half of CIDEr, and the micro- and macro-F1
-    over 13 findings. A constant report can have the first three; its F1 are 0.
+    `score`, which selects the checkpoint, is the mean of BLEU-4, ROUGE-L, half of CIDEr, and the micro- and macro-F1
+    over 13 findings. A constant report can do well on the first three; its F1 are 0.
     """
 
     def __init__(self, tokenizer: ReportTokenizer):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
-from rewards import ReportReward, RewardWeights, asserted
+from training.rewards import ReportReward, RewardWeights, asserted
 
 from rrg.data.phantom import make_phantom
 from rrg.data.text import CLEANERS

@@ -1,0 +1,277 @@
+"""The image encoder's training on phantoms: labels, view dropout, image sizes, val AUROC, the file, and resuming."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pretraining import image_encoder
+from pretraining.image_encoder import EncoderRecipe, EncoderWithHeads, LabelledStudies, auroc, labelled, pretrain
+from safetensors import safe_open
+from safetensors.torch import load_file
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import EvalPrediction
+
+from rrg.data.annotation import read_annotation
+from rrg.data.batches import StudyDataset, collate
+from rrg.data.phantom import make_phantom, write_phantoms
+from rrg.data.studies import Study
+from rrg.data.transforms import ViewTransform
+from rrg.errors import InputError
+from rrg.labels.findings import CONCEPTS, FINDINGS, LABELER, label_vector
+from rrg.layers.image_encoder import ImageEncoder
+
+HALVES = (0.5, 0.5, 0.5)
+SIZES = (32, 48, 64)
+"""Image size in each epoch."""
+
+
+def recipe(data: Path, out: Path, sizes: Sequence[int] = SIZES, view_dropout: float = 0.25) -> EncoderRecipe:
+    return EncoderRecipe(
+        data=data,
+        out=out,
+        backbone="test_efficientnet",
+        backbone_options={},
+        sizes=tuple(sizes),
+        batch_size=8,
+        view_dropout=view_dropout,
+        splits=("train",),
+        workers=0,
+    )
+
+
+# Labels
+
+
+@pytest.fixture
+def study() -> Study:
+    return make_phantom(0, size=64).study
+
+
+def test_the_impression_replaces_missing_findings_and_studies_without_text_are_left_out(study: Study) -> None:
+    texts = [("No edema.", "Edema."), (None, "Pleural effusion."), ("", "Pneumothorax."), (None, None)]
+    given = [replace(study, report=report, impression=impression) for report, impression in texts]
+    assert [used.report for used in labelled(given)] == ["No edema.", "Pleural effusion.", "Pneumothorax."]
+
+
+def test_findings_and_concepts_are_those_that_the_text_asserts(study: Study) -> None:
+    text = "There is a left pleural effusion. No pneumothorax. Degenerative changes of the spine."
+    item = LabelledStudies([replace(study, report=text)], ViewTransform(32, HALVES, HALVES))[0]
+    concepts = {name for name, label in zip(CONCEPTS, item["concepts"].tolist(), strict=True) if label}
+    assert "Pleural Effusion" in concepts
+    assert "Pneumothorax" not in concepts
+    assert len(concepts - set(FINDINGS)) == 1, "the changes of the spine are a concept beyond the findings"
+    findings = {name for name, label in zip(FINDINGS, item["findings"].tolist(), strict=True) if label}
+    assert findings == {"Pleural Effusion"}
+
+
+@pytest.mark.parametrize(
+    ("views", "labels"),
+    [
+        (("frontal", "lateral"), [0, 1]),
+        (("lateral", "frontal"), [0, 1]),
+        (("frontal",), [0, -100]),
+        (("lateral",), [-100, 1]),
+        (("unknown",), [-100, -100]),
+        (("frontal", "frontal"), [0, 0]),
+    ],
+)
+def test_views_are_labelled_in_their_slots_and_missing_or_unknown_ones_are_not(
+    views: tuple, labels: list[int], study: Study
+) -> None:
+    images = tuple(replace(image, view=view) for image, view in zip(study.radiographs(), views, strict=False))
+    item = LabelledStudies([replace(study, images=images)], ViewTransform(32, HALVES, HALVES))[0]
+    assert item["views"].tolist() == labels
+
+
+# Loss
+
+
+def batch(studies: int) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return {
+        "pixel_values": torch.randn(studies, 2, 3, 32, 32, generator=generator),
+        "view_mask": torch.ones(studies, 2, dtype=torch.bool),
+        "findings": (torch.rand(studies, len(FINDINGS), generator=generator) < 0.3).float(),
+        "concepts": (torch.rand(studies, len(CONCEPTS), generator=generator) < 0.3).float(),
+        "views": torch.tensor([[0, 1]] * (studies - 1) + [[-100, 1]]),
+    }
+
+
+def model_with(view_dropout: float, tmp_path: Path) -> EncoderWithHeads:
+    torch.manual_seed(0)
+    model = EncoderWithHeads(recipe(tmp_path, tmp_path, view_dropout=view_dropout))
+    model.dropout.p = 0.0
+    return model
+
+
+def test_view_dropout_trains_on_one_of_two_views_and_evaluation_on_both(tmp_path: Path) -> None:
+    inputs = batch(24)
+    mask = inputs["view_mask"]
+    for view_dropout in (0.0, 1.0):
+        model = model_with(view_dropout, tmp_path).train()
+        with torch.no_grad():
+            logits = model(**inputs)["logits"]
+            features = model.image_encoder(inputs["pixel_values"])
+            both, frontal, lateral = (
+                model.image_encoder.classify(features, mask & torch.tensor(valid))
+                for valid in ([True, True], [True, False], [False, True])
+            )
+
+            def rows(expected: Tensor, logits: Tensor = logits) -> Tensor:
+                return torch.isclose(logits, expected, atol=1e-5).all(1)
+
+            assert not rows(frontal, lateral).any(), "the views must differ for this to prove anything"
+            if view_dropout:
+                assert not rows(both).any()
+                assert (rows(frontal) ^ rows(lateral)).all()
+                assert rows(frontal).any() and rows(lateral).any(), "both views are dropped"
+            else:
+                assert rows(both).all()
+            model.eval()
+            features = model.image_encoder(inputs["pixel_values"])
+            torch.testing.assert_close(model(**inputs)["logits"], model.image_encoder.classify(features, mask))
+
+
+def test_view_dropout_has_its_probability_and_leaves_single_views(tmp_path: Path) -> None:
+    model = model_with(0.25, tmp_path)
+    both = torch.ones(4000, 2, dtype=torch.bool)
+    left = model.drop_views(both)
+    assert left.any(1).all(), "no study is without a view"
+    assert (left.sum(1) == 1).float().mean() == pytest.approx(0.25, abs=0.03)
+    assert left[left.sum(1) == 1].float().mean(0).tolist() == pytest.approx([0.5, 0.5], abs=0.06)
+    single = torch.tensor([[True, False], [False, True]]).repeat(100, 1)
+    assert torch.equal(model.drop_views(single), single)
+    assert EncoderRecipe(data=tmp_path).view_dropout > 0
+
+
+def test_the_loss_is_the_weighted_sum_over_findings_concepts_and_known_views(tmp_path: Path) -> None:
+    inputs, model = batch(6), model_with(0.0, tmp_path).eval()
+    with torch.no_grad():
+        features = model.image_encoder(inputs["pixel_values"])
+        pooled = features.mean(dim=(1, 3, 4))
+        findings = F.binary_cross_entropy(model.image_encoder.findings(pooled).sigmoid(), inputs["findings"])
+        concepts = F.binary_cross_entropy(model.concepts(pooled).sigmoid(), inputs["concepts"])
+        log_probabilities = model.image_encoder.classify_views(features).log_softmax(-1)  # [6,2,2]
+        views = [-log_probabilities[i, v, v] for i in range(6) for v in range(2) if inputs["views"][i, v] >= 0]
+        expected = findings + 0.5 * concepts + 0.2 * torch.stack(views).mean()
+        torch.testing.assert_close(model(**inputs)["loss"], expected)
+    assert len(views) == 11
+
+
+# AUROC
+
+
+def test_auroc_is_the_share_of_pairs_in_the_right_order_and_the_mean_leaves_rare_findings_out() -> None:
+    random = np.random.default_rng(0)
+    logits, labels = random.standard_normal((60, 14)).round(1), np.zeros((60, 14))
+    labels[:20, 0] = labels[:10, 1] = labels[:9, 2] = labels[:, 3] = 1
+    scores = auroc(EvalPrediction(logits, labels))
+    expected = {}
+    for i, positives in enumerate((20, 10, 9)):
+        difference = logits[:positives, i, None] - logits[None, positives:, i]
+        expected[f"auroc {FINDINGS[i]}"] = float((difference > 0).mean() + (difference == 0).mean() / 2)
+    assert {name: score for name, score in scores.items() if name != "auroc"} == pytest.approx(expected)
+    assert scores["auroc"] == pytest.approx(np.mean(list(expected.values())[:2]))
+
+
+# Training
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One training run that was interrupted after its second epoch."""
+
+    data: Path
+    out: Path
+    sizes: tuple[list[int], list[int]]
+    """Image size of each training batch, before the interruption and after it."""
+    val_sizes: set[int]
+    val: EvalPrediction
+    """Predictions of the last evaluation."""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    data, out = tmp_path_factory.mktemp("phantoms"), tmp_path_factory.mktemp("encoder")
+    write_phantoms(data, count=40, seed=0, size=64)
+    annotation = json.loads((data / "annotation.json").read_text())
+    studies = [study for split in annotation.values() for study in split]
+    (data / "annotation.json").write_text(json.dumps({"train": studies[:24], "val": studies[24:]}))
+
+    sizes: dict[bool, list[int]] = {True: [], False: []}
+    predictions: list[EvalPrediction] = []
+    forward = EncoderWithHeads.forward
+
+    def recorded_forward(model: EncoderWithHeads, pixel_values: Tensor, **inputs: Tensor) -> dict[str, Tensor]:
+        sizes[model.training].append(pixel_values.shape[-1])
+        return forward(model, pixel_values, **inputs)
+
+    def recorded_auroc(prediction: EvalPrediction) -> dict[str, float]:
+        predictions.append(prediction)
+        return auroc(prediction)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EncoderWithHeads, "forward", recorded_forward)
+        patch.setattr(image_encoder, "auroc", recorded_auroc)
+        pretrain(recipe(data, out, SIZES[:2]))
+        first = len(sizes[True])
+        sizes[False].clear()  # its last size is that of its own last epoch
+        pretrain(recipe(data, out, SIZES))
+    return Trained(data, out, (sizes[True][:first], sizes[True][first:]), set(sizes[False]), predictions[-1])
+
+
+def test_images_grow_from_epoch_to_epoch_and_are_evaluated_at_the_last_size(trained: Trained) -> None:
+    steps = 3  # 24 studies in batches of 8
+    assert [*trained.sizes[0], *trained.sizes[1]] == [size for size in SIZES for _ in range(steps)]
+    assert trained.val_sizes == {SIZES[-1]}
+
+
+def test_an_interrupted_training_resumes_after_its_last_epoch(trained: Trained) -> None:
+    assert set(trained.sizes[1]) == {SIZES[-1]}, "the first epochs come from the checkpoint"
+    history = json.loads((trained.out / "curve.json").read_text())["history"]
+    assert [entry["epoch"] for entry in history if "eval_auroc" in entry][:3] == [1, 2, 3]
+
+
+def test_the_curve_has_the_auroc_of_the_val_split(trained: Trained) -> None:
+    logits, labels = np.asarray(trained.val.predictions), np.asarray(trained.val.label_ids)
+    studies = read_annotation(trained.data, "val")
+    np.testing.assert_array_equal(labels, [label_vector(study.report or "") for study in studies])
+    scores = json.loads((trained.out / "curve.json").read_text())["val"]
+    both = [i for i in range(14) if 0 < labels[:, i].sum() < len(labels)]
+    expected = {f"eval_auroc {FINDINGS[i]}": roc_auc_score(labels[:, i], logits[:, i]) for i in both}
+    assert len(expected) > 3
+    assert {name: score for name, score in scores.items() if name.startswith("eval_auroc ")} == pytest.approx(expected)
+
+
+def test_the_file_holds_the_evaluated_encoder_in_half_precision_with_its_recipe(trained: Trained) -> None:
+    path = trained.out / "image_encoder.safetensors"
+    state = load_file(path)
+    assert state.keys() == ImageEncoder("test_efficientnet", {}, len(FINDINGS)).state_dict().keys()
+    assert {value.dtype for value in state.values() if value.is_floating_point()} == {torch.float16}
+    with safe_open(path, framework="pt") as file:
+        described = json.loads(file.metadata()["recipe"])
+    assert described["labeler"] == LABELER
+    assert described["image_size"] == SIZES[-1]
+    assert (described["backbone"], described["backbone_options"]) == ("test_efficientnet", {})
+    assert described["sizes"] == list(SIZES)
+
+    encoder, transform = image_encoder.read_encoder(path)
+    assert transform == ViewTransform(SIZES[-1], HALVES, HALVES)
+    dataset = StudyDataset(read_annotation(trained.data, "val"), transform)
+    inputs = collate([dataset[i] for i in range(len(dataset))])
+    with torch.no_grad():
+        logits = encoder.classify(encoder(inputs["pixel_values"]), inputs["view_mask"])
+    np.testing.assert_allclose(logits, np.asarray(trained.val.predictions, dtype=float), atol=0.05)
+
+
+def test_a_missing_file_of_backbone_weights_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--backbone-weights"):
+        pretrain(replace(recipe(tmp_path, tmp_path), backbone_weights=tmp_path / "none.safetensors"))

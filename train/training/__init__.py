@@ -1,0 +1,1 @@
+"""Training of the report models: data, loss, evaluation and what is saved."""
