@@ -133,7 +133,7 @@ def test_a_trained_folder_decodes_by_mbr_with_finding_thresholds_of_the_train_sp
     assert frequencies is not None
     np.testing.assert_array_equal(frequencies.idf(wordings), ngrams.NgramFrequencies.of(words).idf(wordings))
     (tmp_path / "out" / ngrams.FILE).unlink()
-    with pytest.raises(InputError, match="how rare wordings are"):
+    with pytest.raises(InputError, match="decodes with CIDEr"):
         Reporter.from_pretrained(tmp_path / "out", device="cpu")
 
 
