@@ -55,7 +55,10 @@ def random_report(train: Sequence[str], studies: Sequence[str], seed: int = RAND
 def nearest_neighbour(
     train: Sequence[str], train_features: np.ndarray, studies: Sequence[str], features: np.ndarray
 ) -> Floor:
-    """The report of the train study with the highest cosine similarity of image features ([N, D]; `features` is [M, D])."""
+    """The report of the train study with the most similar image features (cosine; N train studies, M studies).
+
+    `train_features` is [N, D], and `features` is [M, D].
+    """
     unit_train, unit = (
         x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (train_features, features)
     )
