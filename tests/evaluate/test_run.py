@@ -188,11 +188,15 @@ def test_subsets(evaluated: tuple[Path, dict[str, Any]]) -> None:
     abnormal = subsets["reference with a finding"]["figures"]["clinical"]
     assert abnormal["normal template"]["micro-F1-13"]["value"] == 0.0
     assert abnormal["brightness"]["micro-recall-13"]["value"] == pytest.approx(3 / 4)
+    assert abnormal["normal template"]["exact-match-14"]["value"] == 0.0
+    assert evaluated[1]["figures"]["clinical"]["normal template"]["exact-match-14"]["value"] == 4 / 8
 
 
 def test_differences_from_the_floors(evaluated: tuple[Path, dict[str, Any]]) -> None:
     results = evaluated[1]
     difference = results["model_minus_floor"]["raw"]["most frequent"]["ROUGE-L"]
+    for rows in results["model_minus_floor"].values():
+        assert rows.keys() == results["systems"].keys() - {"brightness"}
     rows = results["figures"]["raw"]
     expected = rows["brightness"]["ROUGE-L"]["value"] - rows["most frequent"]["ROUGE-L"]["value"]
     assert difference["value"] == pytest.approx(expected)

@@ -226,6 +226,16 @@ def test_results_of_other_weights_or_of_a_few_studies_are_not_published(checkout
     assert not (checkout.weights / "r2gen_cmn" / "results.json").exists()
 
 
+def test_published_results_of_earlier_weights_are_left_out(checkout: Checkout) -> None:
+    for name in NAMES:
+        checkout.measure(name, 0.4)
+    assert checkout.publish() == []
+    config = checkout.weights / "r2gen_cmn" / "config.json"
+    config.write_text(config.read_text() + " ")
+    assert checkout.publish() == ["r2gen_cmn is left out: no figures of its weights"]
+    assert checkout.rows("`r2gen_cmn`") == checkout.overview("`r2gen_cmn`") == []
+
+
 def test_models_measured_on_other_studies_do_not_share_a_table(checkout: Checkout) -> None:
     checkout.measure("r2gen_cmn", 0.2, annotation_sha256="b" * 64)
     checkout.measure("camanet", 0.4, created_at="2026-12-02T10:00:00+00:00")
