@@ -39,12 +39,12 @@ class PrepareIuXray:
     projections: Path | None = None
     """Kaggle's indiana_projections.csv; needed with indiana_reports.csv."""
     split_from: Path | None = None
-    """An R2Gen annotation.json: its split and its ids are taken. Without it, patients are split at random."""
+    """An R2Gen annotation.json whose split and ids are used. Without it, patients are split at random."""
     keep_rest: bool = False
-    """Keep studies outside of `split_from` as the split `extra`, findings or not and whatever their views, for
-    pretraining. The annotation must then list its test studies too, or they would end up there."""
+    """Keep studies outside of `split_from` as the split `extra` for pretraining, with or without findings and with any
+    views. The annotation must then list its test studies too, or they would end up there."""
     seed: int = 0
-    """Of the random split."""
+    """Seed of the random split."""
     min_images: int = 2
     """Drop studies with fewer images."""
 
