@@ -1,4 +1,4 @@
-"""An author's checkpoint becomes a folder that writes what the author's code writes; anything odd is refused."""
+"""A converted checkpoint generates the reports of the published code; a checkpoint that does not fit is refused."""
 
 from __future__ import annotations
 
@@ -146,13 +146,13 @@ def assert_same_image_side(model: ReportModel, case: dict[str, Tensor]) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "module."])
 @pytest.mark.parametrize("name", CASES)
-def test_a_converted_checkpoint_writes_what_the_published_code_writes(
+def test_a_converted_checkpoint_generates_the_reports_of_the_published_code(
     name: str, prefix: str, checkpoint: Callable[..., Path], annotation: Path, parity: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "weights" / "converted"
     path = checkpoint(name, prefix=prefix)
     convert(Conversion(name, path, annotation, out, CASES[name].size, CASES[name].classes))
-    assert [path.name for path in out.parent.iterdir()] == ["converted"], "nothing half-written stays behind"
+    assert [path.name for path in out.parent.iterdir()] == ["converted"], "no partial folder remains"
     reporter = Reporter.from_pretrained(out, device="cpu")
     if name == "sgrrg":
         assert_same_image_side(reporter.model, load_file(parity / "sgrrg_tiny_io_n49.safetensors"))
@@ -169,7 +169,7 @@ def test_a_converted_checkpoint_writes_what_the_published_code_writes(
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_converted_folder_reports_on_radiographs_and_says_what_it_is(
+def test_a_converted_folder_reports_on_radiographs_and_has_a_card(
     name: str, checkpoint: Callable[..., Path], annotation: Path, tmp_path: Path
 ) -> None:
     given = CASES[name]
@@ -187,7 +187,7 @@ def test_a_converted_folder_reports_on_radiographs_and_says_what_it_is(
     assert "research use only" in summary
     config = reporter.model.config
     assert [getattr(config, switch) for switch in PUBLISHED[name].switches] == [True] * len(PUBLISHED[name].switches)
-    assert reporter.decoding["num_beams"] == 3
+    assert report.decoding["num_beams"] == 3
     assert "image_encoder.views.weight" in summary
     has_classifier = name in ("camanet", "sgrrg")
     assert ("image_encoder.findings.weight" not in summary) == has_classifier

@@ -117,8 +117,9 @@ def _training(model: PublishedModel) -> str:
         if recipe.lr_encoder == 0
         else f"learning rate {_short(recipe.lr_encoder)} for the image encoder"
     )
+    architecture = model.config["model_type"]
     parts = [
-        f"`train/recipes.py`, `{model.config['model_type']}` / `small`: {frozen}; {OPTIMIZERS[recipe.optimizer]}",
+        f"`train/recipes/{architecture}.py`, `small`: {frozen}; {OPTIMIZERS[recipe.optimizer]}",
         f"learning rate {_short(recipe.lr_rest)}",
         f"at most {recipe.epochs} epochs",
     ]

@@ -60,44 +60,45 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def written(phantoms: Path, encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def prototype_file(phantoms: Path, encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out") / "deeper" / "prototypes.safetensors"
     prototypes.make_prototypes(prototypes.PrototypeRecipe(phantoms, encoder, out, per_class=6, text_size=8))
     return out
 
 
-def test_the_file_says_what_it_holds(written: Path, phantoms: Path) -> None:
-    read = prototypes.read_prototypes(written)
+def test_the_file_has_prototypes_and_metadata(prototype_file: Path, phantoms: Path) -> None:
+    read = prototypes.read_prototypes(prototype_file)
     assert read.classes == FINDINGS
     assert read.values.dtype == torch.float32
     assert read.values.isfinite().all()
-    with safe_open(written, framework="pt") as file:
+    with safe_open(prototype_file, framework="pt") as file:
         metadata = file.metadata()
     image_size, text_size = json.loads(metadata["sizes"])
     assert text_size == 8
     assert read.values.shape == (14, 6, image_size + text_size)
     counted = sum(label_vector(study.report or "") for study in read_annotation(phantoms, "train"))
     assert json.loads(metadata["studies"]) == counted.tolist()
-    assert [path.name for path in written.parent.iterdir()] == [written.name], "nothing half-written stays behind"
+    assert [path.name for path in prototype_file.parent.iterdir()] == [prototype_file.name], "no partial file remains"
 
 
-def test_the_file_decides_on_number_and_length_of_prototypes_not_the_recipe(written: Path) -> None:
+def test_the_file_decides_on_number_and_length_of_prototypes_not_the_recipe(prototype_file: Path) -> None:
     recipe = Recipe(config={**SIZES, "prototypes_per_class": 20, "prototype_size": 5})
-    model = build_model(recipe, "xpronet", ReportTokenizer.build(["no edema ."], 1), None, XProNetOptions(written))
+    tokenizer = ReportTokenizer.build(["no edema ."], 1)
+    model = build_model(recipe, "xpronet", tokenizer, None, XProNetOptions(prototype_file))
     assert isinstance(model, XProNet)
-    values = prototypes.read_prototypes(written).values
+    values = prototypes.read_prototypes(prototype_file).values
     assert torch.equal(model.prototypes.detach(), values.flatten(0, 1))
     assert (model.config.prototypes_per_class, model.config.prototype_size) == values.shape[1:]
 
 
-def test_prototypes_for_another_architecture_are_refused(written: Path) -> None:
+def test_prototypes_for_another_architecture_are_refused(prototype_file: Path) -> None:
     with pytest.raises(InputError, match="no prototypes"):
         build_model(
-            Recipe(config=SIZES), "r2gen_cmn", ReportTokenizer.build(["a b ."], 1), None, XProNetOptions(written)
+            Recipe(config=SIZES), "r2gen_cmn", ReportTokenizer.build(["a b ."], 1), None, XProNetOptions(prototype_file)
         )
 
 
-def test_centres_lie_where_their_class_lies() -> None:
+def test_cluster_centres_lie_among_the_vectors_of_their_class() -> None:
     random = np.random.default_rng(0)
     places = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
     vectors = np.repeat(places, 30, axis=0) + 0.1 * random.standard_normal((120, 2))
@@ -109,7 +110,7 @@ def test_centres_lie_where_their_class_lies() -> None:
         np.testing.assert_allclose(found, sorted(own.tolist()), atol=0.2)
 
 
-def test_a_rare_class_repeats_its_studies_and_an_absent_one_starts_from_all() -> None:
+def test_a_rare_class_repeats_its_studies_and_an_absent_one_gets_the_centres_of_all() -> None:
     vectors = np.random.default_rng(0).standard_normal((50, 4))
     labels = np.zeros((50, 2))
     labels[[3, 8], 0] = 1
@@ -120,7 +121,7 @@ def test_a_rare_class_repeats_its_studies_and_an_absent_one_starts_from_all() ->
     np.testing.assert_allclose(absent, everything, atol=0.12)
 
 
-def test_neither_images_nor_words_drown_the_other() -> None:
+def test_standardised_vectors_have_unit_mean_variance() -> None:
     random = np.random.default_rng(0)
     for scale, offset in ((100.0, 5.0), (0.001, -1.0)):
         vectors = prototypes.standardise(scale * random.standard_normal((200, 7)) + offset)
@@ -128,7 +129,7 @@ def test_neither_images_nor_words_drown_the_other() -> None:
         assert vectors.var(0).mean() == pytest.approx(1)
 
 
-def test_reports_that_say_the_same_have_near_features() -> None:
+def test_reports_with_the_same_content_have_similar_features() -> None:
     reports = ["the heart is normal .", "the heart is normal in size .", "large left effusion .", "left effusion ."] * 3
     features = prototypes.tfidf_features(reports, size=3, seed=0)
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
@@ -136,7 +137,7 @@ def test_reports_that_say_the_same_have_near_features() -> None:
     assert unit[2] @ unit[3] > unit[1] @ unit[3]
 
 
-def test_files_of_something_else_are_refused(tmp_path: Path, phantoms: Path, encoder: Path) -> None:
+def test_files_of_another_kind_are_refused(tmp_path: Path, phantoms: Path, encoder: Path) -> None:
     with pytest.raises(InputError, match="There is no"):
         prototypes.read_prototypes(tmp_path / "none.safetensors")
     with pytest.raises(InputError, match="holds no prototypes"):

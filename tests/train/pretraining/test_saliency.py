@@ -104,7 +104,7 @@ def test_with_an_encoder_the_file_holds_thresholds_alone(of_encoder: Path) -> No
     assert not read.weights
     assert len(read.settings["saliency_thresholds"]) == 14
     assert all(0 <= threshold <= 1 for threshold in read.settings["saliency_thresholds"])
-    assert [path.name for path in of_encoder.parent.iterdir()] == [of_encoder.name], "nothing half-written stays behind"
+    assert [path.name for path in of_encoder.parent.iterdir()] == [of_encoder.name], "no partial file remains"
     with safe_open(of_encoder, framework="pt") as file:
         metadata = file.metadata()
     assert len(metadata["encoder"]) == 64
@@ -123,7 +123,7 @@ def test_a_separate_discriminator_comes_with_its_weights_size_and_thresholds(sep
     assert all(torch.equal(state[name], value) for name, value in read.weights.items())
 
 
-def test_an_interrupted_training_goes_on(phantoms: Path, separate: Path, tmp_path: Path) -> None:
+def test_an_interrupted_training_resumes(phantoms: Path, separate: Path, tmp_path: Path) -> None:
     out = tmp_path / "sdam.safetensors"
     separate.with_suffix(".checkpoints").rename(out.with_suffix(".checkpoints"))
     saliency.make_saliency(separate_recipe(phantoms, out))  # its last epoch is in the checkpoint: nothing is trained
@@ -131,7 +131,7 @@ def test_an_interrupted_training_goes_on(phantoms: Path, separate: Path, tmp_pat
         torch.testing.assert_close(saliency.read_saliency(out).weights[name], value)
 
 
-def test_the_threshold_is_the_best_of_all() -> None:
+def test_the_threshold_has_the_best_f1() -> None:
     random = np.random.default_rng(0)
     for _ in range(50):
         labels = random.random(40) < 0.3
@@ -148,7 +148,7 @@ def test_the_threshold_is_the_best_of_all() -> None:
             assert np.abs(probabilities - threshold).min() > 0.01 or threshold == 0
 
 
-def test_a_class_that_no_report_names_keeps_one_half() -> None:
+def test_a_class_without_positive_labels_has_the_threshold_one_half() -> None:
     assert saliency.best_threshold(np.array([0.2, 0.9]), np.array([False, False])) == (0.5, 0.0)
 
 

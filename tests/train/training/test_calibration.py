@@ -42,7 +42,7 @@ def studies(model: Any, count: int) -> list[dict[str, torch.Tensor]]:
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_a_model_predicts_each_class_as_often_as_the_studies_have_it(training: bool) -> None:
+def test_a_model_predicts_each_class_with_the_ratio_one(training: bool) -> None:
     torch.manual_seed(0)
     model = XProNet(XProNetConfig(prototypes_per_class=3, prototype_size=32, topk=5, **SIZES)).train(training)
     train_set = studies(model, 70)
@@ -51,13 +51,13 @@ def test_a_model_predicts_each_class_as_often_as_the_studies_have_it(training: b
     features, view_mask, findings = (
         torch.stack([study[name] for study in train_set]) for name in ("features", "view_mask", "findings")
     )
-    probabilities = model.eval().class_beliefs(features, view_mask)
+    probabilities = model.eval().class_probabilities(features, view_mask)
     exceeding = (probabilities > torch.tensor(model.config.finding_thresholds)).sum(0)
     assert torch.equal(exceeding, model.reference_classes(findings).sum(0))
     assert len(set(model.config.finding_thresholds)) > 10
 
 
-def test_a_model_without_thresholds_is_left_alone() -> None:
+def test_a_model_without_thresholds_is_not_changed() -> None:
     model = R2GenCMN(R2GenCMNConfig(memory_slots=20, topk=4, **SIZES))
     before = model.config.to_dict()
     set_class_thresholds(model, [], 1.0)  # type: ignore[arg-type]

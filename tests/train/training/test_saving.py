@@ -43,7 +43,7 @@ def test_a_model_has_mbr_decoding_only_once_it_is_saved(
 ) -> None:
     model = build_model(recipe, "r2gen_cmn", tokenizer)
     assert model.generation_config is not None
-    assert MBRConfig.of(model.generation_config) is None
+    assert MBRConfig.from_generation_config(model.generation_config) is None
     assert (model.generation_config.num_beams, model.generation_config.length_penalty) == (4, 2.0)
     finished = with_finding_thresholds(recipe, (0.25,) * 13)
     save(model, tokenizer, finished, tmp_path, REPORTS)
@@ -53,7 +53,9 @@ def test_a_model_has_mbr_decoding_only_once_it_is_saved(
     assert (settings["num_beams"], settings["length_penalty"], settings["max_length"]) == (4, 2.0, 60)
     again, _ = load_model(tmp_path, recipe, "r2gen_cmn")
     assert again.generation_config is not None
-    assert MBRConfig.of(again.generation_config) is None, "a model that is trained further searches by beams"
+    assert MBRConfig.from_generation_config(again.generation_config) is None, (
+        "a model that is trained further searches by beams"
+    )
 
 
 def test_settings_differ_in_mbr_decoding_alone(recipe: Recipe, tokenizer: ReportTokenizer) -> None:
