@@ -3,18 +3,18 @@
 #   PYTHON  the Python that makes .venv              (default: a suitable one that is found)
 #   HOST, PORT  where the app listens                (default: 127.0.0.1, 7860)
 #   DATA    folder with annotation.json and images   (app, bench: none; train, evaluate: data/iu_xray)
-#   MODEL   the model to train or to measure         (train: r2gen_cmn; evaluate: all with weights)
+#   MODEL   the model to train or to evaluate        (train: r2gen_cmn; evaluate: all with weights)
 #   BACKBONE  safetensors file of ImageNet weights for the image encoder (train; default: none)
-#   SPLIT, OUT, FORCE  which studies `make evaluate` takes, the folder it writes, and 1 to measure again
+#   SPLIT, OUT, FORCE  which studies `make evaluate` takes, the folder it writes, and 1 to ignore cached results
 
 MODEL ?= r2gen_cmn
 SPLIT ?= val
 OUT ?= out
-# Without a MODEL from the command line or the environment all are measured.
-MEASURED := $(if $(filter file,$(origin MODEL)),all,$(MODEL))
+# Without a MODEL from the command line or the environment all are evaluated.
+EVALUATED := $(if $(filter file,$(origin MODEL)),all,$(MODEL))
 STUDIES = $(or $(DATA),data/iu_xray)
 
-# What an architecture needs before it is trained, and the option that names it.
+# What training an architecture needs, and the option that names it.
 BEFORE_xpronet := runs/prototypes.safetensors
 TRAIN_xpronet = --prototypes $(BEFORE_xpronet)
 BEFORE_csr_lmca := runs/sdam.safetensors
@@ -69,11 +69,11 @@ runs/prototypes.safetensors: runs/encoder/image_encoder.safetensors
 runs/sdam.safetensors: runs/encoder/image_encoder.safetensors
 	$(BIN)/python train/sdam.py --data "$(STUDIES)" --encoder $< --out $@
 
-evaluate: .venv/app.stamp ## measure all models or MODEL on a split of DATA; write README's tables and the cards
-	$(BIN)/python -m rrg evaluate --data "$(STUDIES)" --split $(SPLIT) --model $(MEASURED) --out "$(OUT)" $(if $(FORCE),--force)
+evaluate: .venv/app.stamp ## evaluate all models or MODEL on a split of DATA; write README, docs/results.md and the cards
+	$(BIN)/python -m rrg evaluate --data "$(STUDIES)" --split $(SPLIT) --model $(EVALUATED) --out "$(OUT)" $(if $(FORCE),--force)
 	$(BIN)/python train/publish.py --split $(SPLIT) --out "$(OUT)"
 
-bench: .venv/app.stamp ## how fast the models are here; on DATA if given, else on synthetic studies
+bench: .venv/app.stamp ## speed of the models on this machine; on DATA if given, else on synthetic studies
 	@$(BIN)/python scripts/bench.py $(if $(DATA),--data "$(DATA)")
 
 .venv/app.stamp: requirements.txt pyproject.toml

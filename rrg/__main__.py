@@ -86,7 +86,7 @@ def evaluate(
         model: Names that `models` lists, or folders of weights; all stands for every model that has weights.
         split: Which studies of annotation.json.
         limit: Only the first so many studies.
-        force: Measure again a model that has results of its present weights.
+        force: Evaluate again despite cached results of the same weights.
     """
     from rrg.evaluate.measure import measure
 
