@@ -9,7 +9,7 @@ A        decay   negative, so every factor exp(delta A) lies in (0, 1) and no st
 B, C     write   input and output weights of the states (`write`, `read`)
 D        skip    direct path from u to y
 
-Shapes: B studies, L length, E channels, N states of each channel.
+Shapes: B sequences, L length, E channels, N states of each channel.
 
 The PyTorch version iterates over time once. One step is element by element over [B,N,E], so it does the work of the
 recurrence and no more; a parallel prefix scan does log2(L) times as much. With channels last a step takes a third of
