@@ -51,7 +51,7 @@ class SceneGraphEncoder(nn.Module):
         )
 
     def attribute_ids(self, attributes: Tensor, regions: Tensor) -> tuple[Tensor, Tensor]:
-        """attributes [K,A] of regions [K] -> ids [K,m] in the table of all regions and mask [K,m], False for padding."""
+        """attributes [K,A] of regions [K] -> ids [K,m] in the table of all regions, mask [K,m] (False: padding)."""
         counts = attributes.sum(1)  # [K]
         local = attributes.int().argsort(dim=1, descending=True, stable=True)[:, : int(counts.max())]  # [K,m]
         mask = torch.arange(local.shape[1], device=local.device) < counts[:, None]
