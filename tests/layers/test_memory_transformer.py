@@ -36,7 +36,7 @@ def test_many_tokens_are_answered_in_parts(transformer: MemoryTransformer, monke
     whole = transformer.respond(tokens, memory)
     asked: list[int] = []
     transformer.read.register_forward_hook(lambda _, inputs, __: asked.append(inputs[0].shape[1]))
-    monkeypatch.setattr(memory_transformer, "_AT_ONCE", 8)
+    monkeypatch.setattr(memory_transformer, "_QUERY_BATCH", 8)
     torch.testing.assert_close(transformer.respond(tokens, memory), whole)
     assert asked == [8, 8, 5]
 
