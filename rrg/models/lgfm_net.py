@@ -356,7 +356,7 @@ class LGFMNet(ReportModel):
         if views > self.config.num_views or max(height, width) > self.config.grid_size:
             known = f"{self.config.num_views} views of {self.config.grid_size} x {self.config.grid_size}"
             raise InputError(
-                f"This LGFM-Net knows the positions of {known} cells; it was given {views} of {height} x {width}. "
+                f"This LGFM-Net has positions for {known} cells; it was given {views} of {height} x {width}. "
                 "Use smaller images, or train it with a larger grid_size or num_views."
             )
         return views, height, width

@@ -102,7 +102,7 @@ class ReportEncoderOutput(ModelOutput):
     """The architecture's own maps by name, each [B, V, ...] on a grid of its own."""
 
     def per_study(self, change: Callable[[Tensor], Tensor]) -> Self:
-        """A copy without `maps` and with `change` applied to every tensor; `memory` and `grid` are shared by studies."""
+        """A copy without `maps` and with `change` applied to every tensor; all studies share `memory` and `grid`."""
         changed: dict[str, Any] = {k: change(v) if isinstance(v, Tensor) else v for k, v in self.items() if k != "maps"}
         return type(self)(**changed)
 

@@ -26,8 +26,8 @@ same classes (tests/models/test_xpronet.py).
 Departures from the published code. Its labels are those of the reference report even in the test; here they choose
 prototypes in training alone, and a report is generated with the findings that the classifier of the image encoder
 predicts. The prototypes are projected once for all studies and masked for each, not copied for each. Responses are
-averaged over words and valid patches; the published average over padding as well, which lets the length of one report
-change the loss of another, is `legacy_padded_average`.
+averaged over words and valid patches; the published average over padding as well, by which the length of one report
+changes the loss of another, is `legacy_padded_average`.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def padded_thresholds(thresholds: Sequence[float], valid: Tensor) -> Tensor:
 
 
 def abnormal_attributes(names: Sequence[str], valid: Tensor) -> Tensor:
-    """[R,A] True for the attributes whose name says that an abnormality is present; all False without names."""
+    """[R,A] True for the attributes whose name ends in " present"; all False without names."""
     flags = torch.tensor([name.endswith(" present") for name in names], dtype=torch.bool, device=valid.device)
     return torch.zeros_like(valid).masked_scatter(valid, flags) if len(flags) else torch.zeros_like(valid)
 

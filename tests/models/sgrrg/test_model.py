@@ -167,8 +167,8 @@ def test_the_predicted_graph_is_that_of_the_published_code(
     published: SGRRG, case: dict[str, Tensor], dtype: torch.dtype, key: str, tolerance: float
 ) -> None:
     cast(Any, published).to(dtype=dtype)
-    seen = torch.ones(3, 1, dtype=torch.bool)
-    encoded = published.encode_graph(study(case, dtype), seen, given_boxes(case), None)
+    view_mask = torch.ones(3, 1, dtype=torch.bool)
+    encoded = published.encode_graph(study(case, dtype), view_mask, given_boxes(case), None)
     assert encoded.regions is not None and encoded.region_mask is not None and encoded.region_logits is not None
     labels, images = case["expected.predsg_box_labels"], case["expected.predsg_box_image_index"]
     expected = torch.zeros(3, 29, dtype=torch.bool)
@@ -202,7 +202,7 @@ def test_the_published_attributes_are_849(parity: Path) -> None:
 
 @pytest.fixture(scope="module")
 def swin() -> SGRRG:
-    """The published backbone in small: the library gives its maps with channels last."""
+    """The published backbone in small. timm returns its maps with channels last."""
     torch.manual_seed(0)
     options = {"img_size": 64, "window_size": 2, "embed_dim": 16, "depths": [1, 1, 2, 1], "num_heads": [1, 1, 2, 2]}
     return tiny(backbone_options=options, backbone="swin_tiny_patch4_window7_224", image_size=64)
@@ -299,7 +299,7 @@ def test_outside_training_the_graph_is_the_predicted_one(model: SGRRG, features:
     assert torch.equal(cast(Tensor, given.region_mask), graph()["regions"])
 
 
-def test_the_reference_graph_reaches_no_report(model: SGRRG, features: Tensor) -> None:
+def test_the_reference_graph_does_not_change_the_report(model: SGRRG, features: Tensor) -> None:
     reports = [
         model.generate(features=features, num_beams=3, max_length=12, scene_graph=given)
         for given in (None, graph(0), graph(1))

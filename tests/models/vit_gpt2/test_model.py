@@ -8,6 +8,7 @@ from transformers import DynamicCache, EncoderDecoderCache
 
 from rrg.layers import kv_cache
 from rrg.models.vit_gpt2.model import ViTGPT2, ViTGPT2Config, ViTGPT2EncoderOutput
+from rrg.models.vit_gpt2.vit import encode_patches
 from tests.models.vit_gpt2.small import WORDS, model_of, study
 
 KINDS = [
@@ -92,7 +93,21 @@ def test_the_rollout_is_a_map_of_every_view() -> None:
     assert encoded.maps is not None
     assert encoded.maps["attention rollout"].shape == (2, 2, 3, 4)
     assert encoded.maps["attention rollout"][1, 1].abs().max() == 0
+    patches = encode_patches(model.vision, study(model)["features"])
+    torch.testing.assert_close(encoded.maps["attention rollout"][0], patches.rollout()[0])
     assert encoded.maps["attention rollout"][0].min() > 0
+
+
+def test_images_and_their_patch_states_give_the_same_logits() -> None:
+    model = model_of(vit_input="pixels")
+    images = torch.randn(2, 2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    features = model.extract_features(images, torch.ones(2, 2, dtype=torch.bool))
+    assert features.feature_maps.shape == (2, 2, 24, 4, 4)
+    assert features.maps["attention rollout"].shape == (2, 2, 4, 4)
+    logits = [
+        model(decoder_input_ids=WORDS, **given).logits for given in ({"pixel_values": images}, {"features": features})
+    ]
+    torch.testing.assert_close(*logits)
 
 
 def test_published_sizes_are_those_of_vit_b_and_gpt2() -> None:

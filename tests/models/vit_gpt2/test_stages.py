@@ -23,7 +23,7 @@ def test_the_first_stage_changes_the_mapping_network_and_no_pretrained_weight(fu
     model.image_encoder.requires_grad_(False)
     before = {name: value.clone() for name, value in model.named_parameters()}
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
-    for _ in range(2):  # gates of 0 let no gradient through until they have moved
+    for _ in range(2):  # a gate of 0 blocks the gradient in the first step
         model(**study(model), labels=F.pad(WORDS[:, 1:], (0, 1))).loss.backward()
         optimizer.step()
     moved = {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}
