@@ -2,7 +2,8 @@
 
 R2GenCMN with prototypes of the findings in place of the memory matrix: each finding has its own set, initialised from
 images and reports of the training studies and then trained. Patches and words of a study query only the prototypes of
-its findings, and a contrastive loss pulls together the responses of studies with the same findings.
+its findings, and a contrastive loss pulls together the responses of studies with the same findings. Querying and
+responding are those of R2GenCMN (rrg/layers/memory.py).
 
 Symbol  Code                     Module                      Meaning
 PM      prototypes               cross-modal prototype       [classes * P, E]: P rows for each class, in class order
@@ -19,11 +20,11 @@ alpha   similarity_base          improved multi-label        base of the similar
 m       contrast_margin          improved multi-label        similarity up to which the loss between studies without
                                  contrastive loss            a common class is 0 (0.4)
 
-Equal to the published code (github.com/Markin-Wang/XProNet, commit 1c9279b, the model of models/models.py around class
-`BaseCMN` of modules/base_cmn.py): log-probabilities, losses, attention and beam search of the same weights, given the
-same classes (tests/models/test_xpronet.py).
+Equal to the published code (github.com/Markin-Wang/XProNet, commit 1c9279b, forward pass of models/models.py around
+class `BaseCMN` of modules/base_cmn.py): log-probabilities, losses, attention and beam search of the same weights, given
+the same classes, with `legacy_padded_average` (tests/models/test_xpronet.py).
 
-Departures from the published code. Its labels are those of the reference report even in the test; here they choose
+Departures from the published code. Its labels are those of the reference report, even in evaluation; here they choose
 prototypes in training alone, and a report is generated with the findings that the classifier of the image encoder
 predicts. The prototypes are projected once for all studies and masked for each, not copied for each. Responses are
 averaged over words and valid patches; the published average over padding as well, by which the length of one report

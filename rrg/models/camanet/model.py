@@ -20,9 +20,9 @@ m_t      text_decoder.memory    R2Gen  relational memory after word t; it sets g
 VDM: visual discriminative map; VTAC: visual-textual attention consistency; R2Gen: its sections 2.2 and 2.3, here in
 relational_memory.py.
 
-Equal to the published code (github.com/Markin-Wang/CAMANet, commit c11e73c, the model of models/model.py with
-`ForeBackLearning` of modules/old_forebacklearning.py and `CamAttnCon` of modules/cam_attn_con.py): log-probabilities,
-maps, losses, attention and beam search of the same weights, with `legacy_consistency` (tests/models/camanet).
+Equal to the published code (github.com/Markin-Wang/CAMANet, commit c11e73c, forward pass of models/model.py with class
+`ForeBackLearning` for f and class `CamAttnCon` of modules/cam_attn_con.py for S): log-probabilities, maps, losses,
+attention and beam search of the same weights, with `legacy_consistency` (tests/models/camanet).
 
 Departures from the published code. It takes the first patch for d, because token 0 is cut off before it is read, and
 bounds k by the padded length of the batch; `legacy_consistency` does both, the default follows the paper. S is computed

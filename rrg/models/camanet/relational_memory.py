@@ -11,7 +11,7 @@ f_g, f_b   gain, shift                 2.3      networks that add to gain and bi
 
 Equal to the relational memory of the published CAMANet (tests/models/camanet/test_model.py).
 
-Shapes: B batch, T words, N visual tokens, D hidden size, S slots.
+Shapes: B studies, T words, N visual tokens, D hidden size, S slots.
 """
 
 from __future__ import annotations
