@@ -1,8 +1,8 @@
-"""Key-value cache of a decoder's words with preallocated space.
+"""Key-value cache of the decoder's self-attention, written in place.
 
-The library's cache is copied whole for every word: once to make it longer and once to reorder the beams. Here a new
-word is written in place, and reordering copies only the positions in which the rows differ: beams of a study share most
-of their words.
+The cache of transformers is copied twice for every word, to append the word and to reorder the beams, which took a
+third of the time of beam search over 16 studies on a CPU. Here a word is written into preallocated space, and
+reordering copies only the positions in which rows differ: beams of a study share most of their words.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ _GROWTH = 64
 
 
 class PreallocatedLayer(DynamicLayer):
-    """Keys and values [rows,H,allocated,D/H] of one layer: first those of a prefix, if the decoder has one, then words.
+    """Keys and values [rows,H,allocated,D/H] of one layer: those of a prefix, if the decoder has one, then of words.
 
-    `get_seq_length` counts the words alone, because the library passes the model the words that it does not count.
-    Only the words are reordered: the beams of a study share their prefix. `keys` and `values` are the whole allocation.
+    `get_seq_length` counts words only, because transformers passes the model the words after that number. Only words
+    are reordered: the beams of a study share their prefix. `keys` and `values` are the whole allocation.
     """
 
     def __init__(self, prefix_length: int = 0):
         super().__init__()
         self.prefix_length = prefix_length
         self.end = 0
-        """Positions in use, the prefix included."""
+        """Positions in use, including the prefix."""
         self._writers = torch.empty(0)
-        """[rows, words]: the row for which a position was first written. Rows with equal entries hold equal words."""
+        """[rows, words]: the row in which a position was first written. Equal entries mean equal keys and values."""
 
     def get_seq_length(self) -> int:
         return max(0, self.end - self.prefix_length)
@@ -51,7 +51,7 @@ class PreallocatedLayer(DynamicLayer):
         return self.keys[:, :, : self.end], self.values[:, :, : self.end]
 
     def _write(self, allocated: Tensor | None, states: Tensor, first: int) -> Tensor:
-        """Write `states` from position `first` on, into a larger allocation if needed."""
+        """Write `states` at position `first`; enlarge the allocation if needed."""
         assert allocated is not None
         if self.end > allocated.shape[-2]:
             allocated = F.pad(allocated, (0, 0, 0, self.end + _GROWTH - allocated.shape[-2]))
@@ -90,5 +90,5 @@ class PreallocatedLayer(DynamicLayer):
 
 
 def preallocate(cache: Cache, num_layers: int, prefix_length: int = 0) -> None:
-    """Give an empty cache layers of this kind."""
+    """Replace the layers of an empty cache by `PreallocatedLayer`."""
     cache.layers[:] = [PreallocatedLayer(prefix_length) for _ in range(num_layers)]

@@ -1,4 +1,21 @@
-"""Multi-head top-k read of a memory (R2GenCMN, ACL 2021, section 2.2; XProNet, ECCV 2022, section 3.3)."""
+"""Memory querying and responding: multi-head attention to the k best of many memory slots.
+
+R2GenCMN (ACL-IJCNLP 2021, section 2.2: querying 2.2.1, responding 2.2.2) queries its memory matrix with it, XProNet
+(ECCV 2022, section 3.3) its prototypes, SGRRG (CMIG 2025) the memory of its region selector.
+
+Symbol     Code                      Meaning
+M          memory                    memory matrix [M, D]: M slots, or prototypes
+W_q, W_k   query, key                projections of the tokens and of the memory (querying)
+K          topk                      slots with the highest scores that each head of each token attends to
+w          MemoryResponse.weights    softmax over the scores of these K slots
+W_v        value                     projection of the memory (responding)
+r          MemoryResponse.hidden     response: weighted sum of the values
+
+Equal to class `MultiThreadMemory` in modules/base_cmn.py of github.com/zhjohnchan/R2GenCMN, commit df4aac9
+(tests/models/test_r2gen_cmn.py).
+
+Shapes: B studies, n query tokens, M slots, D hidden size, H heads.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +29,26 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class ProjectedMemory:
-    """Keys and values [1 or B, H, M, D/H] of the memory's M slots: computed once a study, not once a word."""
+    """Keys and values [1 or B, H, M, D/H] of the slots, computed once per study instead of once per word."""
 
     keys: Tensor
     values: Tensor
     mask: Tensor | None = None
-    """[B, M] True for real slots, False for padding."""
+    """[B, M] True for slots that may be queried."""
 
 
 @dataclass(frozen=True)
 class MemoryResponse:
-    """What the memory answered to each query token."""
+    """Response of the memory to each query token."""
 
     hidden: Tensor
     """[B, n, D]"""
     weights: Tensor
-    """[B, H, n, M] of the slots, 0 where they are not among the k best; sums to 1."""
+    """[B, H, n, M] attention to the slots, 0 outside the K best; sums to 1."""
 
 
 class TopKMemoryRead(nn.Module):
-    """Each head of each query token reads the k slots with the highest scores, softmax over these k only."""
+    """Each head of each token attends to the `topk` slots with the highest scores, with softmax over these only."""
 
     def __init__(self, hidden_size: int, num_heads: int, topk: int, dropout: float):
         super().__init__()
@@ -52,15 +69,15 @@ class TopKMemoryRead(nn.Module):
         return ProjectedMemory(self.split_heads(self.key(memory)), self.split_heads(self.value(memory)), mask)
 
     def forward(self, x: Tensor, memory: ProjectedMemory) -> MemoryResponse:
-        """x [B, n, D] -> response of the same shape. Of a memory for all, `mask` may have one row for several of x."""
+        """x [B, n, D] -> response. With a shared memory, a row of `mask` may stand for several rows of x (beams)."""
         tokens, mask = x, None if memory.mask is None else memory.mask[:, None, None, :]  # [B,1,1,M]
         if shared := memory.keys.shape[0] == 1 < x.shape[0]:
-            # One memory for all: their tokens read it as one sequence, or every study would get a copy of the slots.
+            # Shared memory: the tokens of all studies query it as one sequence, so the slots are not copied per study.
             tokens = x.flatten(0, 1)[None]  # [1,B*n,D]
             if memory.mask is not None:  # [B*n,M]
                 mask = memory.mask.repeat_interleave(tokens.shape[1] // len(memory.mask), dim=0)
         query = self.split_heads(self.query(tokens)) / math.sqrt(self.query.out_features // self.num_heads)
-        scores = query @ memory.keys.transpose(-2, -1)  # [B,H,n,M]; changed in place, as it may be tens of MB
+        scores = query @ memory.keys.transpose(-2, -1)  # [B,H,n,M]; changed in place: it may have tens of MB
         if mask is not None:
             scores.masked_fill_(~mask, -torch.inf)
         if self.topk < scores.shape[-1]:
@@ -75,8 +92,8 @@ class TopKMemoryRead(nn.Module):
 
 @torch.no_grad()
 def kth_best(scores: Tensor, k: int) -> Tensor:
-    """The k-th largest score of each row [..., M] -> [..., 1]."""
-    if scores.device.type == "cpu":  # NumPy finds it in a fifth of the time
+    """k-th largest score of each row [..., M] -> [..., 1]."""
+    if scores.device.type == "cpu":  # NumPy's sort takes a fifth of the time of torch.topk on a CPU
         exact = scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
         best = np.sort(exact.detach().numpy(), axis=-1)[..., -k, None]
         return torch.from_numpy(best).to(scores.dtype)

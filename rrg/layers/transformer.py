@@ -1,6 +1,6 @@
-"""Pre-norm transformer of the R2Gen line (R2Gen, EMNLP 2020, section 2), cached as in R2GenCMN (ACL 2021).
+"""Pre-norm transformer of the R2Gen line (R2Gen, EMNLP 2020, section 2), with a key-value cache.
 
-Shapes: B batch, T words, N visual tokens, D hidden size, H heads. Masks are boolean, True where attention is allowed.
+Shapes: B studies, T words, N visual tokens, D hidden size, H heads. Masks are boolean, True where attention is allowed.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from torch.nn import functional as F
 from transformers import EncoderDecoderCache
 
 Norm = Callable[[int], nn.Module]
-"""Makes the norm of a hidden size."""
+"""Builds a norm of the given hidden size."""
 
-_FEW = 8
-"""Queries up to which attention is computed step by step: the fused kernel takes twice as long for single words."""
+_FEW_QUERIES = 8
+"""Queries up to which attention is computed without the fused kernel, which takes twice as long for single words on a
+CPU."""
 
 
 class UnbiasedLayerNorm(nn.Module):
@@ -41,7 +42,7 @@ class UnbiasedLayerNorm(nn.Module):
 def standardised(x: Tensor, eps: float) -> Tensor:
     """(x - mean) / (std + eps) over the last dimension, with the unbiased std."""
     centred = x - x.mean(-1, keepdim=True)
-    # torch.std_mean takes thirty times as long on a CPU.
+    # torch.std_mean over 256 channels takes thirty times as long as this on a CPU.
     std = torch.linalg.vector_norm(centred, dim=-1, keepdim=True) / math.sqrt(max(1, x.shape[-1] - 1))
     return centred / (std + eps)
 
@@ -49,7 +50,7 @@ def standardised(x: Tensor, eps: float) -> Tensor:
 def sinusoid(positions: Tensor, hidden_size: int, dtype: torch.dtype) -> Tensor:
     """Sinusoidal position code [len(positions), D]: sine on even, cosine on odd channels.
 
-    Computed in fp32 whatever the model runs in, because published checkpoints were trained with a table in fp32.
+    Computed in fp32 for every dtype, because published checkpoints were trained with an fp32 table.
     """
     even = torch.arange(0, hidden_size, 2, device=positions.device, dtype=torch.float32)
     angle = positions.to(torch.float32)[:, None] * torch.exp(even * -(math.log(10000.0) / hidden_size))  # [n, D/2]
@@ -57,7 +58,7 @@ def sinusoid(positions: Tensor, hidden_size: int, dtype: torch.dtype) -> Tensor:
 
 
 class MultiHeadAttention(nn.Module):
-    """Scaled dot-product attention. With a cache, keys and values of earlier words and of the image are kept."""
+    """Scaled dot-product attention. A cache stores keys and values of earlier words and of the image."""
 
     def __init__(self, hidden_size: int, num_heads: int, dropout: float):
         super().__init__()
@@ -76,10 +77,10 @@ class MultiHeadAttention(nn.Module):
     def attend(
         self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, need_weights: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """query [B,H,n,D/H], keys and values [B,H,m,D/H] -> ([B,n,D], weights [B,H,n,m] if asked for)."""
+        """query [B,H,n,D/H], keys and values [B,H,m,D/H] -> [B,n,D] and, if requested, weights [B,H,n,m]."""
         dropout = self.dropout if self.training else 0.0
         weights = None
-        if need_weights or query.shape[-2] <= _FEW:
+        if need_weights or query.shape[-2] <= _FEW_QUERIES:
             scores = query @ keys.transpose(-2, -1) / math.sqrt(query.shape[-1])
             if mask is not None:
                 scores = scores.masked_fill(~mask, -torch.inf)
@@ -98,10 +99,10 @@ class MultiHeadAttention(nn.Module):
         layer: int = 0,
         need_weights: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """Attention of x [B,n,D] over itself, or over `source` [B,m,D] whose projections a cache keeps whole.
+        """Attention of x [B,n,D] over itself, or over `source` [B,m,D], whose projections are computed once per cache.
 
-        With a source x may have K rows for each of its rows, one after the other (beams, samples), and `mask` has one.
-        They attend as one sequence of K*n: its keys and values are read once, not K times.
+        With a source, x may have K rows for each row of source and mask, one after the other (beams, samples). They
+        attend as one sequence of length K*n, so keys and values are not copied K times.
         """
         if source is not None and len(x) != len(source):
             folded = x.reshape(len(source), -1, x.shape[-1])  # [B,K*n,D]
@@ -111,8 +112,8 @@ class MultiHeadAttention(nn.Module):
             return hidden.reshape(x.shape), weights
         query = self.split_heads(self.query(x))
         if source is not None and cache is not None and cache.is_updated.get(layer):
-            kept: Any = cache.cross_attention_cache.layers[layer]
-            return self.attend(query, kept.keys, kept.values, mask, need_weights)
+            cached: Any = cache.cross_attention_cache.layers[layer]
+            return self.attend(query, cached.keys, cached.values, mask, need_weights)
         keys = self.split_heads(self.key(x if source is None else source))
         values = self.split_heads(self.value(x if source is None else source))
         if cache is not None:
@@ -156,7 +157,7 @@ class EncoderLayer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A stack of encoder layers with a final norm: [B,N,D] -> [B,N,D]."""
+    """Stack of encoder layers with a final norm: [B,N,D] -> [B,N,D]."""
 
     def __init__(
         self,
@@ -196,16 +197,16 @@ class DecoderLayer(nn.Module):
     def forward(
         self,
         x: Tensor,
-        memory: Tensor,
+        image: Tensor,
         self_mask: Tensor | None,
-        memory_mask: Tensor | None,
+        image_mask: Tensor | None,
         cache: EncoderDecoderCache | None,
         need_weights: bool,
     ) -> tuple[Tensor, Tensor | None]:
         attended, _ = self.self_attention(self.norms[0](x), mask=self_mask, cache=cache, layer=self.layer)
         x = x + self.dropout(attended)
         attended, weights = self.cross_attention(
-            self.norms[1](x), memory, memory_mask, cache, self.layer, need_weights=need_weights
+            self.norms[1](x), image, image_mask, cache, self.layer, need_weights=need_weights
         )
         x = x + self.dropout(attended)
         return x + self.dropout(self.feed_forward(self.norms[2](x))), weights
@@ -213,14 +214,14 @@ class DecoderLayer(nn.Module):
 
 @dataclass(frozen=True)
 class DecoderOutput:
-    """Hidden states [B,T,D] and, if asked for, one cross-attention [B,H,T,N] a layer."""
+    """Hidden states [B,T,D] and, if requested, one cross-attention [B,H,T,N] per layer."""
 
     hidden: Tensor
     cross_attentions: tuple[Tensor, ...] | None
 
 
 class Decoder(nn.Module):
-    """A stack of decoder layers with a final norm."""
+    """Stack of decoder layers with a final norm."""
 
     def __init__(self, num_layers: int, hidden_size: int, num_heads: int, ffn_size: int, dropout: float):
         super().__init__()
@@ -232,22 +233,22 @@ class Decoder(nn.Module):
     def forward(
         self,
         x: Tensor,
-        memory: Tensor,
+        image: Tensor,
         self_mask: Tensor | None,
         token_mask: Tensor | None,
         cache: EncoderDecoderCache | None = None,
         need_weights: bool = False,
     ) -> DecoderOutput:
-        memory_mask = None if token_mask is None else token_mask[:, None, None, :]  # [B,1,1,N]
+        image_mask = None if token_mask is None else token_mask[:, None, None, :]  # [B,1,1,N]
         weights = []
         for layer in self.layers:
-            x, layer_weights = layer(x, memory, self_mask, memory_mask, cache, need_weights)
+            x, layer_weights = layer(x, image, self_mask, image_mask, cache, need_weights)
             weights.append(layer_weights)
         return DecoderOutput(self.norm(x), tuple(weights) if need_weights else None)
 
 
 class TextEmbedding(nn.Module):
-    """Word table scaled by sqrt(D) plus sinusoidal positions: ids [B,T] -> [B,T,D]."""
+    """Word embeddings scaled by sqrt(D) plus sinusoidal positions: ids [B,T] -> [B,T,D]."""
 
     def __init__(self, vocab_size: int, hidden_size: int, dropout: float):
         super().__init__()
@@ -263,8 +264,8 @@ class TextEmbedding(nn.Module):
 def causal_mask(ids: Tensor, past_length: int = 0) -> Tensor | None:
     """Decoder self-attention mask [B,1,T,past+T] for the R2Gen line, whose id 0 is BOS, EOS and PAD in one.
 
-    A word sees itself and what came before it; PAD is hidden, position 0 (BOS) never. One word after a cached past
-    sees everything, so it needs no mask.
+    A word attends to itself and to earlier words; PAD is masked, position 0 (BOS) never. A single word after a cached
+    past attends to everything: None.
     """
     length = ids.shape[1]
     if past_length:

@@ -1,6 +1,6 @@
-"""The architectures: one paper, one file. A new one is a file and a line in this table.
+"""Table of the architectures. A new one is a file (or a folder with model.py) and a line in this table.
 
-Importing the table loads no model code, so that a page can list what there is before anything heavy is needed.
+Importing the table loads no model code, so that models can be listed before torch is imported.
 """
 
 from __future__ import annotations

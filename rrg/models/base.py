@@ -1,4 +1,4 @@
-"""The contract of every architecture: images in, report out, named losses, generation from images alone.
+"""Base class of all architectures: encoding, teacher forcing with named losses, and generation.
 
 Shapes: B studies of a batch, V views, S image size, C channels of the image encoder, h x w feature grid, N = V*h*w
 visual tokens, D hidden size, T words. Token n lies in view n // (h*w), row n % (h*w) // w, column n % w. Id 0 is BOS,
@@ -37,19 +37,19 @@ class ReportConfig(PreTrainedConfig):
 
     is_encoder_decoder: bool = True
     vocab_size: int = 761
-    """Words, `<unk>` and id 0."""
+    """Words, `<unk>` and id 0 (BOS, EOS and PAD)."""
     backbone: str = "resnet101"
     """timm name."""
     backbone_options: dict = field(default_factory=dict)
     """Further arguments of `timm.create_model`."""
     image_encoder_file: str | None = None
-    """Weights of a frozen image encoder that several models share, relative to the model's folder; None: its own."""
+    """Weights of a frozen image encoder that several models share, relative to the model's folder."""
     image_size: int = 224
     """Side of the square that each view is resized to, in pixels."""
     image_mean: tuple = (0.485, 0.456, 0.406)
     image_std: tuple = (0.229, 0.224, 0.225)
     num_views: int = 2
-    """Slots for views: 0 frontal, 1 lateral."""
+    """View slots of a study: 0 frontal, 1 lateral."""
     hidden_size: int = 512
     ffn_size: int = 512
     num_heads: int = 8
@@ -60,7 +60,7 @@ class ReportConfig(PreTrainedConfig):
     """Dropout after the projection of visual features (`drop_prob_lm` of the R2Gen code)."""
     label_smoothing: float = 0.0
     loss_weights: dict = field(default_factory=dict)
-    """Weight of each named loss; 1 where not named. `findings` (classifier on the images) is off unless named."""
+    """Weights of the losses by name, default 1. `findings` (classifier on the images) is computed only if named."""
     pad_token_id: int = 0
     bos_token_id: int = 0
     eos_token_id: int = 0
@@ -68,21 +68,21 @@ class ReportConfig(PreTrainedConfig):
 
 
 class ClassThresholds(ABC):
-    """Mixin for models whose encoder reads classes that they predict themselves, each above a threshold of its own."""
+    """Mixin for models whose encoder uses the classes that they predict, with one threshold per class."""
 
     @abstractmethod
     def class_probabilities_and_labels(
         self, features: Tensor, view_mask: Tensor, reference: Reference
     ) -> tuple[Tensor, Tensor]:
-        """Feature maps [B,V,C,h,w] -> predicted probability of each class, and whether the reference has it [B,K]."""
+        """Feature maps [B,V,C,h,w] -> probabilities [B,K] and labels of the reference [B,K] bool."""
 
     @abstractmethod
     def set_thresholds(self, thresholds: Sequence[float]) -> None:
-        """Set the probability above which each of the K classes is read."""
+        """Set the probability above which each of the K classes counts as predicted."""
 
 
 class ReportModel(PreTrainedModel, GenerationMixin):
-    """Base of all architectures: each defines `encode_features`, `decode` and, if it has any, `auxiliary_losses`."""
+    """Base of all architectures. Each defines `encode_features`, `decode` and, if it has some, `auxiliary_losses`."""
 
     reads_scene_graphs: ClassVar[bool] = False
     """Whether training needs `scene_graph` in its batches."""
@@ -96,18 +96,18 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         super().__init__(config)
         self.image_encoder = self.make_image_encoder(config)
 
-    # What an architecture defines -------------------------------------------------------------------------------------
+    # Defined by architectures -----------------------------------------------------------------------------------------
 
     def make_image_encoder(self, config: ReportConfig) -> ImageEncoder:
         """The backbone that `config` names, with its classifiers."""
         return ImageEncoder(config.backbone, config.backbone_options, len(FINDINGS), config.num_views)
 
     def extract_features(self, pixel_values: Tensor, view_mask: Tensor) -> ImageFeatures:
-        """Images [B,V,3,S,S], view_mask [B,V] -> everything that only the images and a frozen image encoder decide."""
+        """Images [B,V,3,S,S], view_mask [B,V] -> features that depend on the images and the image encoder alone."""
         return ImageFeatures(self.image_encoder(pixel_values))
 
     def feature_settings(self) -> tuple[object, ...]:
-        """What beside the image encoder's weights decides `extract_features`: part of the key of every cache."""
+        """Settings beside the image encoder's weights that change `extract_features`: part of the key of a cache."""
         return ()
 
     def encode_features(
@@ -115,8 +115,8 @@ class ReportModel(PreTrainedModel, GenerationMixin):
     ) -> ReportEncoderOutput:
         """Image features, view_mask [B,V] -> visual tokens.
 
-        `reference` is given in training and in comparisons with the paper, for architectures in which the labels choose
-        what is read. Without it the model predicts them.
+        `reference` is given in training and in comparisons with the paper, for architectures whose encoder uses labels.
+        Without it the encoder uses the model's predictions.
         """
         raise NotImplementedError
 
@@ -129,12 +129,12 @@ class ReportModel(PreTrainedModel, GenerationMixin):
     ) -> tuple[Tensor, DecoderOutput]:
         """Words [B,T] (with a cache: the new ones) -> logits [B,T,vocabulary] and hidden states.
 
-        There may be K rows of words for each study of `encoder_outputs`, one after the other: beams or samples.
+        Words may have K rows (beams, samples) for each study of `encoder_outputs`, one after the other.
         """
         raise NotImplementedError
 
     def report_maps(self, decoder_input_ids: Tensor, encoder_outputs: ReportEncoderOutput) -> dict[str, Tensor]:
-        """Maps of a finished report by name, each [B,V,h,w], beside `ReportEncoderOutput.maps`."""
+        """Maps of a finished report by name, each [B,V,h,w], in addition to `ReportEncoderOutput.maps`."""
         return {}
 
     def auxiliary_losses(
@@ -144,16 +144,16 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         labels: Tensor,
         reference: Reference,
     ) -> dict[str, Tensor]:
-        """Losses beside the cross-entropy of the words, by name."""
+        """Losses by name, in addition to the cross-entropy of the words."""
         return {}
 
-    # What all share ---------------------------------------------------------------------------------------------------
+    # Shared by all architectures --------------------------------------------------------------------------------------
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *args: Any, **kwargs: Any) -> Self:
-        """The library's, and the image encoder from the file that the configuration names, if it names one.
+        """`from_pretrained` of transformers; also loads `image_encoder_file` if the configuration names it.
 
-        Raises InputError when that file is missing.
+        Raises InputError if that file is missing.
         """
         model = super().from_pretrained(folder, *args, **kwargs)
         if model.config.image_encoder_file is not None:
@@ -173,7 +173,7 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         features: ImageFeatures | Tensor | None = None,
         reference: Reference | None = None,
     ) -> ReportEncoderOutput:
-        """Images [B,V,3,S,S], or their features from an earlier `extract_features` -> visual tokens.
+        """Images [B,V,3,S,S], or the result of `extract_features` -> visual tokens.
 
         `features` may be the feature maps [B,n*V,C,h,w] alone. `reference` is for training; generation never passes it.
         """
@@ -217,8 +217,8 @@ class ReportModel(PreTrainedModel, GenerationMixin):
     ) -> ReportOutput:
         """Teacher forcing with `labels` [B,T] (the words after BOS, -100 for padding), or one step of generation.
 
-        `findings` [B,14] in [0,1] and `scene_graph` are labels of the reference: losses use them and, in training mode,
-        `encode`. Generation does not.
+        `findings` [B,14] in [0,1] and `scene_graph` are labels of the reference, used by the losses and, in training
+        mode, by `encode`. Generation does not use them.
         """
         reference = Reference(findings, scene_graph)
         if encoder_outputs is None:
@@ -252,7 +252,7 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         labels: Tensor,
         reference: Reference,
     ) -> dict[str, Tensor]:
-        """All terms by name: `words` (masked cross-entropy), `findings` if weighted, and the architecture's own."""
+        """Losses by name: `words` (masked cross-entropy), `findings` if weighted, and those of the architecture."""
         words = F.cross_entropy(
             logits.flatten(0, 1).to(torch.promote_types(logits.dtype, torch.float32)),
             labels.flatten(),
@@ -282,10 +282,10 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         scene_graph: dict[str, Tensor] | None = None,
         **kwargs: Any,
     ) -> Any:
-        """The library's `generate`, with one pass of the image encoder a study however many beams there are.
+        """`generate` of transformers, with one pass of the encoder per study for any number of beams.
 
-        A whole batch may be passed: `labels`, `findings` and `scene_graph` are dropped and reach no report. Raises
-        ValueError where the generation settings ask for MBR decoding, which needs `rrg.decoding.generate`.
+        A batch of training may be passed: `labels`, `findings` and `scene_graph` are ignored. Raises ValueError if the
+        generation settings ask for MBR decoding, which needs `rrg.decoding.generate`.
         """
         if getattr(kwargs.get("generation_config") or self.generation_config, "consensus", None) is not None:
             raise ValueError("The settings ask for MBR decoding: call rrg.decoding.generate or rrg.decoding.search.")
@@ -297,11 +297,11 @@ class ReportModel(PreTrainedModel, GenerationMixin):
     def _expand_inputs_for_generation(  # type: ignore[override]
         self, expand_size: int = 1, is_encoder_decoder: bool = False, input_ids: Tensor | None = None, **kwargs: Any
     ) -> tuple[Tensor | None, dict[str, Any]]:
-        """Give each beam a row of words, but not a copy of its study's image (`decode`)."""
+        """Repeat the words for each beam, but not the encoder output, which beams of a study share (`decode`)."""
         return None if input_ids is None else input_ids.repeat_interleave(expand_size, dim=0), kwargs
 
     def _reorder_cache(self, cache: EncoderDecoderCache, beam_idx: torch.LongTensor) -> EncoderDecoderCache:
-        """Reorder the words of the beams. The image stays: beams of one study share it."""
+        """Reorder the cached words. Beams of one study share the keys and values of its image."""
         cache.self_attention_cache.reorder_cache(beam_idx)
         return cache
 

@@ -1,31 +1,32 @@
 """LGFM-Net: Local-Global Feature Mixing Network for Radiology Report Generation; own interpretation.
 
-Own interpretation, because there is nothing to follow: the README of the repository (github.com/Eleanorhxd/LGFM-Net)
-names the parts in three sentences, its code is R2Gen's without them, and no text of a paper could be found. A Local
-Feature Encoder (LFE) of "content-adaptive dynamic convolution" amplifies "spatially relevant pathological cues"; a
-Global Context Encoder (GCE) has "top-K token selection" and "relative positional encoding"; R2GenCMN is the base. That
-is all that is known. Every size below is ours, and no result of this file may be read as one of theirs.
+Own interpretation: the README of the repository (github.com/Eleanorhxd/LGFM-Net) names the parts in three sentences,
+its code is R2Gen's without these parts, and no text of a paper was found. The README describes a Local Feature Encoder
+(LFE) of "content-adaptive dynamic convolution" that amplifies "spatially relevant pathological cues", a Global Context
+Encoder (GCE) with "top-K token selection" and "relative positional encoding", and R2GenCMN as the base. Every size
+below is ours, and no result of this file is a result of the authors.
 
     backbone -> stem X -+-> LFE -> L -+
                         +-> GCE -> G -+-> mixing gate -> M -> memory and transformer of R2GenCMN -> report
 
 Symbol   Code                    Source     Meaning
 X        stem(features)          ours       backbone features at the model's width [B*V, D, h, w]
-W(p)     local_encoder.kernels   README     kernel made from the content: one for each position and channel group
-                                            (involution, Li et al., CVPR 2021), or one for each view, mixed from a few
+W(p)     local_encoder.kernels   README     kernel computed from the features: one per position and channel group
+                                            (involution, Li et al., CVPR 2021), or one per view, mixed from a few
                                             (CondConv, Yang et al., NeurIPS 2019; tau of Chen et al., CVPR 2020)
 L        local_encoder(X)        README     local tokens: X + convolution of X with W
 S        scores                  README     attention scores q k / sqrt(D/H) + b
-b        position                README     one number a head and offset (rows, columns) within a view, one across views
-K        counts                  README     keys that each query keeps, or tokens that all queries keep; half of all
+b        position                README     bias per head and offset (rows, columns) within a view, and across views
+K        counts                  README     keys that each query attends to, or tokens that all queries attend to;
+                                            half of all
 G        global_encoder(X)       README     global tokens
 g        gate                    "Mixing"   M = g * L + (1 - g) * G, channel by channel
--        transformer             R2GenCMN   memory matrix, read by visual and textual tokens (section 2.2 of its paper)
+-        transformer             R2GenCMN   memory matrix (section 2.2 of its paper), encoder and decoder
 
 Departures from what the parts' own papers do: GroupNorm over one view in place of BatchNorm over the batch, so that
-neither a missing view nor a neighbour in the batch moves the statistics of a study. K counts the tokens of the views
-that are there, so that a study with one view keeps the same share of it as one with two. The temperature tau falls by
-training passes, which the model counts itself and saves with the weights, rather than by epochs.
+neither a missing view nor other studies of the batch change the features of a study. K is a share of the tokens of the
+valid views. The temperature tau falls with the training passes, which the model counts and saves with its weights,
+rather than with epochs.
 """
 
 from __future__ import annotations
@@ -52,25 +53,25 @@ class LGFMNetConfig(ReportConfig):
     model_type = "lgfm_net"
 
     grid_size: int = 7
-    """Largest height and width of the feature grid that the relative positions cover."""
+    """Largest height and width of the feature grid that the relative positions cover, in cells."""
     lfe_type: Literal["involution", "condconv"] = "involution"
     kernel_size: int = 3
     groups: int = 16
     """Groups of channels that share a kernel (involution), and groups of every GroupNorm."""
     reduction: int = 4
-    """The kernels are made from hidden_size / reduction channels."""
+    """The kernels are computed from hidden_size / reduction channels."""
     mixture_kernels: int = 4
     """Kernels that condconv mixes."""
     first_temperature: float = 30.0
     """tau of condconv at the start; 1 from the end of the annealing."""
     annealing_passes: int = 1300
-    """Training passes in which tau falls in a straight line; 10 epochs of IU X-ray in batches of 16."""
+    """Training passes in which tau falls linearly; 10 epochs of IU X-ray in batches of 16."""
     spatial_gate: bool = False
-    """Weigh each position of the local features by a 7x7 convolution over their mean and maximum (CBAM, ECCV 2018)."""
+    """Multiply the local features by a 7x7 convolution over their mean and maximum (CBAM, ECCV 2018)."""
     num_global_layers: int = 2
     global_ffn_size: int = 2048
     token_filter: Literal["query", "token"] = "query"
-    """Each query of each head keeps its K best keys, or all keep the K most salient tokens."""
+    """Each query of each head attends to its K best keys, or all queries to the K most salient tokens."""
     keep: float = 0.5
     """K as a share of the tokens, rounded up."""
     memory_slots: int = 2048
@@ -92,7 +93,7 @@ def convolve(x: Tensor, kernels: Tensor) -> Tensor:
 
 
 class Involution(nn.Module):
-    """A kernel for each position and channel group, made from the features at that position."""
+    """One kernel per position and channel group, computed from the features at that position."""
 
     def __init__(self, config: LGFMNetConfig):
         super().__init__()
@@ -111,7 +112,7 @@ class Involution(nn.Module):
 
 
 class KernelMixture(nn.Module):
-    """One depthwise kernel for each view: a mixture of a few learned ones, weighted by the view's mean features."""
+    """One depthwise kernel per view: a mixture of a few learned kernels, weighted by the view's mean features."""
 
     passes: Tensor
 
@@ -125,7 +126,7 @@ class KernelMixture(nn.Module):
         self.register_buffer("passes", torch.zeros((), dtype=torch.long))
 
     def temperature(self) -> Tensor:
-        """From the first temperature to 1 in a straight line over the training passes. High: all kernels learn."""
+        """tau: from the first temperature to 1, linearly over the training passes. A high tau trains all kernels."""
         left = (1 - self.passes / max(1, self.annealing_passes)).clamp(min=0)
         return 1 + (self.first_temperature - 1) * left
 
@@ -139,11 +140,11 @@ class KernelMixture(nn.Module):
 
 
 class LocalFeatures(NamedTuple):
-    """What the local encoder saw in each view: tokens [B,h*w,D] and maps [B,h,w]."""
+    """Output of the local encoder for each view: tokens [B,h*w,D] and maps [B,h,w]."""
 
     tokens: Tensor
     energy: Tensor
-    """Sum of the absolute kernel, mean of the groups. The same everywhere for a mixture."""
+    """Sum of the absolute kernel, mean over the groups. Constant for a mixture."""
     gate: Tensor | None
 
 
@@ -159,9 +160,9 @@ class LocalEncoder(nn.Module):
         self.norm = nn.LayerNorm(size)
 
     def forward(self, x: Tensor) -> LocalFeatures:
-        """x [B,D,h,w]"""
-        kernels = self.kernels(x)
-        local = self.transform(convolve(x, kernels))
+        """x [B,D,h,w] of single views."""
+        kernels = self.kernels(x)  # [B,G,k*k,h*w] or [B,D,k*k,1]
+        local = self.transform(convolve(x, kernels))  # [B,D,h,w]
         gate = None
         if self.gate is not None:
             gate = self.gate(torch.cat((local.mean(1, keepdim=True), local.amax(1, keepdim=True)), dim=1)).sigmoid()
@@ -175,17 +176,17 @@ class LocalEncoder(nn.Module):
 
 
 def keep_largest(scores: Tensor, counts: Tensor) -> Tensor:
-    """True at the counts[b] largest of scores [B,...,N] along the last axis, exactly so many even among equals."""
+    """True at the counts[b] largest of scores [B,...,N] along the last axis, exactly counts[b] even with ties."""
     order = scores.argsort(dim=-1, descending=True)
     ranks = torch.arange(scores.shape[-1], device=scores.device)
-    kept = ranks < counts.view(-1, *[1] * (scores.ndim - 1))  # [B,...,N] by rank
-    return torch.zeros_like(scores, dtype=torch.bool).scatter(-1, order, kept.expand_as(order))
+    largest = ranks < counts.view(-1, *[1] * (scores.ndim - 1))  # [B,...,N] by rank
+    return torch.zeros_like(scores, dtype=torch.bool).scatter(-1, order, largest.expand_as(order))
 
 
 class RelativePositionBias(nn.Module):
-    """A number for each head and offset on the grid of a view, and one for each head between tokens of two views.
+    """Bias per head and offset on the grid of a view, and per head between tokens of two views.
 
-    Rows and columns of a frontal and a lateral view mean different things, so offsets across views mean nothing.
+    Rows and columns of a frontal and a lateral view are different directions, so offsets across views are not used.
     """
 
     def __init__(self, num_heads: int, grid_size: int):
@@ -206,7 +207,7 @@ class RelativePositionBias(nn.Module):
 
 
 class FilteredAttention(nn.Module):
-    """Multi-head self-attention with a relative position bias, over the K best keys of each query or of all."""
+    """Multi-head self-attention with relative position bias over K keys, chosen per query or for all queries."""
 
     def __init__(self, hidden_size: int, num_heads: int, dropout: float, grid_size: int, token_filter: str):
         super().__init__()
@@ -225,20 +226,20 @@ class FilteredAttention(nn.Module):
     def forward(
         self, x: Tensor, grid: tuple[int, int, int], token_mask: Tensor, counts: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """x [B,N,D], token_mask [B,N], counts [B] (K) -> [B,N,D] and what was kept, bool [B,H or 1,N or 1,N]."""
+        """x [B,N,D], token_mask [B,N], counts [B] (K) -> [B,N,D] and the chosen keys, bool [B,H or 1,N or 1,N]."""
         query, key, value = (self.split_heads(part(x)) for part in (self.query, self.key, self.value))
         scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1]) + self.position(*grid)  # [B,H,N,N]
         scores = scores.masked_fill(~token_mask[:, None, None, :], -torch.inf)
         if self.salience is None:
-            kept = keep_largest(scores, counts)
+            chosen = keep_largest(scores, counts)
         else:
             salience = self.salience(x)[..., 0]  # [B,N]
-            kept = keep_largest(salience.masked_fill(~token_mask, -torch.inf), counts)[:, None, None, :]
-            # The choice has no gradient. Straight through: a factor that is 1, with the gradient of a sigmoid gate.
+            chosen = keep_largest(salience.masked_fill(~token_mask, -torch.inf), counts)[:, None, None, :]
+            # Straight-through gradient: a factor of 1 with the gradient of a sigmoid gate, as the choice has none.
             soft = salience.sigmoid()
             value = value * (1 + (soft - soft.detach()))[:, None, :, None]
-        weights = self.dropout(scores.masked_fill(~kept, -torch.inf).softmax(-1))
-        return self.output((weights @ value).transpose(1, 2).flatten(2)), kept
+        weights = self.dropout(scores.masked_fill(~chosen, -torch.inf).softmax(-1))
+        return self.output((weights @ value).transpose(1, 2).flatten(2)), chosen
 
 
 class GlobalLayer(nn.Module):
@@ -257,13 +258,13 @@ class GlobalLayer(nn.Module):
     def forward(
         self, x: Tensor, grid: tuple[int, int, int], token_mask: Tensor, counts: Tensor
     ) -> tuple[Tensor, Tensor]:
-        attended, kept = self.attention(self.norms[0](x), grid, token_mask, counts)
+        attended, chosen = self.attention(self.norms[0](x), grid, token_mask, counts)
         x = x + self.dropout(attended)
-        return x + self.dropout(self.feed_forward(self.norms[1](x))), kept
+        return x + self.dropout(self.feed_forward(self.norms[1](x))), chosen
 
 
 class GlobalEncoder(nn.Module):
-    """GCE: a stack of layers over the tokens of all views."""
+    """GCE: stack of layers over the tokens of all views."""
 
     def __init__(self, config: LGFMNetConfig):
         super().__init__()
@@ -273,21 +274,22 @@ class GlobalEncoder(nn.Module):
         self.norm = nn.LayerNorm(config.hidden_size)
 
     def counts(self, view_mask: Tensor, cells: int) -> Tensor:
-        """K [B]: the kept share of the tokens that are there."""
+        """K [B]: `keep` times the tokens of the valid views, rounded up."""
         by_views = [math.ceil(self.keep * cells * n) for n in range(view_mask.shape[1] + 1)]
         return torch.tensor(by_views, device=view_mask.device)[view_mask.sum(1)]
 
     def forward(self, x: Tensor, view_mask: Tensor, grid: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
-        """x [B,N,D] -> tokens [B,N,D] and the share of the queries, heads and layers that kept each token [B,N]."""
+        """x [B,N,D] -> tokens [B,N,D] and the share of queries, heads and layers that chose each token [B,N]."""
         views, cells = grid[0], grid[1] * grid[2]
         token_mask = view_mask.repeat_interleave(cells, dim=1)  # [B,N]
         x = x + self.views.weight[:views].repeat_interleave(cells, dim=0)
         counts = self.counts(view_mask, cells)
-        asked = token_mask / token_mask.sum(1, keepdim=True)  # [B,N], the queries of a missing view do not count
+        query_weights = token_mask / token_mask.sum(1, keepdim=True)  # [B,N], 0 for queries of a missing view
         shares = []
         for layer in self.layers:
-            x, kept = layer(x, grid, token_mask, counts)
-            shares.append(torch.einsum("bq,bqn->bn", asked, kept.float().mean(1).expand(-1, x.shape[1], -1)))
+            x, chosen = layer(x, grid, token_mask, counts)
+            by_query = chosen.float().mean(1).expand(-1, x.shape[1], -1)  # [B,N,N]
+            shares.append(torch.einsum("bq,bqn->bn", query_weights, by_query))
         return self.norm(x), torch.stack(shares).mean(0)
 
 
@@ -335,26 +337,26 @@ class LGFMNet(ReportModel):
         lfe = self.local_encoder(x)
         local_tokens = lfe.tokens.unflatten(0, (-1, views)).flatten(1, 2)  # [B,N,D]
         tokens = x.flatten(2).transpose(1, 2).unflatten(0, (-1, views)).flatten(1, 2)  # [B,N,D]
-        global_tokens, kept = self.global_encoder(tokens, view_mask, grid)
-        gate = self.gate(torch.cat((local_tokens, global_tokens), dim=-1)).sigmoid()
+        global_tokens, shares = self.global_encoder(tokens, view_mask, grid)  # [B,N,D], [B,N]
+        gate = self.gate(torch.cat((local_tokens, global_tokens), dim=-1)).sigmoid()  # [B,N,D]
         tokens = gate * local_tokens + (1 - gate) * global_tokens
         memory = self.transformer.project_memory()
         tokens = self.transformer.respond(tokens, memory)
         token_mask = view_mask.repeat_interleave(height * width, dim=1)  # [B,N]
 
-        maps = {"kernel energy": lfe.energy, "kept tokens": kept, "mixing gate": gate.mean(-1)}
+        maps = {"kernel energy": lfe.energy, "kept tokens": shares, "mixing gate": gate.mean(-1)}
         if lfe.gate is not None:
             maps["spatial gate"] = lfe.gate
         maps = {k: v.detach().float().reshape(-1, *grid) * view_mask[:, :, None, None] for k, v in maps.items()}
         return ReportEncoderOutput(self.transformer.encode(tokens, token_mask), token_mask, memory=memory, maps=maps)
 
     def grid_of(self, features: Tensor) -> tuple[int, int, int]:
-        """(V, h, w) of features [B,V,C,h,w]; InputError where the learned positions do not reach."""
+        """(V, h, w) of features [B,V,C,h,w]. Raises InputError if it is larger than the learned positions."""
         views, height, width = features.shape[1], features.shape[3], features.shape[4]
         if views > self.config.num_views or max(height, width) > self.config.grid_size:
             known = f"{self.config.num_views} views of {self.config.grid_size} x {self.config.grid_size}"
             raise InputError(
-                f"This LGFM-Net knows the positions of {known} cells; it was given {views} of {height} x {width}. "
+                f"This LGFM-Net has positions for {known} cells; it was given {views} of {height} x {width}. "
                 "Use smaller images, or train it with a larger grid_size or num_views."
             )
         return views, height, width

@@ -1,4 +1,4 @@
-"""What a model computes on the way from images to words, as records.
+"""Records that models return: image features, encoder output, output of a forward pass.
 
 Shapes: B studies of a batch, V views, C channels of the image encoder, h x w feature grid, N = V*h*w visual tokens,
 D hidden size, T words, H heads.
@@ -30,17 +30,17 @@ class Reference:
 
 @dataclass(frozen=True, eq=False)
 class ImageFeatures:
-    """The images of B studies after the image encoder: what `extract_features` returns and caches store."""
+    """Image encoder output of B studies: what `extract_features` returns and caches store."""
 
     feature_maps: Tensor
-    """[B, n*V, C, h, w]: the V views, then those of altered copies of them where an architecture has some."""
+    """[B, n*V, C, h, w]: the V views, then n - 1 altered copies of each (n is 1 but for CSR-LMCA)."""
     maps: dict[str, Tensor] = field(default_factory=dict)
-    """Maps to show that follow from the images alone, by name, each [B, V, ...] on a grid of its own."""
+    """Maps for display that depend on the images alone, by name, each [B, V, ...] on a grid of its own."""
     discriminator_logits: Tensor | None = None
     """[B, 14] of a separate findings classifier that is trained with the model (CSR-LMCA)."""
 
     def per_study(self, change: Callable[[Tensor], Tensor]) -> Self:
-        """A copy with `change` applied to every tensor; all of them have a row a study."""
+        """A copy with `change` applied to every tensor. Every tensor has one row per study."""
         logits = self.discriminator_logits
         return replace(
             self,
@@ -66,13 +66,13 @@ class ImageFeatures:
 
 @dataclass(frozen=True, eq=False)
 class StudyFeatures:
-    """Studies after the image encoder, with the places of their radiographs."""
+    """Image features of studies with the view slots of their radiographs."""
 
     features: ImageFeatures
     view_mask: Tensor
     """[B, V] bool, False for a view that the study lacks."""
     slots: tuple[tuple[int | None, ...], ...]
-    """Of each study, the view slot of each radiograph; None for one that the model does not read."""
+    """For each study, the view slot of each radiograph; None for a radiograph without a slot."""
 
     @classmethod
     def concatenate(cls, studies: Sequence[StudyFeatures]) -> Self:
@@ -86,7 +86,7 @@ class StudyFeatures:
 
 @dataclass
 class ReportEncoderOutput(ModelOutput):
-    """What the decoder reads of the studies."""
+    """Encoder output: what the decoder attends to."""
 
     last_hidden_state: Tensor | None = None
     """Visual tokens [B, N, D]."""
@@ -95,34 +95,33 @@ class ReportEncoderOutput(ModelOutput):
     finding_logits: Tensor | None = None
     """[B, 14] of the classifier on the images."""
     memory: ProjectedMemory | None = None
-    """Projected keys and values of a memory matrix that all studies share."""
+    """Projected keys and values of a memory matrix, the same for all studies."""
     grid: tuple[int, int, int] | None = None
-    """(n*V, h, w): the place of each token in its image. Altered copies of the views follow the V views."""
+    """(n*V, h, w): grid of the N tokens. Altered copies of the views follow the V views."""
     maps: dict[str, Tensor] | None = None
-    """The architecture's own maps by name, each [B, V, ...], over the study's views and on a grid of its own."""
+    """The architecture's own maps by name, each [B, V, ...] on a grid of its own."""
 
     def per_study(self, change: Callable[[Tensor], Tensor]) -> Self:
-        """A copy with `change` applied to each tensor that has a row a study; what all studies share stays, and `maps`
-        are left out."""
+        """A copy without `maps` and with `change` applied to every tensor; all studies share `memory` and `grid`."""
         changed: dict[str, Any] = {k: change(v) if isinstance(v, Tensor) else v for k, v in self.items() if k != "maps"}
         return type(self)(**changed)
 
     def rows(self, chosen: slice) -> Self:
-        """Some of the studies."""
+        """The chosen studies."""
         return self.per_study(lambda tensor: tensor[chosen])
 
 
 @dataclass
 class ReportOutput(ModelOutput):
-    """One forward pass."""
+    """Output of a forward pass."""
 
     loss: Tensor | None = None
     losses: dict[str, Tensor] | None = None
-    """Every term by name, before its weight."""
+    """Unweighted terms by name."""
     logits: Tensor | None = None
     """[B, T, vocabulary]"""
     cache: EncoderDecoderCache | None = None
     cross_attentions: tuple[Tensor, ...] | None = None
-    """One [B, H, T, N] a decoder layer, rows sum to 1."""
+    """One [B, H, T, N] per decoder layer; rows sum to 1."""
     encoder_last_hidden_state: Tensor | None = None
     finding_logits: Tensor | None = None

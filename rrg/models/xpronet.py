@@ -1,29 +1,34 @@
 """XProNet: Cross-modal Prototype Driven Network for Radiology Report Generation (Wang et al., ECCV 2022).
 
-R2GenCMN with a memory that has a meaning: each finding owns a set of prototypes, made from images and reports by
-`train/prototypes.py` and learned on. A study's patches and words read only the prototypes of its own findings, and a
-contrastive loss pulls together what studies with the same findings read.
+R2GenCMN with prototypes of the findings in place of the memory matrix: each finding has its own set, initialised from
+images and reports of the training studies and then trained. Patches and words of a study query only the prototypes of
+its findings, and a contrastive loss pulls together the responses of studies with the same findings. Querying and
+responding are those of R2GenCMN (rrg/layers/memory.py).
 
 Symbol  Code                     Module                      Meaning
 PM      prototypes               cross-modal prototype       [classes * P, E]: P rows for each class, in class order
                                  matrix
 Y_b     chosen                   cross-modal prototype       classes of study b [B, classes], at least one
                                  network: querying
-Q_b     prototype_mask           querying                    prototypes that study b may read [B, classes * P]
-k       topk                     querying                    prototypes that each head of each token reads (15)
-R       read(...).hidden         responding                  what the prototypes answer to each token
+Q_b     prototype_mask           querying                    prototypes of the classes of study b [B, classes * P]
+k       topk                     querying                    prototypes that each head of each token attends to (15)
+R       read(...).hidden         responding                  response of the prototypes to each token
 X'      visual_fusion,           feature interaction         linear layer over a token and its response, one for each
         text_fusion                                          modality
 alpha   similarity_base          improved multi-label        base of the similarity that two studies with common
                                  contrastive loss            classes should have (1.5)
-m       contrast_margin          improved multi-label        similarity up to which studies without a common class
-                                 contrastive loss            cost nothing (0.4)
+m       contrast_margin          improved multi-label        similarity up to which the loss between studies without
+                                 contrastive loss            a common class is 0 (0.4)
 
-Departures from the published code. Its labels are those of the reference report even in the test; here they choose
-prototypes in training alone, and a report is written with the findings that the classifier of the image encoder
+Equal to the published code (github.com/Markin-Wang/XProNet, commit 1c9279b, forward pass of models/models.py around
+class `BaseCMN` of modules/base_cmn.py): log-probabilities, losses, attention and beam search of the same weights, given
+the same classes, with `legacy_padded_average` (tests/models/test_xpronet.py).
+
+Departures from the published code. Its labels are those of the reference report, even in evaluation; here they choose
+prototypes in training alone, and a report is generated with the findings that the classifier of the image encoder
 predicts. The prototypes are projected once for all studies and masked for each, not copied for each. Responses are
-averaged over words and valid patches; the published average over padding as well, which lets the length of one report
-change the loss of another, is `legacy_padded_average`.
+averaged over words and valid patches; the published average over padding as well, by which the length of one report
+changes the loss of another, is `legacy_padded_average`.
 """
 
 from __future__ import annotations
@@ -51,33 +56,33 @@ class XProNetConfig(ReportConfig):
     model_type = "xpronet"
 
     classes: tuple = FINDINGS
-    """Owners of the prototypes, in the order of the image encoder's findings."""
+    """Classes of the prototypes, in the order of the image encoder's findings."""
     prototypes_per_class: int = 20
     prototype_size: int = 2816
     """Length of a prototype: 2,048 image and 768 text features in the paper."""
     topk: int = 15
     finding_thresholds: tuple = (0.5,) * len(FINDINGS)
-    """Probability above which each class opens its prototypes; where none exceeds its own, the likeliest does."""
+    """Probability above which the prototypes of each class are used; the likeliest class if none exceeds its own."""
     similarity_base: float = 1.5
     contrast_margin: float = 0.4
     legacy_padded_average: bool = False
-    """The text response averaged over padding too, as in the published code. It changes the loss alone."""
+    """Average the text responses over padding too, as in the published code. It changes the loss alone."""
     loss_weights: dict = field(default_factory=lambda: {"image_contrast": 1.0, "text_contrast": 0.1})
 
 
 @dataclass
 class XProNetEncoderOutput(ReportEncoderOutput):
-    """The study with its choice of prototypes."""
+    """Encoder output with the prototypes of each study."""
 
     prototype_mask: Tensor | None = None
-    """[B, classes * P] bool, True for the prototypes that this study's tokens may read."""
+    """[B, classes * P] bool, True for the prototypes of the study's classes."""
     visual_response: Tensor | None = None
     """[B, D] mean response over the valid patches."""
 
 
 @dataclass(frozen=True)
 class XProNetDecoderOutput(DecoderOutput):
-    """The decoded words with what the prototypes answered to each of them."""
+    """Decoder output with the prototypes' response to each word."""
 
     text_response: Tensor
     """[B, T, D]"""
@@ -111,10 +116,10 @@ class XProNet(ClassThresholds, ReportModel):
         self.head = nn.Linear(size, config.vocab_size)
         self.post_init()
 
-    # Findings choose prototypes ---------------------------------------------------------------------------------------
+    # Querying: which prototypes ---------------------------------------------------------------------------------------
 
     def predicted_classes(self, feature_maps: Tensor, view_mask: Tensor) -> Tensor:
-        """Classes above their thresholds by the image classifier: [B, classes] bool, at least one True a row."""
+        """Classes above their thresholds by the image classifier: [B, classes] bool, at least one True in each row."""
         probabilities = self.class_probabilities(feature_maps, view_mask)
         above = probabilities > probabilities.new_tensor(self.config.finding_thresholds)
         return at_least_one(above, probabilities.argmax(-1))
@@ -139,9 +144,9 @@ class XProNet(ClassThresholds, ReportModel):
         return at_least_one(findings > 0.5, last)
 
     def load_prototypes(self, prototypes: Tensor, classes: Sequence[str]) -> None:
-        """Start from prototypes [classes, P, E] of the named classes, whatever their order.
+        """Initialise with prototypes [classes, P, E] of the named classes, in any order.
 
-        Raises InputError when the classes or the sizes are not those of the configuration.
+        Raises InputError if the classes or the sizes are not those of the configuration.
         """
         if sorted(classes) != sorted(self.config.classes):
             differing = sorted(set(classes) ^ set(self.config.classes))
@@ -158,7 +163,7 @@ class XProNet(ClassThresholds, ReportModel):
         with torch.no_grad():
             self.prototypes.copy_(prototypes[order].flatten(0, 1))
 
-    # Contract ---------------------------------------------------------------------------------------------------------
+    # Querying, responding, feature interaction ------------------------------------------------------------------------
 
     def encode_features(
         self, features: ImageFeatures, view_mask: Tensor, reference: Reference | None = None
@@ -191,7 +196,7 @@ class XProNet(ClassThresholds, ReportModel):
     def prototype_mass(
         self, response: MemoryResponse, token_mask: Tensor, grid: tuple[int, int, int]
     ) -> dict[str, Tensor]:
-        """Share of each patch's reading that went to each class, mean over heads; 0 where there is no view."""
+        """Prototype weights of each patch summed by class, mean over heads [B,V,h,w]; 0 for a missing view."""
         weights = response.weights.detach().float().unflatten(-1, (len(self.config.classes), -1))  # [B,H,N,classes,P]
         mass = weights.sum(-1).mean(1) * token_mask[..., None]  # [B,N,classes]
         maps = mass.transpose(1, 2).unflatten(-1, grid)  # [B,classes,V,h,w]
@@ -226,15 +231,15 @@ class XProNet(ClassThresholds, ReportModel):
         labels: Tensor,
         reference: Reference,
     ) -> dict[str, Tensor]:
-        """`image_contrast` and `text_contrast` of the batch's responses, where the reference findings are known."""
+        """`image_contrast` and `text_contrast` of the batch's responses, if the reference findings are given."""
         if reference.findings is None:
             return {}
         assert isinstance(encoder_outputs, XProNetEncoderOutput)
         assert isinstance(decoder_output, XProNetDecoderOutput)
-        written = torch.ones_like(labels, dtype=torch.bool) if self.config.legacy_padded_average else labels != -100
+        words = torch.ones_like(labels, dtype=torch.bool) if self.config.legacy_padded_average else labels != -100
         responses = {
             "image_contrast": encoder_outputs.visual_response,
-            "text_contrast": masked_mean(decoder_output.text_response, written),
+            "text_contrast": masked_mean(decoder_output.text_response, words),
         }
         base, margin = self.config.similarity_base, self.config.contrast_margin
         return {
@@ -246,17 +251,17 @@ class XProNet(ClassThresholds, ReportModel):
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         if isinstance(module, XProNet):
-            init.normal_(module.prototypes)  # replaced by `load_prototypes`, whose features have this scale
+            init.normal_(module.prototypes)  # features for `load_prototypes` have this scale too
 
 
 def at_least_one(chosen: Tensor, otherwise: Tensor) -> Tensor:
-    """chosen [B, classes] bool, with the class `otherwise` [B] where a row chose none."""
+    """chosen [B, classes] bool, with the class `otherwise` [B] in the rows without any."""
     fallback = F.one_hot(otherwise, chosen.shape[1]).bool()
     return chosen | (fallback & ~chosen.any(-1, keepdim=True))
 
 
 def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
-    """x [B,n,D], mask [B,n] -> mean [B,D] over the tokens that the mask leaves."""
+    """x [B,n,D], mask [B,n] -> mean [B,D] over the tokens where mask is True."""
     weight = mask[..., None].to(x.dtype)
     return (x * weight).sum(1) / weight.sum(1).clamp(min=1)
 
@@ -264,15 +269,14 @@ def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
 def contrastive_loss(responses: Tensor, classes: Tensor, similarity_base: float, margin: float) -> Tensor:
     """Improved multi-label contrastive loss, mean over all ordered pairs of the batch.
 
-    responses [B,D], classes [B, classes] bool. Two studies with a common class should be as similar as
-    base ** -(classes in which they differ / classes that they have together, common ones twice); two without one
-    should not be more similar than `margin`.
+    responses [B,D], classes y [B, classes] bool. The cosine of two studies with a common class should be at least
+    base ** -(|y_i - y_j|_1 / |y_i + y_j|_1), that of two others at most `margin`.
     """
     responses = F.normalize(responses.to(torch.promote_types(responses.dtype, torch.float32)), dim=-1)
     cosine = responses @ responses.T  # [B,B]
-    owned = classes.to(cosine.dtype)
-    differing = (owned[:, None] - owned[None]).abs().sum(-1)  # [B,B]
-    together = (owned[:, None] + owned[None]).sum(-1)
-    target = similarity_base ** -(differing / together.clamp(min=1))
+    y = classes.to(cosine.dtype)
+    difference = (y[:, None] - y[None]).abs().sum(-1)  # [B,B]
+    total = (y[:, None] + y[None]).sum(-1)
+    target = similarity_base ** -(difference / total.clamp(min=1))
     pull, push = F.relu(target - cosine), F.relu(cosine - margin)
-    return torch.where(owned @ owned.T > 0, pull, push).mean()
+    return torch.where(y @ y.T > 0, pull, push).mean()

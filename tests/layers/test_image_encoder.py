@@ -1,4 +1,4 @@
-"""The visual side: pooling over the views that are there, and the real backbone's weights."""
+"""The image encoder: pooling over valid views, CPU shortcuts, and the weights of the bundled backbone."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def with_counts(encoder: ImageEncoder, images: torch.Tensor) -> tuple[torch.Tens
 
 
 @pytest.mark.parametrize("backbone", ["mobilenetv2_100", "test_efficientnet", "resnet18"])
-def test_large_maps_of_a_few_images_at_a_time_are_the_same_maps(backbone: str) -> None:
+def test_early_layers_in_small_batches_give_the_same_maps(backbone: str) -> None:
     torch.manual_seed(0)
     encoder = ImageEncoder(backbone, {}, 14).eval().requires_grad_(False)
     images = torch.randn(5, 1, 3, 64, 64)

@@ -1,4 +1,4 @@
-"""The top-k memory read against plain attention and a loop over its definition."""
+"""Memory querying and responding against dense attention and a loop over its definition."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def read() -> TopKMemoryRead:
     return TopKMemoryRead(hidden_size=16, num_heads=4, topk=5, dropout=0.0).eval()
 
 
-def test_each_head_of_each_token_reads_its_own_best_slots(read: TopKMemoryRead) -> None:
+def test_each_head_of_each_token_attends_to_its_own_best_slots(read: TopKMemoryRead) -> None:
     x, memory = torch.randn(2, 3, 16), torch.randn(12, 16)
     response = read(x, read.project(memory))
     for b in range(2):
@@ -35,11 +35,11 @@ def test_each_head_of_each_token_reads_its_own_best_slots(read: TopKMemoryRead) 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
 def test_the_kth_best_is_that_of_topk(dtype: torch.dtype) -> None:
     scores = torch.randn(2, 3, 40, generator=torch.Generator().manual_seed(0)).to(dtype)
-    scores[0, 0, :37] = -torch.inf  # fewer real slots than are read
+    scores[0, 0, :37] = -torch.inf  # fewer valid slots than k
     assert torch.equal(kth_best(scores, 5), scores.topk(5, dim=-1).values[..., -1:])
 
 
-def test_reading_all_slots_is_dense_attention(read: TopKMemoryRead) -> None:
+def test_querying_all_slots_is_dense_attention(read: TopKMemoryRead) -> None:
     x, memory = torch.randn(2, 3, 16), torch.randn(12, 16)
     read.topk = 12
     projected = read.project(memory)
@@ -56,12 +56,12 @@ def test_the_order_of_the_slots_does_not_matter(read: TopKMemoryRead) -> None:
     torch.testing.assert_close(read(x, read.project(memory)).hidden, read(x, read.project(shuffled)).hidden)
 
 
-def test_padded_slots_have_no_part_even_where_fewer_than_k_are_real(read: TopKMemoryRead) -> None:
+def test_padded_slots_get_no_weight_even_with_fewer_than_k_valid_slots(read: TopKMemoryRead) -> None:
     x, memory = torch.randn(2, 3, 16), torch.randn(2, 8, 16)
     mask = torch.arange(8) < torch.tensor([[8], [3]])
     response = read(x, read.project(memory, mask))
     changed = torch.where(mask[..., None], memory, torch.randn_like(memory))
     torch.testing.assert_close(response.hidden, read(x, read.project(changed, mask)).hidden)
     torch.testing.assert_close(response.weights.sum(-1), torch.ones(2, 4, 3))
-    real = read(x[1:], read.project(memory[1:, :3]))
-    torch.testing.assert_close(response.hidden[1:], real.hidden)
+    unpadded = read(x[1:], read.project(memory[1:, :3]))
+    torch.testing.assert_close(response.hidden[1:], unpadded.hidden)

@@ -1,4 +1,4 @@
-"""The body of R2GenCMN: short cuts of its memory that change no answer."""
+"""The CPU shortcuts of the memory change no response."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def transformer() -> MemoryTransformer:
     return transformer.eval()
 
 
-def test_many_tokens_are_answered_in_parts(transformer: MemoryTransformer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_tokens_query_the_memory_in_parts(transformer: MemoryTransformer, monkeypatch: pytest.MonkeyPatch) -> None:
     tokens, memory = torch.randn(3, 7, 16), transformer.project_memory()
     whole = transformer.respond(tokens, memory)
-    asked: list[int] = []
-    transformer.read.register_forward_hook(lambda _, inputs, __: asked.append(inputs[0].shape[1]))
-    monkeypatch.setattr(memory_transformer, "_AT_ONCE", 8)
+    queries: list[int] = []
+    transformer.read.register_forward_hook(lambda _, inputs, __: queries.append(inputs[0].shape[1]))
+    monkeypatch.setattr(memory_transformer, "_QUERY_BATCH", 8)
     torch.testing.assert_close(transformer.respond(tokens, memory), whole)
-    assert asked == [8, 8, 5]
+    assert queries == [8, 8, 5]
 
 
-def test_a_word_in_its_place_is_answered_once(transformer: MemoryTransformer) -> None:
+def test_each_word_and_position_queries_the_memory_once(transformer: MemoryTransformer) -> None:
     ids, memory = torch.tensor([[0, 5, 5, 7], [0, 5, 6, 7], [0, 4, 6, 7]]), transformer.project_memory()
-    asked: list[int] = []
-    transformer.read.register_forward_hook(lambda _, inputs, __: asked.append(inputs[0].shape[:2].numel()))
-    answered = transformer._respond_to_words(ids, 2, memory)
-    torch.testing.assert_close(answered, transformer.respond(transformer.words(ids, 2), memory))
-    assert asked == [6, 12], "six different words in their places"
+    queries: list[int] = []
+    transformer.read.register_forward_hook(lambda _, inputs, __: queries.append(inputs[0].shape[:2].numel()))
+    responded = transformer._respond_to_words(ids, 2, memory)
+    torch.testing.assert_close(responded, transformer.respond(transformer.words(ids, 2), memory))
+    assert queries == [6, 12], "six different pairs of word and position"

@@ -56,7 +56,7 @@ def test_positions_alternate_sine_and_cosine() -> None:
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=9))
-def test_a_word_sees_itself_and_the_unpadded_words_before_it(ids: list[int]) -> None:
+def test_a_word_attends_to_itself_and_the_unpadded_words_before_it(ids: list[int]) -> None:
     ids[0] = 0
     mask = causal_mask(torch.tensor([ids]))
     assert mask is not None
@@ -65,14 +65,14 @@ def test_a_word_sees_itself_and_the_unpadded_words_before_it(ids: list[int]) -> 
             assert mask[0, 0, query, key].item() == (key <= query and (key == 0 or ids[key] != 0))
 
 
-def test_several_words_after_a_past_see_the_past_and_each_other_causally() -> None:
+def test_several_words_after_a_past_attend_to_the_past_and_each_other_causally() -> None:
     mask = causal_mask(torch.tensor([[5, 6]]), past_length=2)
     assert mask is not None
     assert mask[0, 0].tolist() == [[True, True, True, False], [True, True, True, True]]
     assert causal_mask(torch.tensor([[5]]), past_length=2) is None
 
 
-def test_hidden_tokens_do_not_change_the_encoding_of_the_others() -> None:
+def test_masked_tokens_do_not_change_the_encoding_of_the_others() -> None:
     torch.manual_seed(0)
     encoder = Encoder(2, 16, 4, 24, 0.0).eval()
     x, mask = torch.randn(1, 6, 16), torch.tensor([[True] * 4 + [False] * 2])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from rrg.errors import InputError
@@ -23,6 +23,7 @@ from rrg.models.lgfm_net import (
     keep_largest,
 )
 from rrg.models.outputs import ImageFeatures, ReportEncoderOutput
+from tests.models.random_weights import noise, randomised
 
 GRID = (2, 3, 4)
 CELLS = GRID[1] * GRID[2]
@@ -31,18 +32,6 @@ VARIANTS: list[dict[str, Any]] = [
     {"token_filter": "token", "spatial_gate": True},
     {"lfe_type": "condconv", "token_filter": "token", "spatial_gate": True, "keep": 0.3},
 ]
-
-
-def randomised(module: nn.Module, seed: int = 0) -> nn.Module:
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.5)
-    return module.double().eval()
-
-
-def noise(*shape: int, seed: int = 1) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def lgfm(**sizes: Any) -> LGFMNet:
@@ -111,34 +100,34 @@ def place(token: int) -> tuple[int, int, int]:
 
 
 @pytest.mark.parametrize("token_filter", ["query", "token"])
-def test_filtered_attention_is_a_softmax_over_the_kept_keys_with_the_bias_of_their_offset(token_filter: str) -> None:
+def test_filtered_attention_is_a_softmax_over_the_chosen_keys_with_the_bias_of_their_offset(token_filter: str) -> None:
     size, heads, side, tokens = 8, 2, 5, 2 * CELLS
     layer = randomised(FilteredAttention(size, heads, 0.0, side, token_filter))
     x = noise(2, tokens, size)
     token_mask = torch.ones(2, tokens, dtype=torch.bool)
     token_mask[1, CELLS:] = False
     counts = torch.tensor([7, 4])
-    found, kept = layer(x, GRID, token_mask, counts)
+    found, chosen = layer(x, GRID, token_mask, counts)
 
     for b in range(2):
-        there = [n for n in range(tokens) if token_mask[b, n]]
+        present = [n for n in range(tokens) if token_mask[b, n]]
         queries, keys, values = (
             part(x[b]).reshape(tokens, heads, -1) for part in (layer.query, layer.key, layer.value)
         )
-        for q in there:
+        for q in present:
             mixed = []
             for h in range(heads):
                 scores = {}
-                for n in there:
+                for n in present:
                     (v, r, c), (w, s, d) = place(q), place(n)
                     within = layer.position.within[h, r - s + side - 1, c - d + side - 1]
                     bias = within if v == w else layer.position.across[h]
                     scores[n] = (queries[q, h] @ keys[n, h]).item() / math.sqrt(size / heads) + bias.item()
-                worth = scores
+                ranking = scores
                 if layer.salience is not None:
-                    worth = {n: layer.salience(x[b, n]).item() for n in there}
-                best = sorted(there, key=lambda n: -worth[n])[: int(counts[b])]
-                assert sorted(best) == kept.expand(2, heads, tokens, tokens)[b, h, q].nonzero().flatten().tolist()
+                    ranking = {n: layer.salience(x[b, n]).item() for n in present}
+                best = sorted(present, key=lambda n: -ranking[n])[: int(counts[b])]
+                assert sorted(best) == chosen.expand(2, heads, tokens, tokens)[b, h, q].nonzero().flatten().tolist()
                 total = sum(math.exp(scores[n]) for n in best)
                 mixed.append(sum(math.exp(scores[n]) / total * values[n, h] for n in best))
             torch.testing.assert_close(found[b, q], layer.output(torch.cat(mixed)))
@@ -147,31 +136,31 @@ def test_filtered_attention_is_a_softmax_over_the_kept_keys_with_the_bias_of_the
 # Invariants -----------------------------------------------------------------------------------------------------------
 
 
-def test_keeping_all_tokens_is_plain_attention() -> None:
+def test_attention_to_all_tokens_is_plain_attention() -> None:
     layer = randomised(FilteredAttention(8, 2, 0.0, 5, "query"))
     x = noise(2, 2 * CELLS, 8)
     whole = torch.ones(2, 2 * CELLS, dtype=torch.bool)
-    found, kept = layer(x, GRID, whole, torch.tensor([2 * CELLS] * 2))
+    found, chosen = layer(x, GRID, whole, torch.tensor([2 * CELLS] * 2))
     query, key, value = (layer.split_heads(part(x)) for part in (layer.query, layer.key, layer.value))
     dense = F.scaled_dot_product_attention(query, key, value, attn_mask=layer.position(*GRID)[None])
-    assert kept.all()
+    assert chosen.all()
     torch.testing.assert_close(found, layer.output(dense.transpose(1, 2).flatten(2)))
 
 
-def test_exactly_k_are_kept_even_among_equals() -> None:
+def test_exactly_k_are_chosen_even_with_ties() -> None:
     counts = torch.tensor([3, 1])
     assert keep_largest(torch.zeros(2, 4, 5, 6), counts).sum(-1).eq(counts[:, None, None]).all()
 
 
-def test_the_bias_knows_the_offset_and_not_the_place() -> None:
+def test_the_bias_depends_on_the_offset_alone() -> None:
     bias = randomised(RelativePositionBias(2, 5))(*GRID).reshape(2, 2, 3, 4, 2, 3, 4)
     torch.testing.assert_close(bias[:, 0, 0, 1, 0, 1, 3], bias[:, 1, 1, 0, 1, 2, 2])  # one down, two to the right
-    assert (bias[:, 0, 0, 1, 0, 1, 3] != bias[:, 0, 1, 3, 0, 0, 1]).all(), "there and back are not the same"
+    assert (bias[:, 0, 0, 1, 0, 1, 3] != bias[:, 0, 1, 3, 0, 0, 1]).all(), "the opposite offset has another bias"
     across = bias[:, 0, :, :, 1]
     assert (across == across[:, :1, :1, :1, :1]).all()
 
 
-def test_the_choice_of_tokens_learns_though_it_changes_no_value() -> None:
+def test_the_choice_of_tokens_has_a_straight_through_gradient() -> None:
     layer = randomised(FilteredAttention(8, 2, 0.0, 5, "token"))
     x, whole = noise(1, 2 * CELLS, 8), torch.ones(1, 2 * CELLS, dtype=torch.bool)
     found, _ = layer(x, GRID, whole, torch.tensor([5]))
@@ -185,11 +174,11 @@ def test_the_choice_of_tokens_learns_though_it_changes_no_value() -> None:
 def test_the_temperature_falls_in_training_alone_and_is_saved(tmp_path: Path) -> None:
     model = lgfm(lfe_type="condconv", first_temperature=30.0, annealing_passes=4)
     kernels, batch = model.local_encoder.kernels, study_batch(model)
-    seen = []
+    temperatures = []
     for training in (True, False, True, True, True, True):
-        seen.append(float(kernels.temperature()))
+        temperatures.append(float(kernels.temperature()))
         model.train(training).encode(**batch)
-    assert seen == [30.0, 22.75, 22.75, 15.5, 8.25, 1.0]
+    assert temperatures == [30.0, 22.75, 22.75, 15.5, 8.25, 1.0]
     assert float(kernels.temperature()) == 1.0
     model.save_pretrained(tmp_path)
     assert float(LGFMNet.from_pretrained(tmp_path).local_encoder.kernels.temperature()) == 1.0
@@ -197,7 +186,7 @@ def test_the_temperature_falls_in_training_alone_and_is_saved(tmp_path: Path) ->
 
 @pytest.mark.parametrize("keep", [0.3, 0.5, 1.0])
 @pytest.mark.parametrize("token_filter", ["query", "token"])
-def test_maps_show_what_they_are_named_for(token_filter: str, keep: float) -> None:
+def test_maps_are_those_of_the_parts_they_are_named_after(token_filter: str, keep: float) -> None:
     model = lgfm(token_filter=token_filter, keep=keep, spatial_gate=True)
     batch = study_batch(model)
     batch["view_mask"][1, 0] = False
@@ -212,17 +201,21 @@ def test_maps_show_what_they_are_named_for(token_filter: str, keep: float) -> No
     share = maps["kept tokens"]
     counts = [math.ceil(keep * CELLS * views) for views in (2, 1, 2)]
     torch.testing.assert_close(share.sum((1, 2, 3)), torch.tensor(counts, dtype=torch.float32))
-    if token_filter == "token":  # in each of two layers a token is kept by all or by none
+    if token_filter == "token":  # in each of two layers all queries or none attend to a token
         assert ((share * 2).round() - share * 2).abs().max() < 1e-5
-    assert maps["mixing gate"][batch["view_mask"]].std() > 0
-    assert maps["kernel energy"][0, 0].std() > 0
+    x = model.stem(batch["features"][0])  # [2,D,3,4]
+    kernels = model.local_encoder.kernels(x)  # [2,G,9,12]
+    energy = torch.stack([sum(kernels[:, :, u].abs() for u in range(9))[:, g] for g in range(4)]).mean(0)
+    torch.testing.assert_close(maps["kernel energy"][0], energy.reshape(2, 3, 4))
+    for name in ("mixing gate", "spatial gate", "kernel energy"):
+        assert maps[name][batch["view_mask"]].std() > 1e-3, name
 
 
 def encode(model: LGFMNet, features: Tensor, view_mask: Tensor) -> ReportEncoderOutput:
     return model.encode_features(ImageFeatures(features), view_mask)
 
 
-def test_a_view_that_is_missing_may_hold_anything_even_in_training() -> None:
+def test_the_features_of_a_missing_view_are_ignored_even_in_training() -> None:
     model = lgfm().train()
     batch = study_batch(model)
     batch["view_mask"][0, 1] = False
@@ -233,7 +226,7 @@ def test_a_view_that_is_missing_may_hold_anything_even_in_training() -> None:
     torch.testing.assert_close(one.last_hidden_state, two.last_hidden_state, rtol=0, atol=0)
 
 
-def test_in_training_a_study_does_not_depend_on_its_neighbours() -> None:
+def test_in_training_a_study_does_not_depend_on_the_batch() -> None:
     model = lgfm().train()
     batch = study_batch(model)
     alone = encode(model, batch["features"][:1], batch["view_mask"][:1])
@@ -241,7 +234,7 @@ def test_in_training_a_study_does_not_depend_on_its_neighbours() -> None:
     torch.testing.assert_close(alone.last_hidden_state[0], together.last_hidden_state[0], atol=1e-5, rtol=1e-4)
 
 
-def test_one_view_is_read_the_same_with_an_empty_slot_and_without() -> None:
+def test_one_view_is_encoded_the_same_with_and_without_an_empty_slot() -> None:
     model = lgfm()
     batch = study_batch(model)
     batch["view_mask"][:, 1] = False
@@ -251,7 +244,7 @@ def test_one_view_is_read_the_same_with_an_empty_slot_and_without() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
-def test_every_variant_trains_all_its_parameters_and_writes(variant: dict[str, Any]) -> None:
+def test_every_variant_trains_all_its_parameters_and_generates(variant: dict[str, Any]) -> None:
     model = lgfm(**variant)
     batch = study_batch(model)
     together = model.generate(**batch, num_beams=2, max_length=8)
@@ -281,6 +274,6 @@ def test_a_grid_beyond_the_learned_positions_is_refused() -> None:
     [{"kernel_size": 2}, {"keep": 0.0}, {"keep": 1.5}, {"lfe_type": "dynamic"}, {"token_filter": "head"}],
     ids=str,
 )
-def test_a_configuration_that_cannot_be_is_refused_by_name(wrong: dict[str, Any]) -> None:
+def test_an_invalid_configuration_is_refused_by_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=f"Correct {next(iter(wrong))} in"):
         lgfm(**wrong)

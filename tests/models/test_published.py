@@ -1,4 +1,4 @@
-"""The published configurations: their sizes are the papers', and they train where there is no GPU."""
+"""The published configurations have the published sizes and train without a GPU."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENDS = ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"
 
 
 def batch_of(model: ReportModel) -> dict[str, Any]:
-    """Two studies of as many views as the model reads."""
+    """Two studies of as many views as the model has slots."""
     generator, size, views = torch.Generator().manual_seed(0), model.config.image_size, model.config.num_views
     batch: dict[str, Any] = {
         "pixel_values": torch.randn(2, views, 3, size, size, generator=generator),

@@ -1,4 +1,4 @@
-"""XProNet: equality with the published code and with naive loops, and who may choose prototypes."""
+"""XProNet: equality with the published code and with naive loops, and the choice of prototypes."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def case(request: pytest.FixtureRequest, parity: Path) -> dict[str, Tensor]:
 
 
 def encoded_as_published(model: XProNet, case: dict[str, Tensor], dtype: torch.dtype) -> XProNetEncoderOutput:
-    """The published code gives the labels of the reference, so the test does."""
+    """With the classes of the reference, as in the published code."""
     model.to(dtype)
     return model.encode(features=case["input.feature_maps"].to(dtype), reference=Reference(case["input.labels"]))
 
@@ -122,7 +122,7 @@ def test_words_are_those_of_the_published_search(
     assert torch.equal(F.pad(ids, (0, STEPS - ids.shape[1])), case[f"expected.{key}"])
 
 
-def test_the_native_maps_are_the_published_reading_summed_for_each_class(
+def test_the_maps_are_the_published_prototype_weights_summed_by_class(
     published: XProNet, case: dict[str, Tensor]
 ) -> None:
     maps = encoded_as_published(published, case, torch.float32).maps
@@ -155,7 +155,7 @@ def test_every_key_of_the_full_published_checkpoint_has_a_place(parity: Path) ->
     assert sum(p.numel() for p in parameters.values()) == 61_285_177  # unique parameters of the published model
 
 
-def test_a_memory_matrix_is_of_another_architecture() -> None:
+def test_a_checkpoint_with_a_memory_matrix_is_refused() -> None:
     with pytest.raises(InputError, match="memory_matrix"):
         translate_keys({"encoder_decoder.memory_matrix": torch.zeros(1)}, XPRONET_KEYS)
 
@@ -229,7 +229,7 @@ def test_contrastive_losses_known_from_the_paper(
     assert loss.item() == pytest.approx(expected, abs=1e-12)
 
 
-def test_a_masked_read_is_the_read_of_the_chosen_prototypes_alone(model: XProNet) -> None:
+def test_a_masked_query_is_the_query_of_the_chosen_prototypes_alone(model: XProNet) -> None:
     tokens = torch.randn(3, 5, 16, generator=torch.Generator().manual_seed(2))
     chosen = torch.tensor([[3], [5], [13]]) == torch.arange(14)
     chosen[1, [0, 9]] = True
@@ -242,10 +242,10 @@ def test_a_masked_read_is_the_read_of_the_chosen_prototypes_alone(model: XProNet
         torch.testing.assert_close(together.hidden[study], alone)
     read = (together.weights > 0).any(dim=(1, 2))  # [3,14*3]
     assert not read[~masked.mask].any()
-    assert read.sum(1).tolist() == masked.mask.sum(1).tolist(), "five tokens read all of three or six under top 4"
+    assert read.sum(1).tolist() == masked.mask.sum(1).tolist(), "five tokens use all their prototypes"
 
 
-def test_reading_all_is_dense_attention_and_the_order_of_prototypes_does_not_matter() -> None:
+def test_querying_all_prototypes_is_dense_attention_in_any_order() -> None:
     torch.manual_seed(0)
     read = TopKMemoryRead(16, 2, topk=9, dropout=0.0)
     memory, tokens = torch.randn(9, 16), torch.randn(2, 4, 16)
@@ -258,9 +258,7 @@ def test_reading_all_is_dense_attention_and_the_order_of_prototypes_does_not_mat
     torch.testing.assert_close(read(tokens, read.project(memory[torch.randperm(9)])).hidden, dense)
 
 
-def test_the_reference_chooses_prototypes_in_training_and_nowhere_else(
-    model: XProNet, batch: dict[str, Tensor]
-) -> None:
+def test_the_reference_chooses_prototypes_in_training_alone(model: XProNet, batch: dict[str, Tensor]) -> None:
     labels = torch.tensor([[4, 7, 0]] * 3)
     one, other = multi_hot([{0}, {1}, {2}]).float(), multi_hot([{5}, {6}, {7}]).float()
     read = [model(**batch, labels=labels, findings=findings).logits for findings in (one, other)]
@@ -277,7 +275,7 @@ def test_the_reference_chooses_prototypes_in_training_and_nowhere_else(
     assert torch.equal(chosen.any(-1), one.bool())
 
 
-def test_predicted_findings_open_their_prototypes_and_a_study_without_any_the_likeliest(
+def test_predicted_findings_choose_prototypes_and_without_any_the_likeliest_does(
     model: XProNet, batch: dict[str, Tensor]
 ) -> None:
     with torch.no_grad():
@@ -293,21 +291,19 @@ def test_predicted_findings_open_their_prototypes_and_a_study_without_any_the_li
     assert torch.equal(model.predicted_classes(batch["features"], batch["view_mask"]), multi_hot([{0}] * 3))
 
 
-def test_a_reference_that_says_nothing_is_no_finding(model: XProNet) -> None:
+def test_a_reference_without_labels_is_no_finding(model: XProNet) -> None:
     findings = multi_hot([set(), {4}]).float()
     assert torch.equal(model.reference_classes(findings), multi_hot([{13}, {4}]))
 
 
-def test_maps_share_out_the_reading_of_each_valid_patch(model: XProNet, batch: dict[str, Tensor]) -> None:
+def test_maps_sum_to_one_over_the_classes_of_each_valid_patch(model: XProNet, batch: dict[str, Tensor]) -> None:
     maps = torch.stack(list(model.encode(**batch).maps.values()))  # [14,B,V,h,w]
     assert maps.shape == (14, 3, 2, 2, 3)
     total = batch["view_mask"][:, :, None, None].float().expand(3, 2, 2, 3)
     torch.testing.assert_close(maps.sum(0), total)
 
 
-def test_padding_of_a_neighbour_changes_the_text_loss_only_in_the_legacy_average(
-    model: XProNet, batch: dict[str, Tensor]
-) -> None:
+def test_padding_changes_the_text_loss_only_in_the_legacy_average(model: XProNet, batch: dict[str, Tensor]) -> None:
     findings = multi_hot([{0}, {1}, {2}]).float()
     short = torch.tensor([[4, 7, 0], [5, 0, -100], [6, 3, 0]])
     long = F.pad(short, (0, 4), value=-100)
@@ -320,7 +316,7 @@ def test_padding_of_a_neighbour_changes_the_text_loss_only_in_the_legacy_average
     assert (text_loss(long) - text_loss(short)).abs() > 1e-4
 
 
-def test_prototypes_find_their_class_by_name(model: XProNet) -> None:
+def test_prototypes_are_loaded_by_the_name_of_their_class(model: XProNet) -> None:
     reversed_names = FINDINGS[::-1]
     prototypes = torch.arange(14.0)[:, None, None].expand(14, 3, 10)
     model.load_prototypes(prototypes, reversed_names)

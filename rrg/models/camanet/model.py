@@ -1,7 +1,8 @@
 """CAMANet: Class Activation Map guided Attention Network for Radiology Report Generation (Wang et al., J-BHI 2024).
 
-A classifier of findings says where in the images the findings are; the encoder is given a token of that foreground, and
-the words that are closest to it have to be written while looking there. The decoder is that of R2Gen (EMNLP 2020).
+Class activation maps of a findings classifier mark the image areas of the predicted findings (foreground). The encoder
+gets a token pooled from that foreground, and the cross-attention of the words most similar to it is trained to agree
+with the maps. The decoder is that of R2Gen (EMNLP 2020).
 
 Symbol   Code                   Part   Meaning
 X        tokens                 -      feature maps after the backbone's last ReLU [B, N, C]
@@ -11,18 +12,23 @@ f        foreground             VDM    Norm(sum of V_n X_n), token 0 of the enco
 d        encoded.foreground     VTAC   f after the encoder; the decoder attends to the patches alone
 e_t      decoded.words          VTAC   embedded word t with its position
 a_t      attention              VTAC   cross-attention of the last decoder layer, mean over heads
-S        consistency_map        VTAC   maximum of ReLU(cos(e_t, d) a_t) over the words closest to d, scaled like V
-k        count                  VTAC   how many words these are: `topk` times the length, rounded up
+S        consistency_map        VTAC   maximum of ReLU(cos(e_t, d) a_t) over the words most similar to d, scaled like V
+k        count                  VTAC   number of these words: `topk` times the length, rounded up
 L_con    losses["consistency"]  VTAC   mean (S - V)^2 over the studies with a finding
 m_t      text_decoder.memory    R2Gen  relational memory after word t; it sets gain and bias of the decoder's norms
 
-VDM: visual discriminative map; VTAC: visual-textual attention consistency.
+VDM: visual discriminative map; VTAC: visual-textual attention consistency; R2Gen: its sections 2.2 and 2.3, here in
+relational_memory.py.
+
+Equal to the published code (github.com/Markin-Wang/CAMANet, commit c11e73c, forward pass of models/model.py with class
+`ForeBackLearning` for f and class `CamAttnCon` of modules/cam_attn_con.py for S): log-probabilities, maps, losses,
+attention and beam search of the same weights, with `legacy_consistency` (tests/models/camanet).
 
 Departures from the published code. It takes the first patch for d, because token 0 is cut off before it is read, and
-bounds k by the padded length of the batch; `legacy_consistency` does both, the default does what the paper says. S is
-read from the attention before its dropout. What its scripts switch off is left out: background subtraction, the CLIP
-loss and the weighted consistency loss. A view that is missing is masked. The relational memory is kept in the cache
-instead of being run from the start for every word.
+bounds k by the padded length of the batch; `legacy_consistency` does both, the default follows the paper. S is computed
+from the attention before its dropout. What its scripts switch off is left out: background subtraction, the CLIP loss
+and the weighted consistency loss. A view that is missing is masked. The relational memory is cached instead of being
+recomputed from the first word for every word.
 """
 
 from __future__ import annotations
@@ -60,7 +66,7 @@ class CAMANetConfig(ReportConfig):
 
 @dataclass
 class CAMANetEncoderOutput(ReportEncoderOutput):
-    """The study as the decoder sees it, and what the consistency loss compares words with."""
+    """Encoder output with the inputs of the consistency loss."""
 
     foreground: Tensor | None = None
     """d: the foreground token after the encoder [B, D]."""
@@ -70,13 +76,14 @@ class CAMANetEncoderOutput(ReportEncoderOutput):
 
 @dataclass(frozen=True)
 class CAMANetDecoderOutput(DecoderOutput):
-    """Hidden states, attention, and the embedded words [B, T, D] that were read."""
+    """Hidden states, attention, and the embedded words."""
 
     words: Tensor
+    """e: [B, T, D]"""
 
 
 def scale(values: Tensor, mask: Tensor) -> Tensor:
-    """values [B,N] -> minimum 0 and maximum 1 over the cells in mask [B,N], 0 outside; all 0 where nothing differs."""
+    """values [B,N] -> scaled to [0, 1] over the cells in mask [B,N], 0 outside; all 0 for constant values."""
     lowest = values.masked_fill(~mask, torch.inf).amin(1, keepdim=True)
     values = (values - lowest).masked_fill(~mask, 0)
     return values / values.amax(1, keepdim=True).clamp(min=1e-12)
@@ -107,15 +114,15 @@ class CAMANet(ReportModel):
 
     @torch.no_grad()
     def class_maps(self, tokens: Tensor, token_mask: Tensor) -> Tensor:
-        """Class activation maps [B,14,N] of tokens [B,N,C]; the classifier's bias has no place and is left out."""
+        """A: class activation maps [B,14,N] of tokens [B,N,C], without the bias of the classifier."""
         activation = (tokens @ self.image_encoder.findings.weight.T).relu() * token_mask[..., None]
         return activation.transpose(1, 2).to(torch.promote_types(tokens.dtype, torch.float32))
 
     @torch.no_grad()
     def discriminative_map(self, class_maps: Tensor, finding_logits: Tensor, token_mask: Tensor) -> Tensor:
-        """Where the findings are that the classifier gives 0.5 or more: [B,N], all 0 if there is none."""
-        found = finding_logits.sigmoid() >= 0.5  # [B,14]
-        return scale((class_maps * found[..., None]).amax(1), token_mask)
+        """V [B,N]: maximum of the maps of findings with a probability of at least 0.5, scaled; all 0 without any."""
+        predicted = finding_logits.sigmoid() >= 0.5  # [B,14]
+        return scale((class_maps * predicted[..., None]).amax(1), token_mask)
 
     def encode_features(
         self, features: ImageFeatures, view_mask: Tensor, reference: Reference | None = None
@@ -160,30 +167,30 @@ class CAMANet(ReportModel):
             causal_mask(decoder_input_ids, past_length),
             encoder_outputs.attention_mask,
             cache,
-            output_attentions or cache is None,  # teacher forcing has no cache, and its loss reads the attention
+            output_attentions or cache is None,  # teacher forcing has no cache, and its loss needs the attention
         )
         return self.head(decoded.hidden), CAMANetDecoderOutput(decoded.hidden, decoded.cross_attentions, words)
 
     # Visual-textual attention consistency -----------------------------------------------------------------------------
 
-    def consistency_map(self, encoded: CAMANetEncoderOutput, decoded: CAMANetDecoderOutput, read: Tensor) -> Tensor:
-        """S [B,N]: where the decoder looked when it had read the words closest to the foreground.
+    def consistency_map(self, encoded: CAMANetEncoderOutput, decoded: CAMANetDecoderOutput, valid: Tensor) -> Tensor:
+        """S [B,N]: attention of the words most similar to the foreground, scaled.
 
-        read [B,T] is True for the words (BOS counted) and False for padding.
+        valid [B,T] is True for the words (BOS included) and False for padding.
         """
         assert encoded.last_hidden_state is not None and encoded.foreground is not None
         assert encoded.attention_mask is not None and decoded.cross_attentions is not None
         exact = torch.promote_types(decoded.words.dtype, torch.float32)
         attention = decoded.cross_attentions[-1].to(exact).mean(1)  # [B,T,N]
         target = encoded.last_hidden_state[:, 0] if self.config.legacy_consistency else encoded.foreground
-        closeness = F.cosine_similarity(decoded.words.to(exact), target[:, None].to(exact), dim=-1)  # [B,T]
-        count = (self.config.topk * read.sum(1).double()).ceil()  # [B]
+        similarity = F.cosine_similarity(decoded.words.to(exact), target[:, None].to(exact), dim=-1)  # [B,T]
+        count = (self.config.topk * valid.sum(1).double()).ceil()  # [B]
         if self.config.legacy_consistency:
-            count = count.clamp(max=int(self.config.topk * read.shape[1]))
-        order = closeness.masked_fill(~read, -torch.inf).argsort(dim=1, descending=True)
+            count = count.clamp(max=int(self.config.topk * valid.shape[1]))
+        order = similarity.masked_fill(~valid, -torch.inf).argsort(dim=1, descending=True)
         chosen = order.argsort(dim=1) < count[:, None]  # [B,T]
-        looked = (closeness[..., None] * attention).relu() * chosen[..., None]  # [B,T,N]
-        return scale(looked.amax(1), encoded.attention_mask)
+        weighted = (similarity[..., None] * attention).relu() * chosen[..., None]  # [B,T,N]
+        return scale(weighted.amax(1), encoded.attention_mask)
 
     def auxiliary_losses(
         self,
@@ -197,9 +204,9 @@ class CAMANet(ReportModel):
             return {}
         assert isinstance(encoder_outputs, CAMANetEncoderOutput) and isinstance(decoder_output, CAMANetDecoderOutput)
         assert encoder_outputs.attention_mask is not None and encoder_outputs.discriminative_map is not None
-        read = self.shift_right(labels) != 0
-        read[:, 0] = True
-        text_map = self.consistency_map(encoder_outputs, decoder_output, read)
+        valid = self.shift_right(labels) != 0  # [B,T]
+        valid[:, 0] = True
+        text_map = self.consistency_map(encoder_outputs, decoder_output, valid)  # [B,N]
         cells = encoder_outputs.attention_mask  # [B,N]
         difference = (text_map - encoder_outputs.discriminative_map).square().sum(1) / cells.sum(1)  # [B]
         counted = (reference.findings >= 0.5).any(1)
@@ -209,5 +216,5 @@ class CAMANet(ReportModel):
         super()._init_weights(module)
         if isinstance(module, ConditionalNorm):
             for name, parameter in module.named_parameters():
-                if name.endswith(".bias"):  # of the two networks; the norm's own is just "bias"
+                if name.endswith(".bias"):  # those of the two networks; the name of the norm's own is "bias"
                     init.constant_(parameter, 0.1)

@@ -1,5 +1,6 @@
 """CSR-LMCA (The Visual Computer)."""
 
-from rrg.models.csr_lmca.model import CSRLMCA, CSRLMCAConfig
+from rrg.models.csr_lmca.config import CSRLMCAConfig
+from rrg.models.csr_lmca.model import CSRLMCA
 
 __all__ = ["CSRLMCA", "CSRLMCAConfig"]

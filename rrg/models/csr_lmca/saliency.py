@@ -1,10 +1,24 @@
-"""Which part of a radiograph made a classifier believe in a finding, as a mask over the radiograph.
+"""Saliency-guided discriminative attention mapping (SDAM): a mask of the image areas that explain the findings.
 
-Shapes: B batch, V views, C channels, h x w feature grid, F findings, S image size.
+Symbol   Code             Meaning
+cam_c    salience         Grad-CAM of finding c (Selvaraju et al., ICCV 2017), here in closed form
+m        salience         maximum of cam_c over the predicted findings, each scaled to [0, 1] in its view
+x_seg    blacken          view where m >= saliency_cut, dilated; black elsewhere
+
+Shapes: B studies, V views, C channels, h x w feature grid, F findings, S image size.
+
+Departures from the published code:
+- It makes the masked images once, as files. Here they are made from the images of a batch.
+- Labels belong to a study, so the discriminator classifies a study by all its views. Maps are scaled in each view.
+- A view with a flat map, and a study without a predicted finding, are shown whole: a black image would claim that
+  nothing matters.
+- Its thresholds are 14 numbers from 0.02 to 0.39 in an order of classes that is documented nowhere. The default is 0.5;
+  training chooses others on val. "No Finding" is a class like the others, as published.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 
 import torch
@@ -15,11 +29,11 @@ from rrg.layers.image_encoder import ImageEncoder
 
 
 class Discriminator(ImageEncoder):
-    """A classifier of findings beside the model's image encoder, which sees the same images at a size of its own."""
+    """Findings classifier with a backbone and an input size of its own."""
 
     def __init__(self, backbone: str, size: int, num_findings: int):
         super().__init__(backbone, {}, num_findings)
-        del self.views  # nobody asks it which view it sees
+        del self.views  # the discriminator classifies findings only
         self.size = size
 
     def forward(self, pixel_values: Tensor) -> Tensor:
@@ -29,11 +43,10 @@ class Discriminator(ImageEncoder):
 
 
 def salience(classifier: ImageEncoder, features: Tensor, positive: Tensor) -> Tensor:
-    """Feature maps [B,V,C,h,w] and which findings are taken for present [B,F] bool -> salience [B,V,h,w] in [0, 1].
+    """Feature maps [B,V,C,h,w] and predicted findings [B,F] bool -> salience m [B,V,h,w] in [0, 1].
 
-    Grad-CAM (Selvaraju et al., ICCV 2017) of each of these findings, from 0 to 1 in each view; the largest of them. The
-    logits are linear in the mean over the cells, so the gradient of a logit is its row of weights times a constant,
-    which the scaling removes: no backward pass is needed. A map that is the same everywhere points nowhere: 0.
+    The logits are linear in the mean over the cells, so the gradient of a logit is its row of weights times a constant,
+    which the scaling removes: Grad-CAM needs no backward pass. A constant map has salience 0.
     """
     weight = classifier.findings.weight.float()  # [F,C]
     maps = torch.einsum("fc,bvchw->bvfhw", weight, features.float()).relu()
@@ -43,12 +56,20 @@ def salience(classifier: ImageEncoder, features: Tensor, positive: Tensor) -> Te
 
 
 def salient_pixels(salience: Tensor, size: int, cut: float, dilation: int) -> Tensor:
-    """Salience [B,V,h,w] -> mask [B,V,size,size] bool: at least `cut` there, or within the square of odd side
-    `dilation` around such a pixel. True everywhere in a view of which nothing would be left.
+    """Salience [B,V,h,w] -> mask [B,V,size,size] bool: pixels of at least `cut`, dilated by a square.
+
+    `dilation` is the odd side of the square. A view without such a pixel is True everywhere. Dilation by shifted copies
+    takes a thirtieth of the time of `max_pool2d` on CPUs (1 to 2.5 ms at 224 x 224).
     """
     pixels = F.interpolate(salience, (size, size), mode="bilinear", align_corners=False)
-    kept, reach = pixels >= cut, dilation // 2
-    for dim, padding in ((-1, (reach, reach)), (-2, (0, 0, reach, reach))):  # a square grows by its width, then height
-        shifted = F.pad(kept, padding)
-        kept = reduce(torch.logical_or, (shifted.narrow(dim, i, size) for i in range(dilation)))
-    return kept | ~kept.any(-1, keepdim=True).any(-2, keepdim=True)
+    shown, reach = pixels >= cut, dilation // 2
+    for dim, padding in ((-1, (reach, reach)), (-2, (0, 0, reach, reach))):  # columns, then rows
+        shifted = F.pad(shown, padding)
+        shown = reduce(torch.logical_or, (shifted.narrow(dim, i, size) for i in range(dilation)))
+    return shown | ~shown.any(-1, keepdim=True).any(-2, keepdim=True)
+
+
+def blacken(pixel_values: Tensor, mask: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Images [B,V,3,S,S], normalised by mean and std, with raw intensity 0 outside mask [B,V,S,S]."""
+    black = -pixel_values.new_tensor(mean)[:, None, None] / pixel_values.new_tensor(std)[:, None, None]  # [3,1,1]
+    return torch.where(mask[:, :, None], pixel_values, black)

@@ -1,31 +1,36 @@
 """SGRRG: Scene Graph Aided Radiology Report Generation (Wang et al., CMIG 2025).
 
-The model reads a scene graph off the frontal view: which of 29 anatomical regions the report will describe, and what it
-will say of each. Every region with its attributes becomes one vector, and each layer of the decoder attends to the
-image and then to these vectors, so that a word can be traced to regions that have a name.
+The model predicts a scene graph from the frontal view: which of 29 anatomical regions the report describes, and which
+attributes it mentions for each. Every region with its attributes becomes one vector, and each decoder layer attends to
+the image and then to these vectors, so that a word can be traced to named regions.
 
-Symbol   Code                              Part                     Meaning
-X        features                          -                        backbone's maps; tokens [B, N, D] after `project`
-B_r      boxes[:, r]                       scene graph              box of region r: detected, or from an atlas
-p_r      region_logits                     region selector          will the report describe region r?
-b_r      `pool_boxes`, attribute_predictor attribute predictor      strongest features in B_r, after a small network
-a_rj     attribute_logits                  attribute predictor      will it say attribute j of region r?
-o_r      project(b_r) + kinds(r)           scene graph encoder      node of region r
-a_j      norm(attributes(j) + kinds(R))    scene graph encoder      node of an attribute
-g_r      regions                           scene graph encoder      maximum over the encoded nodes of region r's graph
-L_d      losses["findings"]                disease classification   BCE of 14 findings on the mean token
-L_r      losses["region"]                  region selector          BCE over all regions
-L_a      losses["attribute"]               attribute predictor      BCE over all attributes of the described regions
-L_s      losses["segregation"]             abnormality contrast     a region's vectors agree where their flags do
+Symbol   Code                     File                    Meaning
+X        features                 -                       backbone's maps; tokens [B, N, D] after `project`
+B_r      boxes[:, r]              boxes.py                box of region r: detected, or from an atlas
+p_r      region_logits            region_selector.py      does the report describe region r?
+b_r      vectors                  attribute_predictor.py  strongest features in B_r, after a small network
+a_rj     attribute_logits         attribute_predictor.py  does it mention attribute j of region r?
+o_r, a_j nodes                    scene_graph_encoder.py  nodes of region r and of its attributes
+g_r      regions                  scene_graph_encoder.py  vector of region r: maximum over its encoded nodes
+-        text_decoder             decoder.py              decoder that attends to the image, then to the regions
+-        painted                  predicted_graph.py      thresholds of the predicted graph, and its maps
+L_d      losses["findings"]       -                       disease classification: BCE of 14 findings on the mean token
+L_r      losses["region"]         -                       region selector: BCE over all regions
+L_a      losses["attribute"]      -                       attribute predictor: BCE over all attributes of the described
+                                                          regions
+L_s      losses["segregation"]    scene_graph_encoder.py  abnormality contrast between vectors of one region
 
-Departures from the published code. Its evaluation is given the reference's scene graph; here that graph is for training
-alone, and a report is written from the predicted one: regions above 0.2, attributes above 0.5 or above thresholds of
-their own. Where no detector gives boxes, they are those of an atlas (`rrg.labels.atlas`), so without Chest
-ImaGenome no figure is comparable. Boxes do not follow the augmentation of an image, which moves it by a few percent. It
-sees one view; here the regions lie in the frontal one, a study without it has none, and the words attend to the tokens
-of all views. A view that is missing is masked. The width of the region networks (`region_size`) may differ from the
-backbone's. Keys and values of image and regions are kept in the cache instead of being computed for every word. Left
-out is what its scripts switch off: gates, hierarchical attention, other ways to encode the graphs.
+Equal to the published code (github.com/Markin-Wang/SGRRG, commit 261dd83, models/origin_model.py, the forward pass of
+training): outputs, losses and region vectors of the same weights (tests/models/sgrrg/test_model.py).
+
+Departures from the published code. Its evaluation is given the scene graph of the reference; here that graph is for
+training alone, and a report is generated from the predicted one: regions above 0.2, attributes above 0.5 or above
+thresholds of their own. Without a detector the boxes are those of an atlas (`rrg.labels.atlas`), so no figure is
+comparable without Chest ImaGenome. Boxes do not follow the augmentation of an image, which moves it by a few percent.
+It encodes one view; here the regions lie in the frontal one, a study without it has none, and the words attend to the
+tokens of all views. A view that is missing is masked. The width of the region networks (`region_size`) may differ from
+the backbone's. Keys and values of image and regions are cached instead of being computed for every word. What its
+scripts switch off is left out: gates, hierarchical attention, other ways to encode the graphs.
 """
 
 from __future__ import annotations
@@ -39,24 +44,17 @@ from torch.nn import functional as F
 from transformers import EncoderDecoderCache
 from transformers import initialization as init
 
-from rrg.labels.atlas import ATLAS, REGIONS
+from rrg.labels.atlas import ATLAS
 from rrg.layers.transformer import DecoderOutput, Encoder, TextEmbedding, causal_mask
 from rrg.models.base import ClassThresholds, ReportConfig, ReportModel, visual_tokens
 from rrg.models.outputs import ImageFeatures, Reference, ReportEncoderOutput
-from rrg.models.sgrrg.scene_graph import (
-    AttributePredictor,
-    RegionDecoder,
-    RegionDecoderOutput,
-    RegionSelector,
-    SceneGraphEncoder,
-    box_exists,
-    segregation_loss,
-)
+from rrg.models.sgrrg.attribute_predictor import AttributePredictor
+from rrg.models.sgrrg.boxes import FRONTAL, box_exists, paint
+from rrg.models.sgrrg.decoder import RegionDecoder, RegionDecoderOutput
+from rrg.models.sgrrg.predicted_graph import abnormal_attributes, padded_thresholds, probability_maps
+from rrg.models.sgrrg.region_selector import RegionSelector
+from rrg.models.sgrrg.scene_graph_encoder import SceneGraphEncoder, segregation_loss
 
-FRONTAL = 0
-"""Slot of the view in which the regions lie."""
-MAP_SIDE = 32
-"""Cells of a side of the maps on which boxes are painted."""
 _PUBLISHED_SIZES = "67 67 33 39 57 56 46 46 28 32 32 45 47 12 46 43 13 15 15 12 22 10 21 4 9 7 4 9 12"
 
 
@@ -74,7 +72,7 @@ class SGRRGConfig(ReportConfig):
     attribute_sizes: tuple = tuple(int(size) for size in _PUBLISHED_SIZES.split())
     """Number of attributes of each region; an attribute's id is its place among those of all regions."""
     attribute_names: tuple = ()
-    """Name of each attribute by id, " present" or " absent" at its end; empty where they are not known."""
+    """Name of each attribute by id, which ends in " present" or " absent"; empty if unknown."""
     region_size: int = 1024
     """Width of the region selector and of the attribute predictor."""
     memory_slots: int = 512
@@ -82,48 +80,35 @@ class SGRRGConfig(ReportConfig):
     topk: int = 32
     """Rows that each head of the region selector reads."""
     region_heads: int = 32
-    """Heads with which it reads them."""
+    """Heads of that read."""
     region_threshold: float = 0.2
     """A region with a higher probability is part of the predicted graph."""
     attribute_threshold: float = 0.5
     """An attribute with a higher probability is part of the predicted graph."""
     attribute_thresholds: tuple = ()
-    """In its place one for each attribute by id (`train/calibrate.py`)."""
+    """Thresholds of the attributes by id, in place of `attribute_threshold`."""
     contrast_margin: float = 0.4
-    """Cosine up to which an abnormal and a normal vector of one region cost nothing."""
+    """Cosine up to which the loss between an abnormal and a normal vector of one region is 0."""
     init_std: float = 0.02
     """Standard deviation of the weights before training."""
 
 
 @dataclass
 class SGRRGEncoderOutput(ReportEncoderOutput):
-    """The study as the decoder sees it, and the scene graph that was read off it."""
+    """Encoder output with the scene graph and its vectors."""
 
     regions: Tensor | None = None
-    """g: one vector a region [B, 29, D], 0 where it is not part of the graph."""
+    """g: one vector per region [B, 29, D], 0 where it is not part of the graph."""
     region_mask: Tensor | None = None
     """Which regions are part of the graph [B, 29] bool."""
     region_logits: Tensor | None = None
     """[B, 29]"""
     attribute_logits: Tensor | None = None
-    """[B, 29, A] with the most attributes A of a region; where it has fewer, the rest can never be."""
+    """[B, 29, A] with the largest number of attributes A of a region; IMPOSSIBLE where a region has fewer."""
     boxes: Tensor | None = None
-    """[B, 29, 4] x1, y1, x2, y2 as fractions of the frontal image; no area where there is no box."""
+    """[B, 29, 4] x1, y1, x2, y2 as fractions of the frontal image; without area where a region was not detected."""
     frontal: Tensor | None = None
     """Which studies have a frontal view [B] bool."""
-
-
-@dataclass(frozen=True)
-class RegionReading:
-    """What the model reads off one region of one study."""
-
-    name: str
-    box: tuple[float, ...]
-    """x1, y1, x2, y2 as fractions of the frontal image."""
-    probability: float
-    """That the report describes it."""
-    attributes: dict[str, float]
-    """Probability of each attribute that is part of the graph, by name or by id."""
 
 
 class SGRRG(ClassThresholds, ReportModel):
@@ -175,7 +160,7 @@ class SGRRG(ClassThresholds, ReportModel):
     def encode_graph(
         self, features: Tensor, view_mask: Tensor, boxes: Tensor | None, graph: dict[str, Tensor] | None
     ) -> SGRRGEncoderOutput:
-        """features [B,V,C,h,w], view_mask [B,V], boxes [B,29,4] or the atlas; the given graph or the predicted one."""
+        """features [B,V,C,h,w], view_mask [B,V], boxes [B,29,4] or None (atlas), graph or None (predicted)."""
         tokens, token_mask = visual_tokens(features, view_mask)  # [B,N,C], [B,N]
         frontal, maps = view_mask[:, FRONTAL].bool(), features[:, FRONTAL]  # [B], [B,C,h,w]
         if boxes is None:
@@ -183,28 +168,37 @@ class SGRRG(ClassThresholds, ReportModel):
         region_logits = self.region_selector(maps.mean(dim=(-2, -1)))  # [B,29]
         vectors, attribute_logits = self.attribute_predictor(maps, boxes)  # [B,29,E], [B,29,A]
         if graph is None:
-            kept = region_logits.sigmoid() > self.config.region_threshold
-            attributes = attribute_logits.sigmoid() > self.attribute_thresholds(features.device)
+            described = region_logits.sigmoid() > self.config.region_threshold  # [B,29]
+            attributes = attribute_logits.sigmoid() > self.attribute_thresholds(features.device)  # [B,29,A]
         else:
-            kept, attributes = graph["regions"] > 0, graph["attributes"] > 0
-        kept = kept & frontal[:, None] & box_exists(boxes)  # [B,29]
+            described, attributes = graph["regions"] > 0, graph["attributes"] > 0
+        described = described & frontal[:, None] & box_exists(boxes)  # [B,29]
         return SGRRGEncoderOutput(
             self.visual_encoder(self.project(tokens), token_mask),
             token_mask,
             maps=None if self.training else self.painted(region_logits, attribute_logits, boxes, view_mask),
-            regions=self.scene_graph_encoder(vectors, attributes, kept),
-            region_mask=kept,
+            regions=self.scene_graph_encoder(vectors, attributes, described),
+            region_mask=described,
             region_logits=region_logits,
             attribute_logits=attribute_logits,
             boxes=boxes,
             frontal=frontal,
         )
 
+    def painted(
+        self, region_logits: Tensor, attribute_logits: Tensor, boxes: Tensor, view_mask: Tensor
+    ) -> dict[str, Tensor]:
+        """`probability_maps`; that of abnormal attributes needs a configuration with their names."""
+        abnormal = abnormal_attributes(self.config.attribute_names, self.attribute_predictor.valid(boxes.device))
+        return probability_maps(region_logits, attribute_logits, abnormal, boxes, view_mask)
+
+    # Thresholds -------------------------------------------------------------------------------------------------------
+
     def attribute_thresholds(self, device: torch.device) -> Tensor:
-        """[29,A] of the configuration; 1 where a region has fewer attributes."""
+        """Thresholds [29,A] of the configuration."""
         valid = self.attribute_predictor.valid(device)
         each = self.config.attribute_thresholds or (self.config.attribute_threshold,) * int(valid.sum())
-        return torch.ones(valid.shape, device=device).masked_scatter(valid, torch.tensor(each, device=device))
+        return padded_thresholds(each, valid)
 
     def set_thresholds(self, thresholds: Sequence[float]) -> None:
         self.config.attribute_thresholds = tuple(thresholds)
@@ -220,53 +214,6 @@ class SGRRG(ClassThresholds, ReportModel):
         probabilities = predicted.attribute_logits.float().sigmoid() * predicted.region_mask[..., None]  # [B,29,A]
         valid = self.attribute_predictor.valid(features.device)
         return probabilities[:, valid], (graph["attributes"] > 0)[:, valid]
-
-    def painted(
-        self, region_logits: Tensor, attribute_logits: Tensor, boxes: Tensor, view_mask: Tensor
-    ) -> dict[str, Tensor]:
-        """Probabilities painted on the boxes, the highest on top: maps [B,V,32,32], 0 on all views but the frontal.
-
-        That a region is described; and, where the attributes have names, that something abnormal is said of it.
-        """
-        described = region_logits.detach().float().sigmoid()  # [B,29]
-        chosen = {"region probability": described}
-        abnormal = self.abnormal_attributes(region_logits.device)
-        if abnormal.any():
-            said = attribute_logits.detach().float().sigmoid() * abnormal  # [B,29,A]
-            chosen["abnormal attribute probability"] = described * said.amax(-1)
-        return {name: paint(values, boxes, view_mask) for name, values in chosen.items()}
-
-    def abnormal_attributes(self, device: torch.device) -> Tensor:
-        """[29,A] True for the attributes that say that something is there; none where the names are not known."""
-        chosen = torch.zeros_like(self.attribute_predictor.valid(device))
-        names = iter(self.config.attribute_names)
-        for region, size in enumerate(self.config.attribute_sizes):
-            for local, name in zip(range(size), names, strict=False):
-                chosen[region, local] = name.endswith(" present")
-        return chosen
-
-    @torch.no_grad()
-    def read_regions(self, encoder_outputs: SGRRGEncoderOutput) -> list[list[RegionReading]]:
-        """The graph of each study in words: its regions in the order of `REGIONS`."""
-        assert encoder_outputs.region_mask is not None and encoder_outputs.boxes is not None
-        assert encoder_outputs.region_logits is not None and encoder_outputs.attribute_logits is not None
-        offsets, names = self.scene_graph_encoder.offsets, self.config.attribute_names
-        described = encoder_outputs.region_logits.float().sigmoid()
-        said = encoder_outputs.attribute_logits.float().sigmoid()
-        thresholds = self.attribute_thresholds(said.device)
-        studies: list[list[RegionReading]] = [[] for _ in range(len(described))]
-        for study, region in encoder_outputs.region_mask.nonzero().tolist():
-            chosen = (said[study, region] > thresholds[region]).nonzero()[:, 0].tolist()
-            ids = [(offsets[region] + local, float(said[study, region, local])) for local in chosen]
-            studies[study].append(
-                RegionReading(
-                    REGIONS[region],
-                    tuple(encoder_outputs.boxes[study, region].tolist()),
-                    float(described[study, region]),
-                    {names[i] if names else str(i): probability for i, probability in ids},
-                )
-            )
-        return studies
 
     # Report -----------------------------------------------------------------------------------------------------------
 
@@ -294,16 +241,16 @@ class SGRRG(ClassThresholds, ReportModel):
         return self.head(decoded.hidden), decoded
 
     def region_attention(self, decoder_input_ids: Tensor, encoder_outputs: SGRRGEncoderOutput) -> Tensor:
-        """Words so far [B,T] -> attention [B,T,29] to the regions while the word after each was written.
+        """Words [B,T] -> attention [B,T,29] to the regions while the next word was predicted.
 
-        Mean over heads and layers; a row sums to 1, or is 0 where the study has no region.
+        Mean over heads and layers; a row sums to 1, or is 0 for a study without regions.
         """
         _, decoded = self.decode(decoder_input_ids, encoder_outputs, None, True)
         assert decoded.region_attentions is not None
         return torch.stack(decoded.region_attentions).mean(dim=(0, 2))  # [L,B,H,T,29] -> [B,T,29]
 
     def report_maps(self, decoder_input_ids: Tensor, encoder_outputs: ReportEncoderOutput) -> dict[str, Tensor]:
-        """`region attention`: the mean over the words, painted on the boxes."""
+        """`region attention`: mean over the words, painted on the boxes."""
         assert isinstance(encoder_outputs, SGRRGEncoderOutput)
         assert encoder_outputs.boxes is not None and encoder_outputs.attention_mask is not None
         attention = self.region_attention(decoder_input_ids, encoder_outputs).float().mean(1)  # [B,29]
@@ -319,7 +266,7 @@ class SGRRG(ClassThresholds, ReportModel):
         labels: Tensor,
         reference: Reference,
     ) -> dict[str, Tensor]:
-        """`region`, `attribute` and `segregation`, over the studies with a frontal view, if the graph is known."""
+        """`region`, `attribute` and `segregation` over the studies with a frontal view, if the graph is given."""
         graph = reference.scene_graph
         if graph is None:
             return {}
@@ -328,10 +275,10 @@ class SGRRG(ClassThresholds, ReportModel):
         assert encoder_outputs.regions is not None and encoder_outputs.region_mask is not None
         assert encoder_outputs.frontal is not None and encoder_outputs.boxes is not None
         described = graph["regions"] > 0  # [B,29]
-        shown = described & encoder_outputs.frontal[:, None] & box_exists(encoder_outputs.boxes)  # [B,29]
-        valid = shown[..., None] & self.attribute_predictor.valid(shown.device)  # [B,29,A]
-        # Outside training the graph is the predicted one: what is compared is in both.
-        study, region = (encoder_outputs.region_mask & shown).nonzero(as_tuple=True)  # [K]
+        visible = described & encoder_outputs.frontal[:, None] & box_exists(encoder_outputs.boxes)  # [B,29]
+        valid = visible[..., None] & self.attribute_predictor.valid(visible.device)  # [B,29,A]
+        # Outside training `regions` has the vectors of the predicted graph: use those that are in both graphs.
+        study, region = (encoder_outputs.region_mask & visible).nonzero(as_tuple=True)  # [K]
         return {
             "region": masked_bce(
                 encoder_outputs.region_logits, described, encoder_outputs.frontal[:, None].expand_as(described)
@@ -346,7 +293,7 @@ class SGRRG(ClassThresholds, ReportModel):
         }
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Normal weights, as in the paper's code, where the R2Gen line has Xavier's."""
+        """Normal weights, as in the published code, where the R2Gen line has Xavier's."""
         if isinstance(module, nn.Linear | nn.Embedding):
             init.normal_(module.weight, std=self.config.init_std)
             if isinstance(module, nn.Linear) and module.bias is not None:
@@ -355,25 +302,13 @@ class SGRRG(ClassThresholds, ReportModel):
             init.normal_(module.memory, std=1 / self.config.region_size)
         else:
             super()._init_weights(module)
-        # Swin's index tables and masks are computed, not saved.
+        # Swin computes its index tables and masks; they are not saved.
         if callable(compute := getattr(module, "init_non_persistent_buffers", None)):
             compute()
 
 
-def paint(values: Tensor, boxes: Tensor, view_mask: Tensor) -> Tensor:
-    """values [B,29] on their boxes [B,29,4], the highest on top: [B,V,32,32], 0 on all views but the frontal."""
-    centres = (torch.arange(MAP_SIDE, device=boxes.device) + 0.5) / MAP_SIDE
-    x1, y1, x2, y2 = boxes[..., None].unbind(-2)  # [B,29,1]
-    columns = (x1 <= centres) & (centres < x2)  # [B,29,32]
-    rows = (y1 <= centres) & (centres < y2)
-    inside = rows[..., None] & columns[..., None, :]  # [B,29,32,32]
-    canvas = values.new_zeros(*view_mask.shape, MAP_SIDE, MAP_SIDE)
-    canvas[:, FRONTAL] = (values[..., None, None] * inside).amax(1) * view_mask[:, FRONTAL, None, None]
-    return canvas
-
-
-def masked_bce(logits: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
-    """Binary cross-entropy of logits and truth, mean over what mask leaves; 0 where it leaves nothing."""
+def masked_bce(logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    """Binary cross-entropy, mean over the True entries of mask; 0 if there are none."""
     exact = torch.promote_types(logits.dtype, torch.float32)
-    each = F.binary_cross_entropy_with_logits(logits.to(exact), truth.to(exact), reduction="none")
+    each = F.binary_cross_entropy_with_logits(logits.to(exact), labels.to(exact), reduction="none")
     return (each * mask).sum() / mask.sum().clamp(min=1)

@@ -1,4 +1,4 @@
-"""The library's vision transformer as an image encoder, and the rollout of its attention.
+"""Vision transformer (ViT, Dosovitskiy et al., ICLR 2021) as an image encoder, and the rollout of its attention.
 
 Shapes: B studies, V views, C channels, h x w patches, N = h*w, Dv hidden size, H heads.
 """
@@ -11,19 +11,42 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import ViTModel
+from transformers import ViTConfig, ViTModel
 
 from rrg.layers.image_encoder import ImageEncoder
+from rrg.models.vit_gpt2.config import EAGER, ViTGPT2Config
+
+
+def make_vit(config: ViTGPT2Config, num_channels: int, patch_size: int) -> ViTModel:
+    """ViT of the configuration's sizes, without pooler, for images or feature maps of `num_channels` channels."""
+    vit = ViTModel(
+        ViTConfig(
+            hidden_size=config.vit_hidden_size,
+            num_hidden_layers=config.num_encoder_layers,
+            num_attention_heads=config.vit_heads,
+            intermediate_size=config.vit_ffn_size,
+            hidden_dropout_prob=config.vit_dropout,
+            attention_probs_dropout_prob=config.vit_dropout,
+            image_size=config.vit_grid * patch_size,
+            patch_size=patch_size,
+            num_channels=num_channels,
+            initializer_range=config.init_std,
+            **EAGER,
+        ),
+        add_pooling_layer=False,
+    )
+    vit.embeddings.dropout.p = config.feature_dropout
+    return vit
 
 
 @dataclass(frozen=True)
 class Patches:
-    """Images after the ViT."""
+    """Output of the ViT for the patches of all views."""
 
     states: Tensor
     """Last hidden states of the patches [B, V, Dv, h, w]."""
     attentions: tuple[Tensor, ...]
-    """One [B*V, H, 1+h*w, 1+h*w] a layer; position 0 is CLS."""
+    """One [B*V, H, 1+h*w, 1+h*w] per layer; position 0 is CLS."""
 
     def rollout(self) -> Tensor:
         """`attention_rollout` of each view [B, V, h, w]."""
@@ -31,7 +54,7 @@ class Patches:
 
 
 def encode_patches(vit: ViTModel, images: Tensor) -> Patches:
-    """images [B,V,C,S,S'] (pixels or feature maps) -> patches after the ViT, each view by itself."""
+    """images [B,V,C,S,S'] (pixels or feature maps) -> ViT output for their patches, each view by itself."""
     outputs = vit(images.flatten(0, 1), interpolate_pos_encoding=True, output_attentions=True)
     patch: Any = vit.config.patch_size
     states = outputs.last_hidden_state[:, 1:].transpose(1, 2)  # [B*V,Dv,h*w]
@@ -41,7 +64,7 @@ def encode_patches(vit: ViTModel, images: Tensor) -> Patches:
 
 @torch.no_grad()
 def attention_rollout(attentions: Sequence[Tensor]) -> Tensor:
-    """Attention [n,H,1+N,1+N] of each layer, first to last -> share of each patch in CLS [n,N].
+    """R: attention [n,H,1+N,1+N] of each layer, first to last -> share of each patch in CLS [n,N].
 
     Abnar and Zuidema, Quantifying Attention Flow in Transformers, ACL 2020, section 3: heads are averaged, and half of
     each layer's output is its input.
@@ -53,7 +76,7 @@ def attention_rollout(attentions: Sequence[Tensor]) -> Tensor:
 
 
 class ViTImageEncoder(ImageEncoder):
-    """The image encoder whose backbone is the ViT itself."""
+    """Image encoder whose backbone is the ViT."""
 
     def __init__(self, vit: ViTModel, num_findings: int, num_views: int):
         nn.Module.__init__(self)

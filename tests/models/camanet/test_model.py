@@ -20,7 +20,6 @@ from rrg.labels.findings import FINDINGS
 from rrg.layers.transformer import UnbiasedLayerNorm
 from rrg.models.base import ReportOutput
 from rrg.models.camanet.model import CAMANet, CAMANetConfig, CAMANetDecoderOutput, CAMANetEncoderOutput
-from rrg.models.camanet.relational_memory import ConditionalNorm, RelationalMemory
 
 STEPS = 20
 """Words the published search writes at most."""
@@ -68,10 +67,10 @@ def study(case: dict[str, Tensor], dtype: torch.dtype = torch.float32) -> Tensor
     return case["input.feature_maps"].relu().to(dtype)
 
 
-def read_words(case: dict[str, Tensor]) -> Tensor:
-    read = case["input.reports_ids"][:, :-1] > 0
-    read[:, 0] = True
-    return read
+def valid_words(case: dict[str, Tensor]) -> Tensor:
+    valid = case["input.reports_ids"][:, :-1] > 0
+    valid[:, 0] = True
+    return valid
 
 
 precision = pytest.mark.parametrize(
@@ -127,7 +126,7 @@ def test_maps_and_memory_are_those_of_the_published_code(
     torch.testing.assert_close(whole, case[f"{key}.encoder_output"], atol=tolerance * 10, rtol=0)
     memory = published.text_decoder.memory(decoded.words)
     torch.testing.assert_close(memory, case[f"{key}.relational_memory"], **close)
-    text_map = published.consistency_map(encoded, decoded, read_words(case))
+    text_map = published.consistency_map(encoded, decoded, valid_words(case))
     torch.testing.assert_close(text_map, case[f"{key}.vtac_map"], **close)
 
 
@@ -229,7 +228,7 @@ def test_the_discriminative_map_is_that_of_a_loop_over_cells_and_findings(model:
         torch.testing.assert_close(cast(dict, encoded.maps)["discriminative map"][b], expected)
 
 
-def test_no_finding_no_map(model: CAMANet, features: Tensor) -> None:
+def test_without_predicted_findings_the_map_is_zero(model: CAMANet, features: Tensor) -> None:
     nn.init.constant_(model.image_encoder.findings.bias, -1e3)
     encoded = cast(CAMANetEncoderOutput, model.encode(features=features))
     assert cast(Tensor, encoded.discriminative_map).abs().max() == 0
@@ -246,11 +245,11 @@ def test_the_consistency_map_is_that_of_a_loop_over_words_and_patches(model: CAM
     model.config.topk = 0.3
     words, target = torch.randn(batch, length, 32), torch.randn(batch, 32)
     attention = torch.rand(batch, heads, length, cells).softmax(-1)
-    read = torch.arange(length) < torch.tensor([8, 4])[:, None]
+    valid = torch.arange(length) < torch.tensor([8, 4])[:, None]
     encoded = CAMANetEncoderOutput(
         torch.zeros(batch, cells, 32), torch.ones(batch, cells, dtype=torch.bool), foreground=target
     )
-    result = model.consistency_map(encoded, CAMANetDecoderOutput(words, (attention,), words), read)
+    result = model.consistency_map(encoded, CAMANetDecoderOutput(words, (attention,), words), valid)
     for b, (count, real) in enumerate([(3, 8), (2, 4)]):
         closeness = [float(words[b, t] @ target[b] / (words[b, t].norm() * target[b].norm())) for t in range(real)]
         best = sorted(range(real), key=lambda t: -closeness[t])[:count]
@@ -296,7 +295,7 @@ def test_the_legacy_switch_changes_nothing_but_the_consistency_loss(model: CAMAN
     assert (now.losses["consistency"] - legacy.losses["consistency"]).abs() > 1e-4
 
 
-def test_the_loss_teaches_the_foreground_token(model: CAMANet, features: Tensor) -> None:
+def test_the_consistency_loss_trains_the_foreground_token(model: CAMANet, features: Tensor) -> None:
     model.train()
     consistency(model, features, **targets()).backward()
     gradient = model.foreground_norm.weight.grad
@@ -304,55 +303,7 @@ def test_the_loss_teaches_the_foreground_token(model: CAMANet, features: Tensor)
     assert model.image_encoder.findings.weight.grad is None, "the maps carry no gradient"
 
 
-# Relational memory ----------------------------------------------------------------------------------------------------
-
-
-def test_a_memory_step_is_the_equations_word_by_word() -> None:
-    torch.manual_seed(0)
-    memory = RelationalMemory(num_slots=3, hidden_size=8, num_heads=2, dropout=0.0)
-    words = torch.randn(2, 4, 8)
-    result = memory(words)
-    for b in range(2):
-        state = torch.eye(3, 8)
-        for t in range(4):
-            rows = torch.cat((state, words[b, t : t + 1]))
-            query, keys, values = (
-                linear(x)
-                for linear, x in (
-                    (memory.attention.query, state),
-                    (memory.attention.key, rows),
-                    (memory.attention.value, rows),
-                )
-            )
-            heads = [
-                (query[:, h] @ keys[:, h].T / 2).softmax(-1) @ values[:, h] for h in (slice(0, 4), slice(4, 8))
-            ]  # heads of width 4, whose root is 2
-            candidate = state + memory.attention.output(torch.cat(heads, dim=1))
-            candidate = candidate + memory.mlp[2](memory.mlp[0](candidate).relu()).relu()
-            gates = memory.word_gates(words[b, t]) + memory.memory_gates(state.tanh())
-            state = gates[:, :8].sigmoid() * candidate.tanh() + gates[:, 8:].sigmoid() * state
-            torch.testing.assert_close(result[b, t], state.flatten())
-
-
-def test_gates_without_weights_are_half_open() -> None:
-    torch.manual_seed(0)
-    memory = RelationalMemory(num_slots=3, hidden_size=8, num_heads=2, dropout=0.0)
-    for part in (memory.word_gates, memory.memory_gates, memory.attention.output, memory.mlp[2]):
-        for parameter in part.parameters():
-            nn.init.zeros_(parameter)
-    start = torch.eye(3, 8)  # nothing is read, so the candidate is the memory itself
-    torch.testing.assert_close(memory(torch.randn(1, 1, 8))[0, 0], (0.5 * start.tanh() + 0.5 * start).flatten())
-
-
-def test_a_conditional_norm_that_reads_nothing_is_the_plain_norm() -> None:
-    torch.manual_seed(0)
-    norm, x, memory = ConditionalNorm(8, 24), torch.randn(2, 5, 8), torch.randn(2, 5, 24)
-    nn.init.normal_(norm.weight)
-    assert (norm(x, memory) - UnbiasedLayerNorm.forward(norm, x)).abs().max() > 1e-2
-    for network in (norm.gain, norm.shift):
-        for parameter in network[2].parameters():
-            nn.init.zeros_(parameter)
-    torch.testing.assert_close(norm(x, memory), UnbiasedLayerNorm.forward(norm, x))
+# Decoder with relational memory ---------------------------------------------------------------------------------------
 
 
 def test_the_networks_of_the_norms_start_with_a_bias(model: CAMANet) -> None:
@@ -362,8 +313,8 @@ def test_the_networks_of_the_norms_start_with_a_bias(model: CAMANet) -> None:
 
 
 @pytest.mark.parametrize("prepared", [False, True])
-def test_beams_take_their_memory_along(model: CAMANet, features: Tensor, prepared: bool) -> None:
-    """`prepared`: a cache that knows its layers beforehand, as `generate` makes it."""
+def test_beams_are_reordered_with_their_memory(model: CAMANet, features: Tensor, prepared: bool) -> None:
+    """`prepared`: a cache with its layers allocated beforehand, as `generate` makes it."""
     known: dict[str, Any] = {"config": model.config} if prepared else {}
     cache = EncoderDecoderCache(DynamicCache(**known), DynamicCache(**known))
     encoded = model.encode(features=features[:1].expand(3, -1, -1, -1, -1))

@@ -1,13 +1,11 @@
-"""The parts that read scene graphs, against naive loops."""
+"""The scene graph encoder and its contrastive loss against naive loops."""
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from rrg.models.sgrrg.scene_graph import RegionDecoder, SceneGraphEncoder, pool_boxes, segregation_loss
+from rrg.models.sgrrg.scene_graph_encoder import SceneGraphEncoder, segregation_loss
 
 SIZES = tuple(2 + i % 3 for i in range(29))
 
@@ -16,24 +14,11 @@ def random_graph() -> tuple[Tensor, Tensor]:
     """Regions [3,29] and attributes [3,29,4] of three studies, the last of which has no region."""
     generator = torch.Generator().manual_seed(0)
     regions = torch.rand(3, 29, generator=generator) < torch.tensor([0.9, 0.5, 0.0])[:, None]
-    said = torch.rand(3, 29, max(SIZES), generator=generator) < 0.4
-    return regions, said & (torch.arange(max(SIZES)) < torch.tensor(SIZES)[:, None])
+    mentioned = torch.rand(3, 29, max(SIZES), generator=generator) < 0.4
+    return regions, mentioned & (torch.arange(max(SIZES)) < torch.tensor(SIZES)[:, None])
 
 
-def test_the_maximum_in_a_box_is_that_of_a_loop_over_its_cells() -> None:
-    maps = torch.randn(2, 5, 7, 7, generator=torch.Generator().manual_seed(0))
-    corners = torch.rand(2, 11, 2, 2, generator=torch.Generator().manual_seed(1)).sort(dim=2).values
-    boxes = corners.flatten(2)  # x1, y1, x2, y2
-    pooled = pool_boxes(maps, boxes)
-    for b in range(2):
-        for r in range(11):
-            x1, y1, x2, y2 = (round(float(v)) for v in boxes[b, r] * 7)
-            cells = [maps[b, :, y, x] for y in range(y1, min(y2, 6) + 1) for x in range(x1, min(x2, 6) + 1)]
-            expected = torch.stack(cells).amax(0) if cells else torch.zeros(5)
-            torch.testing.assert_close(pooled[b, r], expected)
-
-
-def test_attributes_keep_their_ids_through_the_table_of_all_regions() -> None:
+def test_attribute_ids_are_those_of_the_table_of_all_regions() -> None:
     encoder = SceneGraphEncoder(8, SIZES, 1, 16, 2, 16, 0.0)
     attributes = random_graph()[1][0]
     ids, mask = encoder.attribute_ids(attributes, torch.arange(29))
@@ -73,29 +58,9 @@ def test_the_segregation_loss_is_that_of_a_loop_over_pairs() -> None:
     torch.testing.assert_close(segregation_loss(vectors, regions, abnormal, 0.4), torch.tensor(total / count))
 
 
-def test_the_segregation_loss_counts_a_vector_with_itself() -> None:
+def test_the_segregation_loss_includes_pairs_of_a_vector_with_itself() -> None:
     vectors = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     regions = torch.tensor([4, 4, 5])
     loss = segregation_loss(vectors, regions, torch.tensor([True, False, True]), 0.4)
     torch.testing.assert_close(loss, torch.tensor(2 * 0.6 / 5))  # two ordered pairs, of five with the diagonal
     assert segregation_loss(vectors[:0], regions[:0], torch.zeros(0, dtype=torch.bool), 0.4) == 0
-
-
-def test_a_study_without_regions_passes_the_third_step_untouched() -> None:
-    torch.manual_seed(0)
-    decoder = RegionDecoder(2, 16, 2, 16, 0.0).eval()
-    x, image, regions = torch.randn(2, 5, 16), torch.randn(2, 6, 16), torch.randn(2, 29, 16)
-    kept = torch.zeros(2, 29, dtype=torch.bool)
-    kept[1, 3:7] = True
-    before = decoder(x, image, regions, None, None, kept, need_weights=True)
-    for layer in decoder.layers:
-        nn.init.normal_(cast(Any, layer).region_attention.output.weight)
-        nn.init.normal_(cast(Any, layer).norms[2].weight)
-    after = decoder(x, image, regions, None, None, kept, need_weights=True)
-    assert torch.equal(before.hidden[0], after.hidden[0])
-    assert (before.hidden[1] - after.hidden[1]).abs().max() > 1e-3
-    assert before.region_attentions is not None
-    for weights in before.region_attentions:
-        assert weights[0].abs().max() == 0
-        torch.testing.assert_close(weights[1].sum(-1), torch.ones(2, 5))
-        assert weights[1][..., ~kept[1]].abs().max() == 0

@@ -1,0 +1,32 @@
+"""Pretrained weights of a part of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from rrg.errors import InputError
+
+
+def load_part(
+    part: PreTrainedModel, name: str, source: Path | str, learned: Collection[str] = (), **options: Any
+) -> None:
+    """Load the weights of a part from a local folder or a name of the Hugging Face hub.
+
+    `name` is what messages call the part, `learned` are parts of the names of tensors that may be missing or of another
+    size and are then trained from scratch, `options` those of `from_pretrained`. Raises InputError if other tensors
+    differ from the part's.
+    """
+    given, own = type(part).from_pretrained(source, **options).state_dict(), part.state_dict()
+    fitting = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
+    unfit = [k for k in own if k not in fitting and not any(word in k for word in learned)]
+    unfit += [k for k in given if k not in own]  # further layers
+    if unfit:
+        raise InputError(
+            f"{source} does not fit the {name}: {unfit[0]} and {len(unfit) - 1} more are in one alone or of "
+            "another size. Set the sizes of the configuration to those of the pretrained model."
+        )
+    part.load_state_dict({**own, **fitting})
