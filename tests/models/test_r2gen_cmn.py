@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from checkpoint_keys import R2GEN_CMN_KEYS, translate_keys
+from conversion import PUBLISHED
+from conversion.keys import translate_keys
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -39,7 +40,7 @@ def published(parity: Path) -> R2GenCMN:
     model.image_encoder.num_features = sizes["d_vf"]
     model.image_encoder.findings = nn.Linear(sizes["d_vf"], 14)
     model.project[0] = nn.Linear(sizes["d_vf"], sizes["d_model"])
-    state = translate_keys(load_file(parity / "r2gencmn_tiny_weights.safetensors"), R2GEN_CMN_KEYS)
+    state = translate_keys(load_file(parity / "r2gencmn_tiny_weights.safetensors"), PUBLISHED["r2gen_cmn"].keys)
     missing, unexpected = model.load_state_dict(state, strict=False)
     assert not unexpected
     assert all(name.startswith("image_encoder.") for name in missing)
@@ -95,7 +96,7 @@ def test_every_key_of_the_full_published_checkpoint_has_a_place(parity: Path) ->
     with torch.device("meta"):
         model = R2GenCMN(R2GenCMNConfig(vocab_size=state["encoder_decoder.logit.weight"].shape[0]))
     ours = model.state_dict()
-    theirs = translate_keys(shared, R2GEN_CMN_KEYS)
+    theirs = translate_keys(shared, PUBLISHED["r2gen_cmn"].keys)
     assert {name: tensor.shape for name, tensor in theirs.items()} == {
         name: tensor.shape
         for name, tensor in ours.items()
@@ -105,11 +106,11 @@ def test_every_key_of_the_full_published_checkpoint_has_a_place(parity: Path) ->
 
 def test_unknown_keys_are_named() -> None:
     with pytest.raises(InputError, match="surprise"):
-        translate_keys({"encoder_decoder.surprise": torch.zeros(1)}, R2GEN_CMN_KEYS)
+        translate_keys({"encoder_decoder.surprise": torch.zeros(1)}, PUBLISHED["r2gen_cmn"].keys)
 
 
 def test_two_copies_of_one_tensor_must_agree() -> None:
     key = "cmn.linears.0.bias"
     state = {f"encoder_decoder.{key}": torch.zeros(2), f"encoder_decoder.model.{key}": torch.ones(2)}
     with pytest.raises(InputError, match=r"read\.query\.bias"):
-        translate_keys(state, R2GEN_CMN_KEYS)
+        translate_keys(state, PUBLISHED["r2gen_cmn"].keys)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from checkpoint_keys import XPRONET_KEYS, translate_keys
+from conversion import PUBLISHED
+from conversion.keys import translate_keys
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -50,7 +51,7 @@ def published(parity: Path) -> XProNet:
     model.image_encoder.num_features = sizes["d_vf"]
     model.image_encoder.findings = nn.Linear(sizes["d_vf"], 14)
     model.project[0] = nn.Linear(sizes["d_vf"], sizes["d_model"])
-    state = translate_keys(load_file(parity / "xpronet_tiny_weights.safetensors"), XPRONET_KEYS)
+    state = translate_keys(load_file(parity / "xpronet_tiny_weights.safetensors"), PUBLISHED["xpronet"].keys)
     missing, unexpected = model.load_state_dict(state, strict=False)
     assert not unexpected
     assert all(name.startswith("image_encoder.") for name in missing)
@@ -147,7 +148,7 @@ def test_every_key_of_the_full_published_checkpoint_has_a_place(parity: Path) ->
     with torch.device("meta"):
         model = XProNet(XProNetConfig(vocab_size=state["encoder_decoder.logit.weight"].shape[0]))
     heads = ("image_encoder.findings.", "image_encoder.views.")
-    theirs = translate_keys(shared, XPRONET_KEYS)
+    theirs = translate_keys(shared, PUBLISHED["xpronet"].keys)
     assert {name: tensor.shape for name, tensor in theirs.items()} == {
         name: tensor.shape for name, tensor in model.state_dict().items() if not name.startswith(heads)
     }
@@ -157,7 +158,7 @@ def test_every_key_of_the_full_published_checkpoint_has_a_place(parity: Path) ->
 
 def test_a_checkpoint_with_a_memory_matrix_is_refused() -> None:
     with pytest.raises(InputError, match="memory_matrix"):
-        translate_keys({"encoder_decoder.memory_matrix": torch.zeros(1)}, XPRONET_KEYS)
+        translate_keys({"encoder_decoder.memory_matrix": torch.zeros(1)}, PUBLISHED["xpronet"].keys)
 
 
 # Naive loops and invariants -------------------------------------------------------------------------------------------

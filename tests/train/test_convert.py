@@ -209,6 +209,8 @@ def test_the_classes_of_camanet_are_put_into_our_order(
     assert biases(tmp_path / "iu") == {name: float(i) for i, name in enumerate(ALPHABETICAL)}
     with pytest.raises(InputError, match="--classes"):
         convert(Conversion("camanet", path, annotation, tmp_path / "mimic", "published_mimic"))
+    with pytest.raises(InputError, match="Cardiomegaly"):
+        convert(Conversion("camanet", path, annotation, tmp_path / "mimic", "published_mimic", ("Pneumonia",)))
     given = FINDINGS[::-1]
     convert(Conversion("camanet", path, annotation, tmp_path / "mimic", "published_mimic", given))
     assert biases(tmp_path / "mimic") == {name: float(i) for i, name in enumerate(given)}

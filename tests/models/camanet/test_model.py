@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import pytest
 import torch
-from checkpoint_keys import ALPHABETICAL, CAMANET_KEYS, reorder_findings, translate_keys
+from conversion import PUBLISHED
+from conversion.keys import translate_keys
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import DynamicCache, EncoderDecoderCache
 
-from rrg.errors import InputError
 from rrg.labels.findings import FINDINGS
 from rrg.layers.transformer import UnbiasedLayerNorm
 from rrg.models.base import ReportOutput
@@ -50,7 +50,7 @@ def published(parity: Path) -> CAMANet:
     model.image_encoder.findings = nn.Linear(sizes["d_vf"], sizes["n_classes"])
     model.foreground_norm = UnbiasedLayerNorm(sizes["d_vf"])
     model.project[0] = nn.Linear(sizes["d_vf"], sizes["d_model"])
-    state = translate_keys(load_file(parity / "camanet_tiny_weights.safetensors"), CAMANET_KEYS)
+    state = translate_keys(load_file(parity / "camanet_tiny_weights.safetensors"), PUBLISHED["camanet"].keys)
     missing, unexpected = model.load_state_dict(state, strict=False)
     assert not unexpected
     assert all(name.startswith(("image_encoder.backbone.", "image_encoder.views.")) for name in missing)
@@ -149,19 +149,10 @@ def test_every_key_of_the_full_published_checkpoint_has_a_place(parity: Path) ->
     with torch.device("meta"):
         model = CAMANet(CAMANetConfig(vocab_size=state["encoder_decoder.logit.weight"].shape[0]))
     ours = {name: t.shape for name, t in model.state_dict().items() if not name.startswith("image_encoder.views.")}
-    assert {name: tensor.shape for name, tensor in translate_keys(once, CAMANET_KEYS).items()} == ours
+    assert {name: tensor.shape for name, tensor in translate_keys(once, PUBLISHED["camanet"].keys).items()} == ours
     parameters = sum(p.numel() for name, p in model.named_parameters() if not name.startswith("image_encoder.views."))
     unused_norm = sum(math.prod(entry["shape"]) for name, entry in entries["keys"].items() if "back_norm" in name)
     assert parameters == entries["info"]["parameters_unique"] - unused_norm
-
-
-def test_the_classifier_of_a_checkpoint_is_put_into_our_order() -> None:
-    rows = torch.arange(14.0)
-    state = reorder_findings({"image_encoder.findings.bias": rows, "head.bias": rows}, ALPHABETICAL)
-    assert [ALPHABETICAL[int(i)] for i in state["image_encoder.findings.bias"]] == list(FINDINGS)
-    assert torch.equal(state["head.bias"], rows)
-    with pytest.raises(InputError, match="Cardiomegaly"):
-        reorder_findings({}, ("Pneumonia",))
 
 
 def test_the_published_backbone_ends_in_a_relu() -> None:

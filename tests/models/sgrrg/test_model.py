@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import pytest
 import torch
-from checkpoint_keys import SGRRG_KEYS, translate_keys
+from conversion import PUBLISHED
+from conversion.keys import translate_keys
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -46,7 +47,7 @@ def published(parity: Path) -> SGRRG:
     model.project[0] = nn.Linear(sizes["d_vf"], sizes["d_model"])
     model.region_selector.query = nn.Linear(sizes["d_vf"], sizes["d_vf"])
     model.attribute_predictor.network[0] = nn.Linear(sizes["d_vf"], sizes["d_vf"])
-    state = translate_keys(load_file(parity / "sgrrg_tiny_weights.safetensors"), SGRRG_KEYS)
+    state = translate_keys(load_file(parity / "sgrrg_tiny_weights.safetensors"), PUBLISHED["sgrrg"].keys)
     missing, unexpected = model.load_state_dict(state, strict=False)
     assert not unexpected
     assert all(name.startswith(("image_encoder.backbone.", "image_encoder.views.")) for name in missing)
@@ -189,7 +190,7 @@ def test_every_key_of_the_full_published_checkpoint_has_a_place(parity: Path) ->
     with torch.device("meta"):
         model = SGRRG(SGRRGConfig(vocab_size=761))
     ours = {name: t.shape for name, t in model.state_dict().items() if not name.startswith("image_encoder.views.")}
-    assert {name: tensor.shape for name, tensor in translate_keys(state, SGRRG_KEYS).items()} == ours
+    assert {name: tensor.shape for name, tensor in translate_keys(state, PUBLISHED["sgrrg"].keys).items()} == ours
     parameters = sum(p.numel() for name, p in model.named_parameters() if not name.startswith("image_encoder.views."))
     assert parameters == entries["info"]["parameters_unique"]
 

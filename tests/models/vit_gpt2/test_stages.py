@@ -16,7 +16,7 @@ from tests.models.vit_gpt2.small import WORDS, model_of, study
 @pytest.mark.parametrize("fusion", ["prefix", "cross_attention"])
 def test_the_first_stage_changes_the_mapping_network_and_no_pretrained_weight(fusion: str) -> None:
     model = model_of(fusion=fusion)
-    frozen = RECIPES["vit_gpt2"]["published_stage1"].frozen
+    frozen = RECIPES["vit_gpt2"]["published_stage1"].frozen_parameters
     assert frozen is not None
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(re.match(frozen, name) is None)
@@ -35,7 +35,7 @@ def test_the_first_stage_changes_the_mapping_network_and_no_pretrained_weight(fu
 
 
 def test_the_second_stage_trains_the_last_four_blocks_of_the_vit_alone() -> None:
-    frozen = RECIPES["vit_gpt2"]["published"].frozen
+    frozen = RECIPES["vit_gpt2"]["published"].frozen_parameters
     assert frozen is not None
     with torch.device("meta"):
         model = ViTGPT2(ViTGPT2Config())
