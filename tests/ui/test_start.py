@@ -56,7 +56,9 @@ def _started(home: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str
         yield process, url
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        assert process.stdout
+        process.stdout.close()
 
 
 def test_a_saved_correction_survives_a_killed_server(
