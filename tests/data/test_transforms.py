@@ -23,7 +23,7 @@ def test_pixels_are_normalised_channel_by_channel() -> None:
 
 @pytest.mark.parametrize("shape", [(300, 200), (97, 256), (64, 64)])
 def test_a_map_cell_covers_its_rectangle_of_the_radiograph(shape: tuple[int, int]) -> None:
-    """Transform a bright rectangle and average the image over map cells: the brightest cell is that of the rectangle."""
+    """Transform a bright rectangle: the brightest map cell is the one at its position."""
     height, width, grid = *shape, 7
     for row, column in [(0, 0), (3, 5), (6, 6)]:
         rows = slice(round(row * height / grid), round((row + 1) * height / grid))
