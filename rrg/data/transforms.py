@@ -1,4 +1,4 @@
-"""Convert radiographs to square image tensors, and maps on the model's grid back to the radiograph."""
+"""Convert radiographs to square image tensors, with augmentation for training."""
 
 from __future__ import annotations
 
@@ -42,12 +42,6 @@ class ViewTransform:
         )[0]
         mean, std = torch.tensor(self.mean)[:, None, None], torch.tensor(self.std)[:, None, None]
         return (image - mean) / std  # [1,S,S] -> [3,S,S]
-
-
-def map_to_image(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Resize a map [h, w] over the square to float32 [H, W] over the radiograph, bilinear between cell centres."""
-    grid = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))[None, None]
-    return F.interpolate(grid, shape, mode="bilinear", align_corners=False)[0, 0].numpy()
 
 
 def training_augmentation(

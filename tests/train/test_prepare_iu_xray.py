@@ -1,4 +1,4 @@
-"""The preparation of IU X-Ray, on a tiny download with invented reports."""
+"""Preparation of IU X-Ray, from a tiny download with invented reports."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def prepare(download: Path, *arguments: str) -> list[Study]:
     return read_annotation(download / "out")
 
 
-def test_the_rules_count_what_they_drop(download: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_number_of_dropped_studies_is_printed_by_rule(download: Path, capsys: pytest.CaptureFixture[str]) -> None:
     studies = prepare(download)
     assert {study.id for study in studies} == {f"CXR{uid}" for uid in range(1, 10)}
     assert all([image.view for image in study.images] == ["frontal", "lateral"] for study in studies)
@@ -59,7 +59,7 @@ def test_the_rules_count_what_they_drop(download: Path, capsys: pytest.CaptureFi
     ]
 
 
-def test_the_random_split_is_the_seeds(download: Path) -> None:
+def test_the_random_split_depends_on_the_seed(download: Path) -> None:
     def splits(seed: int) -> dict[str, str | None]:
         return {study.id: study.split for study in prepare(download, "--seed", str(seed))}
 
@@ -67,17 +67,17 @@ def test_the_random_split_is_the_seeds(download: Path) -> None:
     assert splits(1) != splits(2)
 
 
-def test_shares_add_up_whatever_the_order() -> None:
+def test_split_sizes_do_not_depend_on_the_order() -> None:
     studies = [Study(f"CXR{number}", ()) for number in range(997)]
-    placed = split_at_random(studies, seed=3)
-    assert sorted(study.id for study in placed) == sorted(study.id for study in studies)
-    counts = [sum(study.split == split for study in placed) for split in ("train", "val", "test")]
+    assigned = split_at_random(studies, seed=3)
+    assert sorted(study.id for study in assigned) == sorted(study.id for study in studies)
+    counts = [sum(study.split == split for study in assigned) for split in ("train", "val", "test")]
     assert counts == pytest.approx([697.9, 99.7, 199.4], abs=1)
     again = split_at_random(studies[::-1], seed=3)
-    assert [(study.id, study.split) for study in again] == [(study.id, study.split) for study in placed]
+    assert [(study.id, study.split) for study in again] == [(study.id, study.split) for study in assigned]
 
 
-def test_a_published_split_is_taken_with_its_ids(download: Path) -> None:
+def test_a_published_split_is_used_with_its_ids(download: Path) -> None:
     published = {"train": [{"id": "CXR2_IM-0652"}, {"id": "CXR11_IM-1"}], "val": [{"id": "CXR1_1_IM-0001"}], "test": []}
     (download / "published.json").write_text(json.dumps(published))
     given = ["--split-from", str(download / "published.json")]
@@ -93,7 +93,7 @@ def test_a_published_split_is_taken_with_its_ids(download: Path) -> None:
     assert extra == [f"CXR{uid}" for uid in (4, 5, 6, 7, 8, 9, 12)]
 
 
-def test_wrong_options_are_told(download: Path) -> None:
+def test_invalid_options_are_refused(download: Path) -> None:
     with pytest.raises(InputError, match="--projections"):
         main(PrepareIuXray(download / "reports.csv", download / "png", download / "out"))
     (download / "published.json").write_text(json.dumps({"train": [{"id": "x"}]}))
@@ -102,7 +102,7 @@ def test_wrong_options_are_told(download: Path) -> None:
     assert not (download / "out").exists()
 
 
-def test_the_script_ends_with_the_message_alone(tmp_path: Path) -> None:
+def test_the_script_prints_the_error_message_without_traceback(tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPT), "--reports", str(tmp_path), "--images", str(tmp_path), "--out", "out"]
     ended = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(SCRIPT.parents[1])}, capture_output=True)
     assert ended.returncode == 1

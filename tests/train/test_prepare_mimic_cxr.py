@@ -1,4 +1,4 @@
-"""The preparation of MIMIC-CXR, on a tiny download of the same layout with invented patients and reports."""
+"""Preparation of MIMIC-CXR, from a tiny download of the same layout with invented patients and reports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prepare_mimic_cxr import PrepareMimicCxr, main
 from rrg.data.annotation import read_annotation
 
 ROWS = [
-    # dicom, subject, study, view, split, findings, image there
+    # dicom, subject, study, view, split, findings, image exists
     ("a1", 10000001, 50000001, "PA", "train", "Clear lungs.", True),
     ("a2", 10000001, 50000001, "LATERAL", "train", "Clear lungs.", True),
     ("b1", 10000002, 50000002, "AP", "validate", "Clear lungs.", True),
@@ -24,7 +24,7 @@ ROWS = [
 @pytest.fixture
 def download(tmp_path: Path) -> Path:
     metadata, split = ["dicom_id,subject_id,study_id,ViewPosition"], ["dicom_id,study_id,subject_id,split"]
-    for dicom, subject, study, view, name, findings, there in ROWS:
+    for dicom, subject, study, view, name, findings, exists in ROWS:
         metadata.append(f"{dicom},{subject},{study},{view}")
         split.append(f"{dicom},{study},{subject},{name}")
         report = tmp_path / "reports" / "files" / f"p10/p{subject}/s{study}.txt"
@@ -32,7 +32,7 @@ def download(tmp_path: Path) -> Path:
         report.write_text(f" FINDINGS: {findings}\n\n IMPRESSION: Normal.\n")
         image = tmp_path / "jpg" / "files" / f"p10/p{subject}/s{study}/{dicom}.jpg"
         image.parent.mkdir(parents=True, exist_ok=True)
-        if there:
+        if exists:
             image.write_bytes(b"picture")
     (tmp_path / "jpg" / "mimic-cxr-2.0.0-metadata.csv").write_text("\n".join(metadata))
     (tmp_path / "jpg" / "mimic-cxr-2.0.0-split.csv").write_text("\n".join(split))
@@ -44,7 +44,7 @@ def prepare(download: Path, *arguments: str) -> None:
     main(tyro.cli(PrepareMimicCxr, args=[*paths, *arguments]))
 
 
-def test_frontal_studies_with_findings_are_kept(download: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_frontal_studies_with_findings_are_selected(download: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prepare(download)
     studies = read_annotation(download / "out")
     assert [(study.id, study.split, study.report) for study in studies] == [
@@ -63,7 +63,7 @@ def test_frontal_studies_with_findings_are_kept(download: Path, capsys: pytest.C
     ]
 
 
-def test_all_views_keep_lateral_studies(download: Path) -> None:
+def test_all_views_selects_lateral_studies_too(download: Path) -> None:
     prepare(download, "--views", "all")
     studies = read_annotation(download / "out")
     assert [[image.view for image in study.images] for study in studies] == [
