@@ -32,7 +32,7 @@ SETUP = @test -n "$(PYTHON)" || { echo 'rrg needs Python 3.11, 3.12 or 3.13; ins
 	"$(PYTHON)" scripts/setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help app test check lint fix train evaluate bench
+.PHONY: help app test check fast lint fix train evaluate bench
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -44,7 +44,10 @@ test: .venv/dev.stamp lint ## everything: lint, types, import rules, all tests w
 	@$(BIN)/python scripts/setup.py browser
 	@$(PYTEST)
 
-check: .venv/dev.stamp lint ## the quick gate before a commit: lint, types, import rules, fast tests
+check: .venv/dev.stamp ## the quick gate before a commit: lint, types, import rules, fast tests
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint fast
+
+fast: .venv/dev.stamp
 	@$(PYTEST) -m "not slow and not ui"
 
 lint: .venv/dev.stamp

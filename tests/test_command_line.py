@@ -70,6 +70,7 @@ def test_models_lists_name_state_and_paper(run, capsys: pytest.CaptureFixture[st
         assert (f"make train MODEL={name} " in out) == (name != "r2gen_cmn"), "the one that has weights here"
 
 
+@pytest.mark.slow
 def test_phantom_and_evaluate_work_together(run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data, out = tmp_path / "phantoms", tmp_path / "out"
     run("phantom", "--out", str(data), "--count", "40", "--size", "64")

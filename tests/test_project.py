@@ -168,6 +168,7 @@ def test_make_targets_exist() -> None:
     assert named and named <= targets
 
 
+@pytest.mark.slow
 def test_the_command_for_a_model_without_weights_trains_it_and_puts_it_where_it_is_looked_for() -> None:
     """What make would run is what the scripts understand, and each architecture has the recipe that they take."""
     if shutil.which("make") is None:
@@ -195,6 +196,7 @@ def test_the_command_for_a_model_without_weights_trains_it_and_puts_it_where_it_
         assert "small" in RECIPES[info.name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [line for line in _shell_commands() if line.startswith("python ")])
 def test_python_command_knows_its_options(command: str) -> None:
     words = shlex.split(command)[1:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from rrg.evaluate.behaviour import ImageSensitivity
 from rrg.evaluate.floors import constant
@@ -31,6 +32,12 @@ def results(protocol: Protocol) -> Results:
         floors_not_computed={},
         provenance=Provenance(EvaluatedOn("data", None, "val", None), 0, None, "2026", "a CPU", {}),
     )
+
+
+@pytest.fixture(autouse=True)
+def without_java(monkeypatch: pytest.MonkeyPatch) -> None:
+    """METEOR takes seconds and has tests of its own."""
+    monkeypatch.setattr("rrg.evaluate.meteor.shutil.which", lambda _: None)
 
 
 def rouge(found: Results, group: str, system: str) -> float:

@@ -162,6 +162,7 @@ def test_a_file_of_another_model_is_refused(data: Path, reporter: Reporter, tmp_
         run(reporter, data, out)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(data: Path, tiny_weights: Path, whole: dict[str, dict[str, Any]], tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     command = ["-m", "rrg", "batch", "--data", str(data), "--out", str(out), "--batch-size", "1"]
