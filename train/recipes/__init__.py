@@ -7,7 +7,7 @@ from recipes.options import ModelOptions
 from recipes.recipe import Recipe
 from recipes.small import SMALL
 
-__all__ = ["OPTIONS", "RECIPES", "SMALL", "ModelOptions", "Recipe"]
+__all__ = ["RECIPES", "SMALL", "ModelOptions", "Recipe", "default_options"]
 
 RECIPES: dict[str, dict[str, Recipe]] = {
     "r2gen_cmn": r2gen_cmn.RECIPES,
@@ -20,10 +20,14 @@ RECIPES: dict[str, dict[str, Recipe]] = {
 }
 """Architecture -> size -> recipe. `small` is the recipe of the bundled weights."""
 
-OPTIONS: dict[str, ModelOptions] = {
+_OPTIONS: dict[str, ModelOptions] = {
     "csr_lmca": csr_lmca.CSRLMCAOptions(),
     "sgrrg": sgrrg.SGRRGOptions(),
     "vit_gpt2": vit_gpt2.ViTGPT2Options(),
     "xpronet": xpronet.XProNetOptions(),
 }
-"""Architecture -> its own command-line options with their defaults; the others have none."""
+
+
+def default_options(architecture: str) -> ModelOptions:
+    """The command-line options that only this architecture has, with their defaults; many have none."""
+    return _OPTIONS.get(architecture, ModelOptions())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import tyro
-from recipes import OPTIONS, RECIPES, ModelOptions
+from recipes import RECIPES
 
 from rrg.models import ARCHITECTURES
 from training.run import Run
@@ -16,7 +16,7 @@ def parse(arguments: Sequence[str] | None = None, description: str | None = None
     runs = {
         name: (
             f"Train {ARCHITECTURES[name].title}.",
-            Run(name, tyro.MISSING, tyro.MISSING, options=OPTIONS.get(name, ModelOptions())),
+            Run(name, data=tyro.MISSING, out=tyro.MISSING),
         )
         for name in RECIPES
     }

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 import tyro
-from recipes import RECIPES, ModelOptions, Recipe
+from recipes import RECIPES, ModelOptions, Recipe, default_options
 from recipes.recipe import self_critical
 from transformers import EarlyStoppingCallback, set_seed
 from transformers.trainer_utils import get_last_checkpoint
@@ -64,7 +64,11 @@ class Run:
     seed: int | None = None
     """Random seed, in place of the recipe's."""
     options: Annotated[ModelOptions, tyro.conf.arg(name="")] = field(default_factory=ModelOptions)
-    """Options that only this architecture has."""
+    """Options that only this architecture has; by default `recipes.default_options`."""
+
+    def __post_init__(self) -> None:
+        if type(self.options) is ModelOptions:
+            object.__setattr__(self, "options", default_options(self.architecture))
 
 
 def train(run: Run) -> None:

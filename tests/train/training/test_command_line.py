@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from recipes import OPTIONS, RECIPES, ModelOptions
+from recipes import RECIPES, default_options
 from recipes.csr_lmca import CSRLMCAOptions
 from recipes.sgrrg import SGRRGOptions
 from recipes.vit_gpt2 import ViTGPT2Options
 from recipes.xpronet import XProNetOptions
 from training.command_line import parse
+from training.run import Run
 
 from rrg.models import ARCHITECTURES
 
@@ -41,7 +43,8 @@ def test_every_architecture_has_recipes_and_a_subcommand(capsys: pytest.CaptureF
         assert f"• {name} Train {architecture.title}." in listed
         run = parse([name, *PATHS])
         assert (run.architecture, run.data, run.out) == (name, Path("data"), Path("out"))
-        assert run.options == OPTIONS.get(name, ModelOptions())
+        assert run == Run(name, data=Path("data"), out=Path("out"))
+        assert run.options == default_options(name)
 
 
 @pytest.mark.parametrize(("name", "flag"), OWN)
@@ -53,6 +56,14 @@ def test_an_option_belongs_to_its_architecture_and_others_refuse_it(
     for other in RECIPES.keys() - {name}:
         assert flag not in shown([other, "--help"], capsys)
         assert f"Unrecognized or misplaced options: {flag}" in shown([other, *PATHS, flag, "a"], capsys)
+
+
+def test_an_architecture_has_its_own_options_from_python_too() -> None:
+    for (name, _), given in OWN.items():
+        run = Run(name, data=Path("data"), out=Path("out"))
+        assert type(run.options) is type(given)
+        assert replace(Run("r2gen_cmn", data=Path("data"), out=Path("out")), architecture=name) == run
+        assert replace(run, options=given).options == given
 
 
 def test_options_of_all_architectures_are_parsed() -> None:
