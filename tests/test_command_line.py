@@ -47,6 +47,7 @@ def test_report_prints_the_text_or_the_whole_record(run, images: list[str], caps
     assert record.keys() >= {"report_id", "text", "sentences", "findings", "model", "weights_sha256", "seconds"}
 
 
+@pytest.mark.slow
 def test_explain_writes_the_report_and_a_map_of_each_word(
     run, images: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

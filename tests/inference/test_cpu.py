@@ -35,6 +35,7 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_models_run_without_triton(tiny_weights: Path) -> None:
     done = run(
         f"{CONFIGURE}"
