@@ -1,4 +1,4 @@
-"""The models at hand."""
+"""The library of models: listing, loading, sharing of image encoders and features."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def test_architectures_without_weights_are_listed_with_the_command_that_trains_t
             ModelLibrary(tmp_path).reporter(info.name)
 
 
-def test_an_unknown_model_is_answered_with_the_known_ones(tiny_weights: Path) -> None:
+def test_the_error_for_an_unknown_model_lists_the_known_ones(tiny_weights: Path) -> None:
     with pytest.raises(InputError, match=r"no model 'gpt'.*r2gen_cmn"):
         ModelLibrary(tiny_weights).reporter("gpt")
 
 
-def test_a_model_of_ones_own_is_listed_after_the_architectures(tiny_weights: Path, tmp_path: Path) -> None:
+def test_a_further_model_is_listed_after_the_architectures(tiny_weights: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_weights / "r2gen_cmn", tmp_path / "from_feedback")
     info = ModelLibrary(tmp_path).list()[-1]
     assert (info.name, info.title, info.available) == ("from_feedback", "R2GenCMN", True)
@@ -51,7 +51,7 @@ def test_many_threads_share_one_loaded_model(tiny_weights: Path) -> None:
     assert len({id(reporter) for reporter in reporters}) == 1
 
 
-def test_models_that_share_an_image_encoder_look_at_a_study_once(tiny_weights: Path, tmp_path: Path) -> None:
+def test_models_that_share_an_image_encoder_encode_a_study_once(tiny_weights: Path, tmp_path: Path) -> None:
     state = load_file(tiny_weights / "r2gen_cmn" / "model.safetensors")
     part = "image_encoder."
     save_file(
@@ -71,32 +71,34 @@ def test_models_that_share_an_image_encoder_look_at_a_study_once(tiny_weights: P
     library = ModelLibrary(tmp_path)
     one, other = library.reporter("one"), library.reporter("other")
     assert one.model.image_encoder is other.model.image_encoder
-    seen = []
-    one.model.image_encoder.register_forward_hook(lambda *_: seen.append(1))
+    calls = []
+    one.model.image_encoder.register_forward_hook(lambda *_: calls.append(1))
     study, lateral = make_phantom(0, size=96).study, make_phantom(1, size=96).study
     alone = Reporter.from_pretrained(tiny_weights / "r2gen_cmn", device="cpu")
     for reporter in (one, other, one):
         assert reporter.report(study).text == alone.report(study).text
-    assert len(seen) == 1
+    assert len(calls) == 1
     other.report(lateral)
-    assert len(seen) == 2
+    assert len(calls) == 2
     other.report(replace(lateral, images=lateral.images[:1]))  # another study: one view of it
-    assert len(seen) == 3
+    assert len(calls) == 3
     for seed in range(2, 9):
         one.report(make_phantom(seed, size=96).study)
     one.report(study)
-    assert len(seen) == 11, "only the latest are kept"
+    assert len(calls) == 11, "only the latest are cached"
 
 
 @pytest.mark.slow
-def test_what_a_model_looks_at_beside_the_views_is_not_shared(weights: Path) -> None:
+def test_masked_views_are_not_shared_with_models_that_encode_none(weights: Path) -> None:
     library, study = ModelLibrary(weights), make_phantom(0, size=256).study
     plain, masked = library.reporter("r2gen_cmn"), library.reporter("csr_lmca")
     assert plain.model.image_encoder is masked.model.image_encoder
+    assert plain.feature_cache is masked.feature_cache
     plain.report(study)
     alone = Reporter.from_pretrained(weights / "csr_lmca", device="cpu").report(study)
     assert masked.report(study).text == alone.text
-    assert {len(features[0][0]) for features in masked.looked_at.values()} == {2, 4}, "views, and masked ones too"
+    assert plain.encode(study).features.feature_maps.shape[1] == 2
+    assert masked.encode(study).features.feature_maps.shape[1] == 4, "two views and their masked copies"
 
 
 def test_counting_reads_the_parameters_and_statistics_of_the_model(tiny_weights: Path) -> None:
