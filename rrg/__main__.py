@@ -44,7 +44,7 @@ def explain(image: Annotated[tuple[Path, ...], tyro.conf.Positional], out: Path,
 
     Args:
         image: The frontal radiograph and, if there is one, the lateral (DICOM, PNG, JPEG, WebP).
-        out: Folder that receives report.json, maps.npz (raw values), maps.json (what each is) and a picture of each.
+        out: Folder that receives report.json, maps.npz (raw values), maps.json (metadata) and a picture of each.
         model: A name that `models` lists.
     """
     from rrg.data.files import write_text
@@ -78,12 +78,12 @@ def evaluate(
     limit: int | None = None,
     force: bool = False,
 ) -> None:
-    """Score models' reports beside trivial systems that any model must beat.
+    """Score the reports of models and of trivial baselines.
 
     Args:
         data: Folder with annotation.json and images/ or images.tar.
         out: Receives a folder MODEL-SPLIT with predictions.jsonl and results.json for each model.
-        model: Names that `models` lists, or folders of weights; all stands for every model that has weights.
+        model: Names that `models` lists, or folders of weights; `all` selects every model that has weights.
         split: Which studies of annotation.json.
         limit: Only the first so many studies.
         force: Evaluate again despite cached results of the same weights.
@@ -96,7 +96,7 @@ def evaluate(
 
 @app.command
 def batch(data: Path, out: Path, model: str = "r2gen_cmn", split: str | None = None, batch_size: int = 16) -> None:
-    """Write a report on every study of a folder, one JSON object a line; run again, it goes on where it was stopped.
+    """Write a report on every study of a folder, one JSON object a line; run again after a stop, it continues.
 
     Args:
         data: Folder with annotation.json and images/ or images.tar, or a plain folder of images.

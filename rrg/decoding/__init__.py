@@ -1,4 +1,4 @@
-"""Encoded studies to the words of their reports: search, sampling, minimum Bayes risk decoding.
+"""Decode encoded studies to reports: greedy and beam search, sampling, minimum Bayes risk (MBR) decoding.
 
 The entry point is `rrg.decoding.generate`.
 """

@@ -1,4 +1,4 @@
-"""Beam search that drops finished studies. It writes the same words as the library's."""
+"""Beam search that drops finished studies. It returns the same ids as beam search of transformers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def beam_search(hypotheses: Hypotheses, stop: StoppingCriteriaList, config: Gene
     beams, first, max_length = settings.num_beams, hypotheses.ids.shape[1], settings.max_length
     finished = padded(hypotheses.ids, settings).unflatten(0, (-1, beams))  # [B,K,max_length]
     finished_scores = torch.full(finished.shape[:2], _IMPOSSIBLE, device=finished.device)  # [B,K], best first
-    studies = torch.arange(len(finished), device=finished.device)  # rows of `finished` that are still searched
+    studies = torch.arange(len(finished), device=finished.device)  # rows of `finished` whose search continues
     active = torch.ones_like(studies, dtype=torch.bool)
     scores = torch.zeros_like(finished_scores)
     scores[:, 1:] = _IMPOSSIBLE  # at first all beams of a study are the same

@@ -78,7 +78,7 @@ def length_penalty(difference: np.ndarray) -> np.ndarray:
 
 
 def _bigrams(texts: Sequence[Sequence[str]]) -> np.ndarray:
-    """Number of bigrams [texts], which pycocoevalcap takes for the length of a text."""
+    """Number of bigrams [texts], which pycocoevalcap uses as the length of a text."""
     return np.array([max(0, len(words) - 1) for words in texts], dtype=float)
 
 

@@ -1,4 +1,4 @@
-"""The one entry point of decoding: encoded studies to the words of their reports."""
+"""The entry point of decoding: from encoded studies to the token ids of their reports."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def generate(
     seeds: Sequence[int],
     ngram_frequencies: NgramFrequencies | None = None,
 ) -> Tensor:
-    """Ids [B, T] of a report of each study after BOS, padded, decoded as the model's generation settings say.
+    """Decode one report for each study by the model's generation settings: ids [B, T] after BOS, padded.
 
     Args:
-        model: The model, in evaluation mode. Its `generation_config` asks for MBR decoding or for a search.
+        model: The model, in evaluation mode. Its `generation_config` selects MBR decoding or a search.
         encoder_outputs: B encoded studies.
         tokenizer: The model's.
         seeds: One a study, for sampling.
-        ngram_frequencies: Those of the model's folder; needed where MBR decoding gives CIDEr a weight.
+        ngram_frequencies: Those of the model's folder; needed where the CIDEr weight of MBR decoding is above 0.
     """
     config = MBRConfig.from_generation_config(model.generation_config)  # type: ignore[arg-type]
     if config is None:
@@ -41,7 +41,7 @@ def generate(
 
 
 def decoding_settings(model: ReportModel) -> dict[str, Any]:
-    """The generation settings that decide the words, for the record of a report."""
+    """The generation settings that affect the words, for the record of a report."""
     settings = model.generation_config.to_dict()  # type: ignore[union-attr]
     unused = _SEARCH_ONLY if settings.get("consensus") is not None else ()
     return {name: settings[name] for name in _REPORTED if settings.get(name) is not None and name not in unused}

@@ -1,6 +1,6 @@
-"""Partial reports of a search, and how finished ones are dropped from the batch.
+"""Hypotheses (partial reports) of a search. Finished ones are dropped from the batch.
 
-The library's searches compute every row of a batch until the last report has ended; most end long before.
+The searches of transformers compute every row of a batch until the last report has ended; most end long before.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from rrg.models.base import ReportModel
 from rrg.models.outputs import ReportEncoderOutput
 
 COMPACTION_SHARE = 7 / 8
-"""Rows are dropped when at most this share of them is left: dropping copies the others."""
+"""Finished rows are dropped when at most this share of the rows is unfinished: dropping copies the others."""
 
 
 class RowsProcessor(LogitsProcessor, ABC):
-    """A logits processor with state per row: it is told which rows stay."""
+    """A logits processor with state per row; `select` is called when rows are dropped."""
 
     @abstractmethod
     def select(self, rows: Tensor) -> None:

@@ -51,7 +51,7 @@ class MBRConfig:
     findings_weight: float = 0.05
     """Score, in ROUGE-L, of a finding whose probability is e times its threshold."""
     finding_thresholds: tuple[float, ...] = ()
-    """Probability above which asserting each of the 13 findings scores; empty: findings do not score."""
+    """Probability above which asserting each of the 13 findings raises the score; empty: findings add no score."""
 
     def finding_scores(self, probabilities: np.ndarray) -> np.ndarray:
         """Score of asserting each of the 13 findings [13], from the classifier's probabilities [14]."""
@@ -62,7 +62,7 @@ class MBRConfig:
 
     @classmethod
     def from_generation_config(cls, config: GenerationConfig) -> Self | None:
-        """The MBR settings of generation settings; None where a search decodes."""
+        """The MBR settings in generation settings; None where they select a search."""
         stored: dict[str, Any] | None = getattr(config, "consensus", None)
         if stored is None:
             return None

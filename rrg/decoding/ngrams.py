@@ -50,7 +50,7 @@ def count_matrix(counts: Sequence[Counter[Words]], columns: Iterable[Words]) -> 
 class NgramFrequencies:
     """Document frequencies of n-grams: in how many of `documents` reports each n-gram occurs.
 
-    N-grams that occur in one report only are not stored; they count as unseen ones do.
+    N-grams that occur in one report only are not stored; they get the IDF of unseen n-grams.
     """
 
     def __init__(self, documents: int, counts: dict[int, int]):

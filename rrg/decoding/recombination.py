@@ -11,7 +11,7 @@ Our own additions:
   at a time, with sentences from all samples, while the score increases.
 - Candidates are coherent. The similarity alone would repeat itself or leave contradictions. Hence every sentence
   mentions a concept that no other sentence mentions, and no concept is both present and absent. The rule labeler
-  decides that; contradictions between phrases it does not know ("hyperexpanded" and "low volumes") remain.
+  decides that; contradictions between phrases without a rule ("hyperexpanded" and "low volumes") remain.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def sample_or_greedy(hypotheses: Hypotheses, stop: StoppingCriteriaList, config:
         studies, most = active_of_study.any(1).nonzero()[:, 0], int(active_of_study.sum(1).max())
         if 0 < len(studies) * most <= COMPACTION_SHARE * len(rows):
             generated[rows, : hypotheses.ids.shape[1]] = hypotheses.ids
-            # Every study keeps the same number of rows, so some keep finished ones.
+            # All studies have the same number of rows, so some finished rows remain.
             chosen = active_of_study[studies].int().argsort(dim=1, descending=True, stable=True)[:, :most]
             selected = (studies[:, None] * active_of_study.shape[1] + chosen.sort(dim=1)[0]).flatten()
             rows, active = rows[selected], active[selected]

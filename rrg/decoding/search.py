@@ -40,10 +40,10 @@ def search(
         num_samples: Reports of each study. They differ only with `do_sample`, or with a logits processor that makes
             them differ.
         generation_config: Settings of the search; the model's own by default. MBR settings in it are ignored.
-        settings: What changes in them, as in the library's `generate`, such as `num_beams` or `logits_processor`.
+        settings: Overrides of them, as in `generate` of transformers, such as `num_beams` or `logits_processor`.
     """
     config = search_settings(generation_config or model.generation_config)  # type: ignore[arg-type]
-    others = config.update(**settings)  # what is no setting, such as a logits processor
+    others = config.update(**settings)  # arguments that are no settings, such as a logits processor
     ids = model.generate(
         encoder_outputs=encoder_outputs,
         generation_config=config,
@@ -62,10 +62,10 @@ def drop_finished(
     num_samples: int = 1,
     **inputs: Any,
 ) -> Tensor:
-    """Run a search that drops finished reports: the `custom_generate` of the library's `generate`.
+    """Run a search that drops finished reports: the `custom_generate` of `generate` of transformers.
 
-    Returns ids [rows, T] with BOS and one final PAD, like the library's search. Raises ValueError where the settings
-    ask for more than ids, or for samples of beams.
+    Returns ids [rows, T] with BOS and one final PAD, like the searches of transformers. Raises ValueError for settings
+    that request more than ids, or beam sampling.
     """
     settings: Any = generation_config
     if settings.return_dict_in_generate or (settings.num_beams > 1 and (settings.do_sample or num_samples > 1)):

@@ -19,7 +19,7 @@ SHUFFLE_SEED = 0
 
 @dataclass(frozen=True)
 class Diversity:
-    """How many different reports a system writes; few of them mean that it has collapsed to templates."""
+    """Number of distinct reports of a system; a low number means collapse to templates."""
 
     distinct: int
     """Number of different reports."""
@@ -52,7 +52,7 @@ class Auroc:
 
 
 def diversity(texts: Sequence[str]) -> Diversity:
-    """Count the distinct texts, at least one is given, and the share of the most common one."""
+    """Diversity of one or more texts: the number of distinct ones, and the share of the most common one."""
     counts = Counter(texts)
     text, count = counts.most_common(1)[0]
     return Diversity(len(counts), text, count / len(texts))
@@ -74,7 +74,7 @@ def image_sensitivity(
 ) -> ImageSensitivity:
     """Compare `texts` (study id -> report) with the reports for black images of the same views.
 
-    Studies with the most common report are left out, because a model may rightly write it for a black image too. A
+    Studies with the most common report are left out, because that report may be right for a black image too. A
     black image has no content at any size, so one report for each combination of views is enough.
     """
     common = diversity(list(texts.values())).most_common

@@ -5,7 +5,7 @@ compared with published CheXbert figures. Published "clinical efficacy" also tre
 ways. Here the rule is an argument and part of the result (1: uncertain counts as present, as in CheXbert's F1; 0: as
 absent, as in R2Gen's script).
 
-- An undefined figure (the finding is on neither side) is 0, as with scikit-learn's `zero_division=0`. A macro figure
+- An undefined figure (neither side has the finding) is 0, as with scikit-learn's `zero_division=0`. A macro figure
   therefore includes a 0 for each class that no reference has; the supports show which.
 - Any normal report has the same 14 labels as a normal reference. Accuracy and exact match are therefore high for a
   constant normal report, whose micro- and macro-F1 over the 13 findings are 0.

@@ -68,8 +68,8 @@ def nearest_neighbour(
 def best_constants(train: Mapping[str, str], val: Sequence[str]) -> tuple[str, str]:
     """The train reports with the highest BLEU-4 and the highest CIDEr as the constant report of every validation study.
 
-    `train` maps a report to the tokenized text that is scored, `val` holds the tokenized references, one a study. Of
-    equal ones it is the first.
+    `train` maps a report to the tokenized text that is scored, `val` holds the tokenized references, one a study. The
+    first of equally good reports is returned.
     """
     reports = list(train)
     candidates = [text.split() for text in train.values()]

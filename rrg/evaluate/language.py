@@ -2,7 +2,7 @@
 
 pycocoevalcap 1.2 counts, so the figures equal those of R2Gen and later papers; only METEOR needs Java. Its scorers are
 called one by one, because `COCOEvalCap` also builds SPICE, which downloads 384 MB and fails on a current Java. Every
-text is made a single line first, because line breaks misalign the scorers or make them fail.
+text is first joined to a single line, because line breaks misalign the scorers or make them fail.
 
 - ROUGE-L is the recall-weighted F (beta 1.2), averaged over studies. It is not the F1 of the `rouge_score` package.
 - CIDEr takes its IDF from the references of the call. Figures of different sets of studies cannot be compared, a subset

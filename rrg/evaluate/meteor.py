@@ -39,7 +39,7 @@ def meteor_statistics(hypotheses: Sequence[str], references: Sequence[Sequence[s
     if package is None or not package.submodule_search_locations:
         raise MeteorUnavailable("not computed: pycocoevalcap is not installed")
     jar = Path(package.submodule_search_locations[0]) / "meteor" / "meteor-1.5.jar"
-    # The jar needs equally many references for each text. It takes the best one, so repeating one changes nothing.
+    # The jar needs equally many references for each text. It scores the best one, so repeating one changes nothing.
     most = max(len(texts) for texts in references)
     reference_lines = [text for texts in references for text in [*texts, *[texts[-1]] * (most - len(texts))]]
     # The jar cannot parse numbers in a locale with a decimal comma. These flags override JAVA_TOOL_OPTIONS.

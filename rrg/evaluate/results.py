@@ -101,7 +101,7 @@ class Results:
     provenance: Provenance
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of `results.json`: provenance stands at its top level, and sensitivities have their share."""
+        """The content of `results.json`: fields of the provenance at the top level, sensitivities with their share."""
         record = asdict(self)
         provenance = record.pop("provenance")
         for name in ("black_images", "shuffled_images"):
@@ -145,7 +145,7 @@ class Results:
         return cls(**{name: record[name] for name in flat - nested.keys()}, **nested)
 
     def write(self, path: Path) -> None:
-        """Write `results.json`, or leave the file that is there."""
+        """Write `results.json` atomically; on an error an existing file stays unchanged."""
         write_text(path, json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n")
 
 

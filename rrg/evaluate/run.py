@@ -216,7 +216,7 @@ def _reference(study: Study) -> str:
 
 def _machine() -> str:
     """The device on which the seconds per report were measured."""
-    import torch  # here, not above: it takes seconds, and the command line's help imports this module's neighbours
+    import torch  # imported here: it takes seconds, which the help of the command line need not wait for
 
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()

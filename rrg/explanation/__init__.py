@@ -1,1 +1,1 @@
-"""A finished report and its study to maps of where the model looked."""
+"""Maps that explain a report: cross-attention, Grad-CAM, the architecture's own maps, and their rendering."""

@@ -16,11 +16,11 @@ from rrg.layers.image_encoder import ImageEncoder
 
 
 class _RawGradCAM(GradCAM):
-    """The library's Grad-CAM without its min-max scaling and resizing: [images, h, w] of the one target layer."""
+    """Grad-CAM of grad-cam without its min-max scaling and resizing: [images, h, w] of the one target layer."""
 
     def compute_cam_per_layer(self, input_tensor: Tensor, targets: list[Any], eigen_smooth: bool) -> list[np.ndarray]:
-        kept = self.activations_and_grads
-        activations, gradients = (side[0].cpu().detach().numpy() for side in (kept.activations, kept.gradients))
+        recorded = self.activations_and_grads
+        activations, gradients = (side[0].cpu().detach().numpy() for side in (recorded.activations, recorded.gradients))
         cam = self.get_cam_image(input_tensor, self.target_layers[0], targets, activations, gradients, eigen_smooth)
         return [np.maximum(cam, 0)]
 

@@ -2,7 +2,8 @@
 
 The report is run through the decoder once more with teacher forcing, so that the search does not carry attention along
 (as in Whisper's timing.py). Every map names its method, layer and reduction, and its values are raw. Cross-attention
-weighs what the decoder read for a word. It does not prove that the word follows from that place.
+is the weight of each visual token at the step that generates a word. It does not prove that this image area caused
+the word.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Heatmap:
     method: str
     layer: str
     reduction: str
-    """How heads, layers and words became one map."""
+    """How heads, layers and words were reduced to one map."""
     span: tuple[int, int] | None
     """Characters of the report text, [start, end)."""
     values: np.ndarray

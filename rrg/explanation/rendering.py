@@ -1,4 +1,4 @@
-"""Maps as files: raw values, metadata, and a picture of each map over the radiographs."""
+"""Write maps as files: raw values, metadata, and a picture of each map over the radiographs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from rrg.explanation.maps import Explanation, Heatmap
 
 COLORMAP = ("#550f95", "#801e94", "#aa2b8a", "#d03c79", "#f05560", "#ff7c4c", "#ffa659", "#ffcb70", "#ffed84")
-"""Low to high. OKLCH lightness rises from 0.38 to 0.94 in equal steps, so the order does not depend on hue."""
+"""Colours from low to high. OKLCH lightness rises from 0.38 to 0.94 in equal steps, so the order needs no hue."""
 
 HEIGHT = 512
-"""Rows of a picture in pixels."""
+"""Height of a picture in pixels."""
 OPACITY = 0.65
-"""Of the highest value. Lower values are more transparent, so that the anatomy stays visible."""
+"""Opacity of the highest value. Lower values are more transparent, so that the anatomy stays visible."""
 
 
 def write_maps(explanation: Explanation, radiographs: Sequence[Radiograph], out: Path) -> int:

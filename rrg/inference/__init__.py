@@ -1,1 +1,1 @@
-"""A study to a report: loading, feature cache, reading, writing, batches."""
+"""From a study to its report: loading, feature cache, reading, writing, batches."""

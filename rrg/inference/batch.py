@@ -4,8 +4,8 @@ A line has `id`, `text`, `findings` (status by name), `seconds`, `model` and `we
 is refused. Studies that cannot be read are listed in OUT.errors.jsonl; the next run replaces that file and tries them
 again.
 
-Each of several processes writes a part, OUT.RANK-of-COUNT, and the first process joins them at the end. Parts of a
-killed run are joined first, whatever its number of processes was.
+Each of several processes writes a part, OUT.RANK-of-COUNT, and the first process joins them at the end. A new
+run first joins the parts that a killed run left, even if that run had another number of processes.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def _ids(path: Path, reporter: Reporter | None) -> set[str]:
 
 
 def _lines(path: Path, reporter: Reporter | None) -> Iterator[tuple[str, bytes]]:
-    """The complete lines of a file with their ids. Raises InputError for one by another model than `reporter`."""
+    """The complete lines of a file with their ids. Raises InputError for a line of another model than `reporter`."""
     if not path.is_file():
         return
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Features of the last studies: models that share an image encoder, and maps after a report, encode a study once."""
+"""Cache of image features: models with a shared image encoder, and maps after a report, encode a study once."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from rrg.models.base import ReportModel
 from rrg.models.outputs import ImageFeatures, StudyFeatures
 
 _STUDIES = 4
-"""Studies in the cache: about 0.5 MB each."""
+"""Maximum number of studies in the cache; each takes about 0.5 MB."""
 
 
 class FeatureCache:
-    """LRU cache of image features by the pixels and whatever else decides them. Safe to use from several threads."""
+    """LRU cache of image features. The key has the pixels, the view slots, and the settings of transform and model.
+
+    Safe to use from several threads.
+    """
 
     def __init__(self, max_studies: int = _STUDIES):
         self._features: LRUCache[tuple[object, ...], tuple[ImageFeatures, torch.Tensor]] = LRUCache(max_studies)

@@ -28,7 +28,7 @@ class ModelInfo:
     weights_sha256: str | None
     parameters: int | None
     note: str
-    """For a person: the command that trains a missing one."""
+    """For the user: the command that trains the model, if it has no weights."""
 
 
 class ModelLibrary:
@@ -70,12 +70,12 @@ class ModelLibrary:
             raise InputError(f"There is no model {name!r}. Choose one of: {', '.join(infos)}.")
         if not infos[name].available:
             raise InputError(f"The model {name!r} cannot be used. {infos[name].note}")
-        from transformers.utils import logging  # here: this and the next ones take seconds to import
+        from transformers.utils import logging  # imported here: this and the next imports take seconds
 
         from rrg.inference.loading import load_model
         from rrg.inference.reporter import Reporter
 
-        logging.disable_progress_bar()  # it would draw over the command line for a second
+        logging.disable_progress_bar()  # it would appear in the output of the command line
         folder = self.weights / name
         shared = shared_encoder(folder)
         first = self._sharing.get(shared) if shared is not None else None

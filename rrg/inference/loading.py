@@ -1,4 +1,4 @@
-"""A folder of weights to a model that is ready to generate."""
+"""Load a folder of weights as a model that is ready to generate."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class LoadedModel:
     tokenizer: ReportTokenizer
     weights_sha256: str
     ngram_frequencies: NgramFrequencies | None = None
-    """Needed where MBR decoding gives CIDEr a weight."""
+    """Needed where the CIDEr weight of MBR decoding is above 0."""
 
     @property
     def transform(self) -> ViewTransform:
-        """What turns a radiograph into the model's input."""
+        """The transform from a radiograph to the model's input."""
         config = self.model.config
         return ViewTransform(config.image_size, tuple(config.image_mean), tuple(config.image_std))
 

@@ -17,10 +17,10 @@ _THREADS = 2
 def read_ahead(
     studies: Iterable[Study], ahead: int, skip: Callable[[Study, InputError], None] | None = None
 ) -> Iterator[tuple[Study, Sequence[Radiograph]]]:
-    """The radiographs of each study; those of the next `ahead` are decoded while the caller is busy.
+    """Read the radiographs of each study; those of the next `ahead` are decoded while the caller is busy.
 
     A study that cannot be read is passed to `skip` and left out; without `skip` its InputError is raised. The threads
-    call no tensor operation: each would start OpenMP threads of its own, and more of these than cores slow the model.
+    call no tensor operation: each would start its own OpenMP threads, and more threads than cores slow the model down.
     """
     waiting: deque[tuple[Study, Future[Sequence[Radiograph]]]] = deque()
     remaining = iter(studies)

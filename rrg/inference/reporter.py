@@ -1,4 +1,4 @@
-"""Study in, report out: the class that the app, HTTP, the command line and batches use."""
+"""From a study to its report: the class behind the app, the HTTP endpoints, the command line and batches."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Reporter:
         return explain(self.model, self.tokenizer, report, self.encode(study))
 
     def encode(self, study: Study) -> StudyFeatures:
-        """The image features of a study, from the cache where it was encoded lately."""
+        """The image features of a study, from the cache if it has them."""
         return self.feature_cache.encode(self.model, self.transform, [study.radiographs()])[0]
 
     def features(self, study: Study) -> np.ndarray:
@@ -98,7 +98,7 @@ class Reporter:
 
     @property
     def features_digest(self) -> str:
-        """Changes with whatever changes `features`: models with the same backbone and transform share them."""
+        """Digest of all that determines `features`; equal for models with the same backbone and transform."""
         config = self.model.config
         settings = (config.backbone, config.backbone_options, self.transform, config.num_views, self.model.dtype)
         digest = hashlib.sha256(repr(settings).encode())
@@ -109,7 +109,7 @@ class Reporter:
     def _generate(
         self, studies: Sequence[Study], radiographs: Sequence[Sequence[Radiograph]], started: float
     ) -> list[Report]:
-        """Reports on a batch of studies; `started` is when its reading began."""
+        """Reports on a batch of studies; `started` is the time at which reading it began."""
         encoded_studies = self.feature_cache.encode(self.model, self.transform, radiographs)
         seeds = [
             sampling_seed(images, study.slots[0]) for images, study in zip(radiographs, encoded_studies, strict=True)

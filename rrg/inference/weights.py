@@ -1,4 +1,4 @@
-"""Facts about a folder of trained weights that need no model: hash, architecture, size."""
+"""Hash, architecture and size of a folder of trained weights, without loading the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generated ids and their probabilities to the record of a report."""
+"""Convert generated ids and their probabilities to the record of a report."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def report_findings(text: str, probabilities: np.ndarray) -> tuple[ReportFinding
 
 
 def new_report_id() -> str:
-    """A random id: nothing of the study can be read from it."""
+    """A random id, which contains nothing of the study."""
     return uuid.uuid4().hex
 
 

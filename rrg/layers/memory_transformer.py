@@ -24,9 +24,9 @@ from rrg.layers.memory import ProjectedMemory, TopKMemoryRead
 from rrg.layers.transformer import Decoder, DecoderOutput, Encoder, TextEmbedding, causal_mask, sinusoid
 
 _QUERY_BATCH = 256
-"""Tokens that query the memory at a time on a CPU: their scores fit its cache, a tenth less time for 1,568 tokens."""
+"""Tokens that query the memory at a time on a CPU. Their scores fit its cache: a tenth less time for 1,568 tokens."""
 _FEW_WORDS = 8
-"""Words up to which all of them query the memory: finding equal words would take as long as it saves."""
+"""Number of words up to which each one queries the memory: finding equal words would cost the time it saves."""
 
 
 class MemoryTransformer(nn.Module):

@@ -21,7 +21,7 @@ class Architecture:
     """Its module in `rrg.models` and `model_type` of its configuration."""
     class_name: str
     title: str
-    """As the paper writes it."""
+    """Name of the architecture in the paper."""
     paper: str
 
     def load(self) -> type[ReportModel]:

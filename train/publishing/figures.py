@@ -182,7 +182,7 @@ class PublishedResults:
         return re.sub(r"\[\s+([^\[\]{}\"]*?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text) + "\n"
 
     def write(self, path: Path) -> None:
-        """Write the file, or leave the one that is there."""
+        """Write the file atomically; on an error an existing file stays unchanged."""
         write_text(path, self.to_json())
 
 
