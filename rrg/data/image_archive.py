@@ -21,7 +21,7 @@ def member_names(path: Path) -> list[str]:
 def read_member(path: Path, member: str) -> bytes:
     """Read one file of an uncompressed tar.
 
-    Every call opens the tar anew, so no file handle is shared between threads or forked worker processes.
+    Every call opens the tar again, so no file handle is shared between threads or forked worker processes.
 
     Raises:
         InputError: the tar does not hold the file, or is truncated.

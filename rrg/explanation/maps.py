@@ -1,9 +1,9 @@
 """Maps of a finished report: cross-attention of words and sentences, Grad-CAM of findings, the architecture's own maps.
 
 The report is run through the decoder once more with teacher forcing, so that the search does not carry attention along
-(as in Whisper's timing.py). Every map names its method, layer and reduction, and its values are raw. Cross-attention
-is the weight of each visual token at the step that generates a word. It does not prove that this image area caused
-the word.
+(as in Whisper's timing.py). Every map names its method, layer and reduction, and its values are raw. Cross-attention is
+the weight of each visual token at the step that generates a word. It does not prove that this image area caused the
+word.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ class FeedbackStore:
             )
 
     @contextmanager
-    def _writing(self, what: str) -> Iterator[Session]:
+    def _writing(self, record: str) -> Iterator[Session]:
         """Open a session with one transaction: committed at the end of the block, rolled back on an error."""
         try:
             with Session(self._writing_engine) as session, session.begin():
@@ -131,7 +131,7 @@ class FeedbackStore:
             raise
         except DBAPIError as error:
             raise InputError(
-                f"The {what} was NOT saved: the database refused it ({error.orig}). Keep a copy of the text, "
+                f"The {record} was NOT saved: the database refused it ({error.orig}). Keep a copy of the text, "
                 "check that the disk has room and the database can be written, then save again."
             ) from error
 

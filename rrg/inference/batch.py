@@ -4,8 +4,8 @@ A line has `id`, `text`, `findings` (status by name), `seconds`, `model` and `we
 is refused. Studies that cannot be read are listed in OUT.errors.jsonl; the next run replaces that file and tries them
 again.
 
-Each of several processes writes a part, OUT.RANK-of-COUNT, and the first process joins them at the end. A new
-run first joins the parts that a killed run left, even if that run had another number of processes.
+Each of several processes writes a part, OUT.RANK-of-COUNT, and the first process joins them at the end. A new run first
+joins the parts that a killed run left, even if that run had another number of processes.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class TopKMemoryRead(nn.Module):
         """x [B, n, D] -> response. With a shared memory, a row of `mask` may stand for several rows of x (beams)."""
         tokens, mask = x, None if memory.mask is None else memory.mask[:, None, None, :]  # [B,1,1,M]
         if shared := memory.keys.shape[0] == 1 < x.shape[0]:
-            # Shared memory: the tokens of all studies query it as one sequence, so the slots are not copied per study.
+            # The tokens of all studies query the shared memory as one sequence, so the slots are not copied per study.
             tokens = x.flatten(0, 1)[None]  # [1,B*n,D]
             if memory.mask is not None:  # [B*n,M]
                 mask = memory.mask.repeat_interleave(tokens.shape[1] // len(memory.mask), dim=0)

@@ -89,7 +89,7 @@ class ReportModel(PreTrainedModel, GenerationMixin):
 
     config: ReportConfig
     config_class: type[ReportConfig] = ReportConfig
-    _keys_to_ignore_on_load_missing = [r"^image_encoder\."]  # they may be in a file of their own: `from_pretrained`
+    _keys_to_ignore_on_load_missing = [r"^image_encoder\."]  # they may be in a separate file: `from_pretrained`
     main_input_name = "pixel_values"
 
     def __init__(self, config: ReportConfig):

@@ -23,7 +23,7 @@ G        global_encoder(X)       README     global tokens
 g        gate                    "Mixing"   M = g * L + (1 - g) * G, channel by channel
 -        transformer             R2GenCMN   memory matrix (section 2.2 of its paper), encoder and decoder
 
-Departures from what the parts' own papers do: GroupNorm over one view in place of BatchNorm over the batch, so that
+Departures from the papers of the parts: GroupNorm over one view in place of BatchNorm over the batch, so that
 neither a missing view nor other studies of the batch change the features of a study. K is a share of the tokens of the
 valid views. The temperature tau falls with the training passes, which the model counts and saves with its weights,
 rather than with epochs.

@@ -35,7 +35,7 @@ class ImageFeatures:
     feature_maps: Tensor
     """[B, n*V, C, h, w]: the V views, then n - 1 altered copies of each (n is 1 but for CSR-LMCA)."""
     maps: dict[str, Tensor] = field(default_factory=dict)
-    """Maps for display that depend on the images alone, by name, each [B, V, ...] on a grid of its own."""
+    """Maps for display that depend on the images alone, by name, each [B, V, ...] on its own grid."""
     discriminator_logits: Tensor | None = None
     """[B, 14] of a separate findings classifier that is trained with the model (CSR-LMCA)."""
 
@@ -99,7 +99,7 @@ class ReportEncoderOutput(ModelOutput):
     grid: tuple[int, int, int] | None = None
     """(n*V, h, w): grid of the N tokens. Altered copies of the views follow the V views."""
     maps: dict[str, Tensor] | None = None
-    """The architecture's own maps by name, each [B, V, ...] on a grid of its own."""
+    """The architecture's own maps by name, each [B, V, ...] on its own grid."""
 
     def per_study(self, change: Callable[[Tensor], Tensor]) -> Self:
         """A copy without `maps` and with `change` applied to every tensor; all studies share `memory` and `grid`."""

@@ -27,8 +27,8 @@ the same classes, with `legacy_padded_average` (tests/models/test_xpronet.py).
 Departures from the published code. Its labels are those of the reference report, even in evaluation; here they choose
 prototypes in training alone, and a report is generated with the findings that the classifier of the image encoder
 predicts. The prototypes are projected once for all studies and masked for each, not copied for each. Responses are
-averaged over words and valid patches; the published average over padding as well, by which the length of one report
-changes the loss of another, is `legacy_padded_average`.
+averaged over words and valid patches; the published average includes padding, so the length of one report changes the
+loss of another (`legacy_padded_average`).
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class XProNetConfig(ReportConfig):
     """Length of a prototype: 2,048 image and 768 text features in the paper."""
     topk: int = 15
     finding_thresholds: tuple = (0.5,) * len(FINDINGS)
-    """Probability above which the prototypes of each class are used; the likeliest class if none exceeds its own."""
+    """Probability above which the prototypes of a class are used; without any, those of the most probable class."""
     similarity_base: float = 1.5
     contrast_margin: float = 0.4
     legacy_padded_average: bool = False
@@ -151,7 +151,7 @@ class XProNet(ClassThresholds, ReportModel):
         if sorted(classes) != sorted(self.config.classes):
             differing = sorted(set(classes) ^ set(self.config.classes))
             raise InputError(
-                f"The prototypes are of other classes than the model: {', '.join(differing)}. Make them anew."
+                f"The prototypes are of other classes than the model: {', '.join(differing)}. Make them again."
             )
         expected = (len(classes), self.config.prototypes_per_class, self.config.prototype_size)
         if prototypes.shape != expected:

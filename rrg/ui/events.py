@@ -1,4 +1,4 @@
-"""What all event handlers and endpoints share: the queue of the models, and the errors that a person may read."""
+"""Shared by event handlers and endpoints: the queue of the models, and error messages for the user."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ logger = logging.getLogger(__name__)
 
 
 def error_message(error: Exception) -> str:
-    """Return the text that a person may read: the message of an InputError, else `UNEXPECTED`, after logging where.
+    """Return the text for the user: the message of an InputError, else `UNEXPECTED`; then log where it was raised.
 
-    The log has no message of other errors either: it may contain a file name or other parts of a patient's record.
+    Messages of other errors are not logged either, because they may contain a file name or other parts of a patient's
+    record.
     """
     if isinstance(error, InputError):
         return str(error)

@@ -86,7 +86,7 @@ def _load(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"{path} is no JSON file: {error}. Write it anew.") from error
+        raise InputError(f"{path} is no JSON file: {error}. Write it again.") from error
 
 
 def _not_as_described(path: Path, error: Exception) -> InputError:

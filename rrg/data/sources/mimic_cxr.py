@@ -39,9 +39,9 @@ def read_mimic_cxr(jpg: Path, reports: Path, views: Views = "first_frontal") -> 
         InputError: a folder, table or column is missing, a patient is in no split or in two.
     """
     jpg, reports = Path(jpg), Path(reports)
-    for folder, what in ((jpg, "MIMIC-CXR-JPG"), (reports, "the unpacked mimic-cxr-reports.zip")):
+    for folder, description in ((jpg, "MIMIC-CXR-JPG"), (reports, "the unpacked mimic-cxr-reports.zip")):
         if not (folder / "files").is_dir():
-            raise InputError(f"{folder} holds no folder `files`. Give the folder of {what}.")
+            raise InputError(f"{folder} holds no folder `files`. Give the folder of {description}.")
     split_of = _read_split(jpg)
     images: dict[tuple[str, str], list[ImageFile]] = defaultdict(list)
     for row in _rows(jpg, "mimic-cxr-2.0.0-metadata", {"dicom_id", "subject_id", "study_id", "ViewPosition"}):

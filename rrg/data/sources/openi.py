@@ -45,7 +45,7 @@ def _study_of_xml(file: Path, images: Path) -> Study:
         raise InputError(f"{file} is not valid XML ({error}). Unpack the reports again.") from error
     uid = root.find("uId")
     if uid is None or not re.fullmatch(r"CXR\d+", uid.get("id", "")):
-        raise InputError(f"{file} is not a report of the Indiana collection: its uId is missing. Take it away.")
+        raise InputError(f"{file} is not a report of the Indiana collection: its uId is missing. Remove it.")
     sections = {
         text.get("Label", "").upper(): "".join(text.itertext()).strip() or None for text in root.iter("AbstractText")
     }
@@ -104,7 +104,7 @@ def _rows(path: Path, columns: set[str]) -> list[dict[str, str]]:
         table = csv.DictReader(file, restval="")
         absent = columns - set(table.fieldnames or ())
         if absent:
-            raise InputError(f"{path} has no column {', '.join(sorted(absent))}. Is it the table that was asked for?")
+            raise InputError(f"{path} has no column {', '.join(sorted(absent))}. Check that it is the right table.")
         return list(table)
 
 

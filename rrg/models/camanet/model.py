@@ -26,9 +26,9 @@ attention and beam search of the same weights, with `legacy_consistency` (tests/
 
 Departures from the published code. It takes the first patch for d, because token 0 is cut off before it is read, and
 bounds k by the padded length of the batch; `legacy_consistency` does both, the default follows the paper. S is computed
-from the attention before its dropout. What its scripts switch off is left out: background subtraction, the CLIP loss
-and the weighted consistency loss. A view that is missing is masked. The relational memory is cached instead of being
-recomputed from the first word for every word.
+from the attention before its dropout. Parts that its scripts disable are left out: background subtraction, the CLIP
+loss and the weighted consistency loss. A view that is missing is masked. The relational memory is cached instead of
+being recomputed from the first word for every word.
 """
 
 from __future__ import annotations
@@ -216,5 +216,5 @@ class CAMANet(ReportModel):
         super()._init_weights(module)
         if isinstance(module, ConditionalNorm):
             for name, parameter in module.named_parameters():
-                if name.endswith(".bias"):  # those of the two networks; the name of the norm's own is "bias"
+                if name.endswith(".bias"):  # biases of the two networks; that of the norm itself is named "bias"
                     init.constant_(parameter, 0.1)

@@ -14,13 +14,13 @@ class CSRLMCAConfig(ReportConfig):
     saliency_view: bool = True
     """Whether the model encodes a masked copy of every view beside the view (SDAM)."""
     discriminator: str | None = "resnet34"
-    """timm name of the classifier from which the mask follows; None: the image encoder's own classifier."""
+    """timm name of the classifier that the mask is computed from; None: the image encoder's own classifier."""
     discriminator_size: int = 300
     """Side of the square input of a separate discriminator, in pixels."""
     saliency_thresholds: tuple = (0.5,) * len(FINDINGS)
     """Probability from which each of `FINDINGS` counts as predicted."""
     saliency_cut: float = 0.4
-    """Smallest m of a pixel that the mask shows."""
+    """Minimum m of a pixel inside the mask."""
     dilation: int = 5
     """Side of the square by which the mask grows, in pixels of the model's images."""
     num_mamba_blocks: int = 2

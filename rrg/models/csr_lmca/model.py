@@ -11,9 +11,9 @@ M, r      `transformer.memory`, `.respond`     memory matrix of R2GenCMN and its
 LMCA      lmca.py, `regions`                   attention inside small regions, and across regions
 
 Each part's file has its own glossary and its departures from the published code (github.com/CQNU-ZhangLab/CSR-LMCA).
-The text of the paper was not available: this follows the code where it computes what the paper names, and is marked as
-own interpretation where it does not. Two departures concern the whole model: the published code loads the same view of
-IU X-Ray twice, and here both views are encoded; unused layers are left out.
+The text of the paper was not available. Where the code computes the parts that the paper names, the code is followed;
+elsewhere the part is marked as own interpretation. Two departures concern the whole model: the published code loads the
+same view of IU X-Ray twice, and here both views are encoded; unused layers are left out.
 """
 
 from __future__ import annotations

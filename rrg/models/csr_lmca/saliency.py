@@ -10,10 +10,10 @@ Shapes: B studies, V views, C channels, h x w feature grid, F findings, S image 
 Departures from the published code:
 - It makes the masked images once, as files. Here they are made from the images of a batch.
 - Labels belong to a study, so the discriminator classifies a study by all its views. Maps are scaled in each view.
-- A view with a flat map, and a study without a predicted finding, are shown whole: a black image would claim that
-  nothing matters.
+- A view with a flat map, and a study without a predicted finding, are not masked: a black image would mean that no area
+  is relevant.
 - Its thresholds are 14 numbers from 0.02 to 0.39 in an order of classes that is documented nowhere. The default is 0.5;
-  training chooses others on val. "No Finding" is a class like the others, as published.
+  train/sdam.py chooses others on the train split. "No Finding" is a class like the others, as published.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ the image and then to these vectors, so that a word can be traced to named regio
 Symbol   Code                     File                    Meaning
 X        features                 -                       backbone's maps; tokens [B, N, D] after `project`
 B_r      boxes[:, r]              boxes.py                box of region r: detected, or from an atlas
-p_r      region_logits            region_selector.py      does the report describe region r?
+p_r      region_logits            region_selector.py      logit that the report describes region r
 b_r      vectors                  attribute_predictor.py  strongest features in B_r, after a small network
-a_rj     attribute_logits         attribute_predictor.py  does it mention attribute j of region r?
+a_rj     attribute_logits         attribute_predictor.py  logit that it mentions attribute j of region r
 o_r, a_j nodes                    scene_graph_encoder.py  nodes of region r and of its attributes
 g_r      regions                  scene_graph_encoder.py  vector of region r: maximum over its encoded nodes
 -        text_decoder             decoder.py              decoder that attends to the image, then to the regions
@@ -29,8 +29,8 @@ thresholds of their own. Without a detector the boxes are those of an atlas (`rr
 comparable without Chest ImaGenome. Boxes do not follow the augmentation of an image, which moves it by a few percent.
 It encodes one view; here the regions lie in the frontal one, a study without it has none, and the words attend to the
 tokens of all views. A view that is missing is masked. The width of the region networks (`region_size`) may differ from
-the backbone's. Keys and values of image and regions are cached instead of being computed for every word. What its
-scripts switch off is left out: gates, hierarchical attention, other ways to encode the graphs.
+the backbone's. Keys and values of image and regions are cached instead of being computed for every word. Parts that its
+scripts disable are left out: gates, hierarchical attention, other ways to encode the graphs.
 """
 
 from __future__ import annotations
@@ -70,17 +70,17 @@ class SGRRGConfig(ReportConfig):
         default_factory=lambda: {"findings": 0.25, "region": 0.25, "attribute": 0.1, "segregation": 0.1}
     )
     attribute_sizes: tuple = tuple(int(size) for size in _PUBLISHED_SIZES.split())
-    """Number of attributes of each region; an attribute's id is its place among those of all regions."""
+    """Number of attributes of each region; an attribute's id is its index among those of all regions."""
     attribute_names: tuple = ()
     """Name of each attribute by id, which ends in " present" or " absent"; empty if unknown."""
     region_size: int = 1024
     """Width of the region selector and of the attribute predictor."""
     memory_slots: int = 512
-    """Rows of the region selector's memory."""
+    """Slots of the region selector's memory."""
     topk: int = 32
-    """Rows that each head of the region selector reads."""
+    """Memory slots that each head of the region selector attends to."""
     region_heads: int = 32
-    """Heads of that read."""
+    """Heads of the attention to these slots."""
     region_threshold: float = 0.2
     """A region with a higher probability is part of the predicted graph."""
     attribute_threshold: float = 0.5
@@ -293,7 +293,7 @@ class SGRRG(ClassThresholds, ReportModel):
         }
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Normal weights, as in the published code, where the R2Gen line has Xavier's."""
+        """Initialise weights from a normal distribution, as in the published code, instead of Xavier."""
         if isinstance(module, nn.Linear | nn.Embedding):
             init.normal_(module.weight, std=self.config.init_std)
             if isinstance(module, nn.Linear) and module.bias is not None:

@@ -4,7 +4,7 @@ Symbol   Code                              Meaning
 o_r      project(b_r) + kinds(r)           node of region r
 a_j      norm(attributes(j) + kinds(R))    node of an attribute
 g_r      regions                           maximum over the encoded nodes of region r's graph
-L_s      segregation_loss                  vectors of one region agree where their abnormality flags agree
+L_s      segregation_loss                  contrast of vectors of one region by their abnormality flags
 
 Computes the same as class `SceneGraphEncoder` in models/scene_graph_encoder.py of github.com/Markin-Wang/SGRRG.
 
@@ -81,8 +81,8 @@ class SceneGraphEncoder(nn.Module):
 def segregation_loss(vectors: Tensor, regions: Tensor, abnormal: Tensor, margin: float) -> Tensor:
     """L_s: abnormality-aware contrastive loss of vectors [K,D] with their regions [K] and abnormality flags [K].
 
-    Mean over all ordered pairs of one region, a vector with itself included: 1 - cosine where the flags agree, the part
-    of the cosine above `margin` where they differ. 0 without vectors.
+    Mean over all ordered pairs of one region, a vector with itself included: 1 - cosine where the flags are equal, the
+    part of the cosine above `margin` where they differ. 0 without vectors.
     """
     vectors = F.normalize(vectors.to(torch.promote_types(vectors.dtype, torch.float32)), dim=-1)
     cosine = vectors @ vectors.T  # [K,K]

@@ -1,7 +1,7 @@
 """Language model of the configuration: GPT-2 (Radford et al., 2019) or BioGPT (Luo et al., 2022), and its masks.
 
 Symbol   Code                       Meaning
-M        mapped tokens              what the language model is given of the study [B, K, D]
+M        mapped tokens              output of the mapping network [B, K, D]
 g_l      GatedCrossAttention.gate   tanh of this gate scales the cross-attention of layer l (Flamingo, Alayrac et al.,
                                     NeurIPS 2022, section 2.2); it starts at 0, where nothing is added
 """
@@ -80,7 +80,7 @@ def make_biogpt(config: ViTGPT2Config) -> BioGptForCausalLM:
             initializer_range=config.init_std,
             bos_token_id=config.bos_token_id,
             eos_token_id=config.eos_token_id,
-            pad_token_id=None,  # with one, its embedding would not be trained, and here it is that of BOS too
+            pad_token_id=None,  # with a padding id, the embedding of that id, which is also BOS, would not be trained
             **EAGER,
         )
     )

@@ -1,9 +1,9 @@
 """ViT + mapping network + GPT-2: a pretrained image transformer and a pretrained language model, joined by a network.
 
-Reference: the repository DSC-Qian/radiology-report-generation (no paper). It draws this architecture, but the language
-model of its first version never receives the image, and its second version freezes by a switch that has no effect. This
-is our own interpretation of its parts: ViT (over convolutional feature maps it is the hybrid of section 3.1 of
-Dosovitskiy et al., ICLR 2021), a mapping network of learned queries, and GPT-2 or BioGPT.
+Reference: the repository DSC-Qian/radiology-report-generation (no paper). It describes this architecture, but the
+language model of its first version never receives the image, and the second version freezes parameters by an option
+that has no effect. This is our own interpretation of its parts: ViT (over convolutional feature maps it is the hybrid
+of section 3.1 of Dosovitskiy et al., ICLR 2021), a mapping network of learned queries, and GPT-2 or BioGPT.
 
 Symbol   Code                        File                Meaning
 x        tokens                      vit.py              last hidden states of the ViT without CLS, plus the
@@ -11,7 +11,7 @@ x        tokens                      vit.py              last hidden states of t
 R        maps["attention rollout"]   vit.py              product of (attention + identity) / 2 over the ViT's layers,
                                                          row of CLS (Abnar and Zuidema, ACL 2020)
 q        mapper.queries              mapping_network.py  K learned queries [K, Dv]
-M        encoded.mapped              mapping_network.py  what the language model is given of the study [B, K, D]
+M        encoded.mapped              mapping_network.py  mapped tokens, the language model's input [B, K, D]
 A        encoded.mapper_attention    mapping_network.py  attention of mapped token k to visual token n
 g_l      ...crossattention.gate      language_model.py   gate of the cross-attention of layer l
 a_t      cross_attentions            -                   attention of word t to M, of a layer and head, times A
@@ -165,7 +165,7 @@ class ViTGPT2(ReportModel):
     def _decode_after_prefix(
         self, words: Tensor, encoded: ViTGPT2EncoderOutput, cache: EncoderDecoderCache | None, output_attentions: bool
     ) -> DecoderOutput:
-        """Language model over mapped tokens and words [B,T,D]; with a cache, only the new words are given."""
+        """Language model over mapped tokens and words [B,T,D]; with a cache, `words` are the new ones."""
         assert encoded.mapped is not None and encoded.mapped_mask is not None
         prefix, length = encoded.mapped.shape[1], words.shape[1]
         cached = None if cache is None else cache.self_attention_cache

@@ -16,9 +16,14 @@ def load_part(
 ) -> None:
     """Load the weights of a part from a local folder or a name of the Hugging Face hub.
 
-    `name` is what messages call the part, `learned` are parts of the names of tensors that may be missing or of another
-    size and are then trained from scratch, `options` those of `from_pretrained`. Raises InputError if other tensors
-    differ from the part's.
+    Args:
+        part: The part of the model.
+        name: Its name in error messages.
+        source: The folder, or the name on the hub.
+        learned: Parts of the names of tensors that may be missing or of another size; these are trained from scratch.
+        options: Arguments of `from_pretrained`.
+
+    Raises InputError if any other tensor is missing or of another size.
     """
     given, own = type(part).from_pretrained(source, **options).state_dict(), part.state_dict()
     fitting = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
