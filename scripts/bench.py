@@ -48,7 +48,7 @@ ROWS = {
     "training_step_ms": f"training step on features, batch {BATCH}, ms",
     "peak_memory_mb": "peak memory of the process so far, MB",
 }
-"""Figure -> how the table calls it."""
+"""Figure -> its label in the table."""
 
 
 def bench(
@@ -74,15 +74,15 @@ def bench(
     configure_cpu()
     if threads is not None:
         torch.set_num_threads(threads)
-    material = _material(data, studies, size)
+    selected = _select_studies(data, studies, size)
     library = ModelLibrary(Settings.from_env().weights)
     names = [info.name for info in library.list() if info.available] if model is None else [model]
-    figures = {name: measure(library.reporter(name), material, repeats) for name in names}
+    figures = {name: measure(library.reporter(name), selected, repeats) for name in names}
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     setting = {
         "device": device,
         "threads": torch.get_num_threads(),
-        "studies": len(material),
+        "studies": len(selected),
         "data": data.name if data else f"synthetic, {size} pixels",
         "repeats": repeats,
         "torch": torch.__version__,
@@ -163,7 +163,7 @@ def render(figures: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def _material(data: Path | None, count: int, size: int) -> list[Study]:
+def _select_studies(data: Path | None, count: int, size: int) -> list[Study]:
     if data is None:
         return [make_phantom(seed, size).study for seed in range(count)]
     studies = [study for study in read_annotation(data) if study.report][:count]

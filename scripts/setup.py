@@ -21,7 +21,7 @@ SYSTEM_BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "g
 
 
 def create_environment() -> None:
-    """Make `.venv`, unless a working one is there."""
+    """Make `.venv`, unless a working one exists."""
     if PYTHON.exists() and subprocess.run([PYTHON, "-m", "pip", "--version"], capture_output=True).returncode == 0:
         return
     print(f"Making .venv with Python {sys.version.split()[0]}", flush=True)
@@ -35,7 +35,7 @@ def create_environment() -> None:
 
 
 def install(extras: str) -> None:
-    """Install the project and its dependencies; one line tells how far it is, the whole output goes to a log."""
+    """Install the project and its dependencies; show progress on one line, and write all output to a log."""
     print("Installing the dependencies (once; on Linux about 5 GB, most of it PyTorch)", flush=True)
     command = [PYTHON, "-m", "pip", "install", "--progress-bar", "off", "--editable", f"{ROOT}{extras}"]
     started = shown = time.monotonic()

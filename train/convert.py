@@ -3,7 +3,7 @@
     python train/convert.py r2gen_cmn checkpoint.pth --annotation annotation.json --out weights/NAME
 
 A checkpoint holds no vocabulary: it is built again from the train split of the annotation that the model was trained
-with, and must have the size of the checkpoint's output layer. Every weight must have its place, or nothing is written.
+with, and must have the size of the checkpoint's output layer. Nothing is written unless every weight is matched.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from typing import Annotated, Any, Literal
 
 import torch
 import tyro
+from torch import Tensor
+
 from conversion import PUBLISHED
 from conversion.checkpoint import read_checkpoint
 from conversion.keys import translate_keys
 from conversion.published import FINDINGS_HEAD, Published
 from recipes import RECIPES, Recipe
-from torch import Tensor
-from training.generation_settings import search_settings
-
 from rrg.data.annotation import load_annotation
 from rrg.data.files import replaced
 from rrg.data.tokenizer import ReportTokenizer
@@ -30,6 +29,7 @@ from rrg.errors import InputError
 from rrg.labels.findings import FINDINGS
 from rrg.models import ARCHITECTURES
 from rrg.models.base import ReportModel
+from training.generation_settings import search_settings
 
 _ADVICE = "Choose the architecture and --size that it was trained with."
 

@@ -6,8 +6,8 @@ Run again with the same --out, an interrupted training resumes.
 """
 
 import tyro
-from pretraining.image_encoder import EncoderRecipe, pretrain
 
+from pretraining.image_encoder import EncoderRecipe, pretrain
 from rrg.errors import InputError
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ python train/train.py xpronet --data DIR --encoder ... --prototypes FILE.safeten
 """
 
 import tyro
-from pretraining.prototypes import PrototypeRecipe, make_prototypes
 
+from pretraining.prototypes import PrototypeRecipe, make_prototypes
 from rrg.errors import InputError
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python train/publish.py --out out --split val
 
-`make evaluate` evaluates the models and then calls this. For each model it takes OUT/MODEL-SPLIT/results.json if that
-file is of the weights in the folder of weights, else the results published before. Equal files give equal pages.
+`make evaluate` evaluates the models and then calls this. For each model it uses OUT/MODEL-SPLIT/results.json if that
+file has the hash of the present weights, else the results published before. Equal files give equal pages.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import tyro
+
 from publishing.cards import card
 from publishing.figures import PublishedModel, PublishedResults, read_published_model
 from publishing.pages import EMPTY_RESULTS_PAGE, readme_block, results_block, with_block
-
 from rrg.data.files import write_text
 from rrg.errors import InputError
 from rrg.evaluate.results import read_results

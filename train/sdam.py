@@ -8,8 +8,8 @@ Run again with the same --out, an interrupted training resumes.
 """
 
 import tyro
-from pretraining.saliency import SaliencyRecipe, make_saliency
 
+from pretraining.saliency import SaliencyRecipe, make_saliency
 from rrg.errors import InputError
 
 if __name__ == "__main__":

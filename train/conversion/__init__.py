@@ -1,4 +1,4 @@
-"""Published checkpoints: how they are read, and which of their weights is which of ours; one file an architecture."""
+"""Reading of published checkpoints, and the mapping of their weight names to ours; one file per architecture."""
 
 from __future__ import annotations
 

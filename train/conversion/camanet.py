@@ -46,7 +46,7 @@ _KEYS: KeyTable = (
     ),
     (r"encoder_decoder\.model\.(?P<stack>encoder|decoder)\.norm\.(?P<n>gamma|beta)", "{stack:stack}.norm.{n:norm}"),
 )
-"""The norm of CAMANet's background belongs to an option that no published script switches on."""
+"""The norm of CAMANet's background belongs to an option that no published script enables."""
 
 
 def _relational_slots(shapes: Shapes) -> int:

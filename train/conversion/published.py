@@ -1,4 +1,4 @@
-"""What is known of the published checkpoints of an architecture."""
+"""Description of the published checkpoints of an architecture: keys, sizes, label order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Size = Callable[[Shapes], Any]
 FINDINGS_HEAD, VIEWS_HEAD = "image_encoder.findings.", "image_encoder.views."
 
 ALPHABETICAL = tuple(sorted(FINDINGS))
-"""Label order of CAMANet on IU X-Ray; its author says that of MIMIC-CXR is another."""
+"""Label order of CAMANet on IU X-Ray; according to its author, that on MIMIC-CXR differs."""
 
 ALPHABETICAL_NO_FINDING_LAST = (*(name for name in ALPHABETICAL if name != "No Finding"), "No Finding")
 """Label order of XProNet on MIMIC-CXR; on IU X-Ray it is that of FINDINGS."""

@@ -1,1 +1,1 @@
-"""Trained before a report model: the image encoder, the prototypes of XProNet, the saliency masks of CSR-LMCA."""
+"""Pretraining for the report models: the image encoder, the prototypes of XProNet, the saliency masks of CSR-LMCA."""

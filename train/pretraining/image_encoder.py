@@ -51,12 +51,12 @@ class EncoderRecipe:
     image_mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     image_std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     sizes: tuple[int, ...] = (160, 160, 160, 160, 160, 160, 224, 224, 224, 224)
-    """Image size in each epoch, in pixels. Small images are fast; the last epochs have the size of use."""
+    """Image size in each epoch, in pixels. Small images are fast; the last epochs have that of the report models."""
     batch_size: int = 32
     learning_rate: float = 6e-4
     weight_decay: float = 0.05
     concept_weight: float = 0.5
-    """Weight of the loss of the concepts; that of the findings has 1."""
+    """Weight of the concept loss; the findings loss has the weight 1."""
     view_weight: float = 0.2
     """Weight of the loss of the views."""
     view_dropout: float = 0.25
@@ -105,7 +105,7 @@ class EncoderWithHeads(nn.Module):
         return {"loss": torch.stack([weights[k] * v for k, v in losses.items()]).sum(), "logits": logits}
 
     def drop_views(self, view_mask: Tensor) -> Tensor:
-        """View dropout: view_mask [B,V] with one view left of some of the studies that have all."""
+        """View dropout: view_mask [B,V] in which some of the studies with all views have only one view left."""
         remaining = torch.randint(view_mask.shape[1], (len(view_mask), 1), device=view_mask.device)
         single = torch.zeros_like(view_mask).scatter(1, remaining, True)
         dropped = torch.rand(len(view_mask), 1, device=view_mask.device) < self.recipe.view_dropout

@@ -2,10 +2,10 @@
 
 The discriminator is the findings classifier of the pretrained image encoder; then only thresholds are chosen. Without
 an encoder a separate discriminator is trained on the findings labels of the train split, and the epoch with the best
-AUROC on the val split is taken.
+AUROC on the val split is used.
 
 Each threshold has the best F1 on the train split and lies half way between the two neighbouring probabilities. The val
-split is not used, because report models are selected by it. The price: a discriminator that overfits its train split
+split is not used, because report models are selected by it. The drawback: a discriminator that overfits its train split
 gets thresholds that are too high for other studies. A class without positive labels has the threshold 0.5.
 
 The file is safetensors: `discriminator.*`, the weights of a separate discriminator, and nothing else; and metadata
@@ -15,8 +15,8 @@ thresholds were chosen on), `encoder` (SHA-256 of the encoder's file, where that
 `labeler`.
 
 Departures from the published procedure. The discriminator classifies a study by the mean over its views, not each
-image, because the labels are those of the study. Its input is the model's image, enlarged, because the model passes it
-no other. Thresholds of an encoder's classifier are valid while the encoder stays frozen, as in the small recipe.
+image, because the labels are those of the study. Its input is the model's image, enlarged, because the model has no
+other. Thresholds of an encoder's classifier are valid while the encoder stays frozen, as in the small recipe.
 """
 
 from __future__ import annotations
@@ -238,7 +238,7 @@ def read_saliency(path: Path) -> Saliency:
     if metadata.get("format") != FORMAT:
         raise InputError(f"{path} is not of the format {FORMAT!r}. Make it with train/sdam.py.")
     if tuple(json.loads(metadata["classes"])) != FINDINGS:
-        raise InputError(f"{path} has thresholds of other classes than {', '.join(FINDINGS)}. Make it anew.")
+        raise InputError(f"{path} has thresholds of other classes than {', '.join(FINDINGS)}. Make it again.")
     weights = {name.removeprefix("discriminator."): value for name, value in load_file(path).items()}
     settings = {**json.loads(metadata["settings"]), "saliency_thresholds": tuple(json.loads(metadata["thresholds"]))}
     return Saliency(settings, json.loads(metadata["images"]), weights)

@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from recipes import RECIPES, SMALL, Recipe
-
 from publishing.figures import PRECISION, PROTOCOLS, RECALL, PublishedModel, PublishedResults
 from publishing.pages import join_names, split_name
 from publishing.tables import clinical_table, language_table, number, per_cent, protocol_line
+from recipes import RECIPES, SMALL, Recipe
 
 STARTED_FROM = {
     "vit_gpt2": "weights of 12 epochs in which studies with a finding were sampled twice as often (`--start-from`), "
     "and ran for 5 epochs",
     "csr_lmca": "weights of 4 epochs in which studies with a finding were sampled twice as often (`--start-from`)",
 }
-"""Bundled model -> the weights its training started from, if another run left them."""
+"""Bundled model -> the weights its training started from, if they came from another run."""
 BACKBONES = {"mobilenetv2_100": "MobileNetV2"}
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}
 PRECISIONS = {"float16": "half", "float32": "single"}
@@ -30,7 +29,7 @@ tags: [medical, radiology, chest-x-ray, report-generation]
 license: other
 ---"""
 MIN_SUPPORT = 5
-"""References with a finding below which the card does not list it as never named."""
+"""Minimum number of references with a finding for the card to list it as never named."""
 
 
 def card(model: PublishedModel) -> str:

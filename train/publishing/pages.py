@@ -51,7 +51,7 @@ def with_block(page: str, block: str, name: str) -> str:
 
 
 def readme_block(models: Sequence[PublishedModel]) -> str:
-    """The block of README.md: one short table, and what the floors say about it."""
+    """The block of README.md: one short table, and the comparison with the floors."""
     return "\n".join((OPENING, *_overview(models), CLOSING))
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pretraining.saliency import read_saliency
 
+from pretraining.saliency import read_saliency
 from recipes.options import ModelOptions
 from recipes.recipe import Recipe
 from recipes.small import SMALL, SMALL_TRAINING
@@ -44,7 +44,7 @@ class CSRLMCAOptions(ModelOptions):
         images = {name: getattr(model.config, name) for name in saliency.images}
         if any(np.ravel(images[name]).tolist() != np.ravel(value).tolist() for name, value in saliency.images.items()):
             raise InputError(
-                f"{self.sdam} was made for images of {saliency.images}; the model's are {images}. Make it anew."
+                f"{self.sdam} was made for images of {saliency.images}; the model's are {images}. Make it again."
             )
         if model.discriminator is not None:
             model.discriminator.load_state_dict(saliency.weights)

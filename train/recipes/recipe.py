@@ -1,13 +1,12 @@
-"""What a recipe holds: the hyperparameters of one training run of one architecture."""
+"""The recipe: hyperparameters of one training run of one architecture."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from training.rewards import RewardWeights
-
 from rrg.decoding.mbr import MBRConfig as MBRConfig
+from training.rewards import RewardWeights
 
 
 @dataclass(frozen=True)
@@ -21,9 +20,9 @@ class Recipe:
     min_word_count: int = 3
     """Words that occur less often in the train split become `<unk>`."""
     byte_pairs: int = 0
-    """Size of a byte-pair vocabulary learned from the train split; 0 takes a vocabulary of words."""
+    """Size of a byte-pair vocabulary learned from the train split; 0: a vocabulary of words."""
     max_length: int = 60
-    """Most token ids in a report, BOS included."""
+    """Maximum number of token ids in a report, BOS included."""
     epochs: int = 100
     batch_size: int = 16
     optimizer: Literal["adam", "adamw"] = "adam"
@@ -60,7 +59,7 @@ class Recipe:
     """With a frozen encoder: number of augmented passes whose features are cached on disk. One of them is drawn for
     each study and epoch. 0 runs the encoder in every step."""
     abnormal_weight: float = 1.0
-    """Sampling weight of a study with a finding; a normal one has 1. Likelihood alone learns the normal report."""
+    """Sampling weight of a study with a finding; a normal one has 1. It counters collapse to the normal report."""
     rarity_exponent: float = 0.0
     """Raises the sampling weight of studies with rare findings (`training.trainer.sampling_weights`)."""
     class_threshold_ratio: float = 1.0
@@ -73,7 +72,7 @@ class Recipe:
     suppressed_words: tuple[str, ...] = ()
     """Words that are never generated, beside `<unk>`. `xxxx` marks removed identifiers in the train reports."""
     mbr: MBRConfig | None = None
-    """MBR decoding of the finished model; None keeps beam search. Training always evaluates by beam search."""
+    """MBR decoding of the finished model; None: beam search. Training always evaluates by beam search."""
     finding_threshold_ratio: float = 1.5
     """Predicted-to-true ratio that sets the thresholds of the 13 findings in MBR decoding."""
     evaluate_from: int = 0

@@ -1,4 +1,4 @@
-"""What the recipes of the bundled weights share: sizes that run on two CPU cores, and their training."""
+"""Shared part of the recipes of the bundled weights: sizes that run on two CPU cores, and their training."""
 
 from __future__ import annotations
 

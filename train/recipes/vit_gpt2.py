@@ -87,7 +87,7 @@ RECIPES: dict[str, Recipe] = {
         frozen_parameters=_FROZEN_PARTS,
     ),
     "small": replace(
-        # There is no pretrained language model here that a first stage could freeze: all but the encoder is trained.
+        # Without a pretrained language model there is no first stage: all parts but the encoder are trained.
         SMALL_TRAINING,
         config={
             **SMALL,

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from pretraining.prototypes import read_prototypes
-
 from recipes.options import ModelOptions
 from recipes.recipe import Recipe
 from recipes.small import SMALL, SMALL_TRAINING

@@ -1,1 +1,1 @@
-"""Training of the report models: data, loss, evaluation and what is saved."""
+"""Training of the report models: data, loss, evaluation and saving."""

@@ -22,7 +22,7 @@ from rrg.models.base import ClassThresholds, ReportModel
 from rrg.models.outputs import Reference
 
 MAX_STUDIES = 4000
-"""From larger splits this many studies are sampled: the thresholds hardly change, and encoding images takes long."""
+"""Studies that are sampled from a larger split. More would hardly change the thresholds, and encoding takes long."""
 
 
 @torch.no_grad()

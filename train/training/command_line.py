@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import tyro
-from recipes import RECIPES
 
+from recipes import RECIPES
 from rrg.models import ARCHITECTURES
 from training.run import Run
 
 
 def parse(arguments: Sequence[str] | None = None, description: str | None = None) -> Run:
-    """The run that the arguments (default: those of the process) ask for. Exits with a message for unknown options."""
+    """Parse arguments (default: those of the process) to a run. Exits with a message for unknown options."""
     runs = {
         name: (
             f"Train {ARCHITECTURES[name].title}.",

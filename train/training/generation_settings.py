@@ -1,12 +1,12 @@
-"""Generation settings of a recipe: beam search in training, MBR decoding in the finished model if it has it."""
+"""Generation settings of a recipe: beam search in training, MBR decoding in the saved model if the recipe has it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from recipes import Recipe
 from transformers import GenerationConfig
 
+from recipes import Recipe
 from rrg.data.tokenizer import UNKNOWN, WORD_START, ReportTokenizer
 
 

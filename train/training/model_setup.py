@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import torch
+
 from pretraining.image_encoder import read_weights
 from recipes import ModelOptions, Recipe
-
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.errors import InputError
 from rrg.models import ARCHITECTURES

@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal
 
 import torch
 import tyro
-from recipes import RECIPES, ModelOptions, Recipe, default_options
-from recipes.recipe import self_critical
 from transformers import EarlyStoppingCallback, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
+from recipes import RECIPES, ModelOptions, Recipe, default_options
+from recipes.recipe import self_critical
 from rrg.data.annotation import read_annotation
 from rrg.data.batches import StudyDataset, collate
 from rrg.data.files import write_text

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from recipes import Recipe
-
 from rrg.data.files import replaced
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.decoding.ngrams import NgramFrequencies

@@ -1,13 +1,13 @@
 """Self-critical sequence training (Rennie et al., CVPR 2017): policy gradients with a reward for whole reports.
 
-Likelihood learns the average report. Here several reports are sampled for each study. The probability of a sample with
-a higher reward (`training.rewards.ReportReward`) than the other samples of its study rises, that of a sample with a
-lower reward falls. The likelihood loss, with the architecture's auxiliary losses, is added with a small weight, so that
-the model forgets neither the language nor the auxiliary tasks.
+Maximum likelihood learns the average report. Here several reports are sampled for each study. The probability of a
+sample with a higher reward (`training.rewards.ReportReward`) than the other samples of its study rises, that of a
+sample with a lower reward falls. The likelihood loss, with the architecture's auxiliary losses, is added with a small
+weight, so that the model forgets neither the language nor the auxiliary tasks.
 
 The baseline of a sample is the mean reward of the others (Luo, arXiv 2003.09971). The greedy report as the baseline, as
 first published, was tried and diverged (LOG.md): where its reward is higher than that of almost all samples, the
-probability of all samples falls, and the model ends in noise.
+probability of all samples falls, and in the end the model generates noise.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The library's trainer for report models: two learning rates, weighted sampling, named losses, val scores."""
+"""Seq2SeqTrainer for report models: two learning rates, weighted sampling, named losses, val scores."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from recipes import Recipe
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import Sampler, WeightedRandomSampler
 from transformers import EvalPrediction, Seq2SeqTrainer, Seq2SeqTrainingArguments
 
+from recipes import Recipe
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.decoding.search import drop_finished
 from rrg.evaluate.clinical import clinical_scores
@@ -25,7 +25,7 @@ MAX_SAMPLING_WEIGHT = 6.0
 
 
 def training_arguments(recipe: Recipe, checkpoints: Path) -> Seq2SeqTrainingArguments:
-    """The library's arguments for a recipe; the trainer itself sets the learning rates."""
+    """Arguments of Seq2SeqTrainer for a recipe; `ReportTrainer` sets the learning rates."""
     return Seq2SeqTrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=recipe.epochs,
