@@ -1,4 +1,4 @@
-"""The architecture that CONTRIBUTING shows works as it stands there, by the checks that every architecture passes."""
+"""The example architecture in CONTRIBUTING works unchanged and passes the checks of every architecture."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def model(architecture: Architecture, tokenizer: ReportTokenizer) -> ReportModel
             loss_weights={"findings": 1.0},
         )
     )
-    with torch.no_grad():  # equal nonsense for every study would prove nothing
+    with torch.no_grad():  # the reports must differ between studies, or the checks prove nothing
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter) * parameter.std().nan_to_num(0.1).clamp(min=0.1))
     return model.eval()

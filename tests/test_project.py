@@ -1,4 +1,4 @@
-"""What the repository promises about itself: dependencies, sizes, layout, and every command and name README gives."""
+"""Checks of the repository: dependencies, sizes, layout, and every command and name README gives."""
 
 from __future__ import annotations
 
@@ -169,8 +169,8 @@ def test_make_targets_exist() -> None:
 
 
 @pytest.mark.slow
-def test_the_command_for_a_model_without_weights_trains_it_and_puts_it_where_it_is_looked_for() -> None:
-    """What make would run is what the scripts understand, and each architecture has the recipe that they take."""
+def test_the_command_for_a_model_without_weights_trains_and_installs_it() -> None:
+    """The scripts accept the commands that make runs, and each architecture has the recipe that they name."""
     if shutil.which("make") is None:
         pytest.skip("needs make")
 

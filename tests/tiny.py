@@ -58,14 +58,14 @@ TINY: dict[str, dict[str, Any]] = {
     },
     "xpronet": {"prototypes_per_class": 3, "prototype_size": 32, "topk": 5},
 }
-"""Sizes of its own that an architecture needs: one line for a new one."""
+"""Further sizes of each architecture: one line for a new one."""
 
 
 def tiny_model(name: str, **sizes: Any) -> ReportModel:
     torch.manual_seed(0)
     kind = ARCHITECTURES[name].load()
     model = kind(kind.config_class(**{**COMMON, **TINY[name], **sizes}))
-    with torch.no_grad():  # Xavier alone writes one word over and over, and equal nonsense proves nothing
+    with torch.no_grad():  # with Xavier weights alone, every report repeats one word
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter) * parameter.std().nan_to_num(0.1).clamp(min=0.1))
     return model.eval()

@@ -54,7 +54,7 @@ def test_a_missing_view_is_masked_and_zero() -> None:
     torch.testing.assert_close(batch.pixel_values[1, 1], torch.full((3, 8, 8), 0.7))
 
 
-def test_a_batch_pads_labels_and_says_what_the_reports_say() -> None:
+def test_a_batch_has_padded_labels_and_the_findings_of_its_reports() -> None:
     reports = ["The heart is enlarged.", "Heart size is normal. The lungs are clear."]
     tokenizer = ReportTokenizer.build(reports, threshold=1)
     studies = [Study(str(i), (radiograph("frontal"),), report) for i, report in enumerate(reports)]

@@ -54,7 +54,7 @@ def encode(reporter: Reporter) -> ReportEncoderOutput:
         return reporter.model.encode(view_mask=study.view_mask, features=study.features)
 
 
-def test_the_settings_survive_the_file(tmp_path: Path) -> None:
+def test_settings_are_equal_after_saving_and_loading(tmp_path: Path) -> None:
     config = MBRConfig(samples=5, finding_thresholds=(0.2,) * 13)
     GenerationConfig(consensus=config.to_dict()).save_pretrained(tmp_path)
     assert MBRConfig.from_generation_config(GenerationConfig.from_pretrained(tmp_path)) == config
@@ -74,7 +74,7 @@ def reporter(tiny_weights: Path) -> Reporter:
     return Reporter(loaded)
 
 
-def test_a_study_has_one_report_alone_in_a_batch_and_again(reporter: Reporter) -> None:
+def test_a_study_has_the_same_report_alone_in_a_batch_and_again(reporter: Reporter) -> None:
     studies = [make_phantom(seed, size=96).study for seed in range(5)]
     alone = [reporter.report(study).text for study in studies]
     assert len(set(alone)) > 1
@@ -83,14 +83,14 @@ def test_a_study_has_one_report_alone_in_a_batch_and_again(reporter: Reporter) -
     assert [report.text for report in reporter.reports(studies[::-1], batch_size=5)] == alone[::-1]
 
 
-def test_more_studies_than_fit_are_written_in_parts(reporter: Reporter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_studies_than_fit_are_decoded_in_parts(reporter: Reporter, monkeypatch: pytest.MonkeyPatch) -> None:
     studies = [make_phantom(seed, size=96).study for seed in range(5)]
     whole = [report.text for report in reporter.reports(studies)]
     monkeypatch.setattr(mbr, "_MAX_ROWS", 8)
     assert [report.text for report in reporter.reports(studies)] == whole
 
 
-def test_the_report_says_how_it_was_decoded(reporter: Reporter) -> None:
+def test_the_report_records_its_decoding_settings(reporter: Reporter) -> None:
     decoding = reporter.report(make_phantom(0, size=96).study).decoding
     assert decoding["consensus"]["samples"] == 4
     assert "num_beams" not in decoding

@@ -1,4 +1,4 @@
-"""Searches that drop finished reports write, for every architecture, what the library's searches write."""
+"""Searches that drop finished reports return the ids of the searches of transformers, for every architecture."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ one_model = pytest.mark.parametrize("model", ["r2gen_cmn"], indirect=True)
 
 
 class EndByWords(LogitsProcessor):
-    """Ends each report at a length that its first words decide, whatever the batch."""
+    """Ends each report at a length that depends on its first words alone."""
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         ends = input_ids.shape[1] > 3 + input_ids[:, :4].sum(1) % 11
@@ -60,8 +60,8 @@ def searched(model: ReportModel, num_samples: int = 1, **settings: Any) -> Tenso
     return F.pad(ids, (0, MAX_LENGTH - ids.shape[1]))
 
 
-def searched_by_the_library(model: ReportModel, copies: int = 1, **settings: Any) -> Tensor:
-    """With each study `copies` times in the batch."""
+def searched_by_transformers(model: ReportModel, copies: int = 1, **settings: Any) -> Tensor:
+    """Ids by transformers, with each study `copies` times in the batch."""
     batch = {name: value.repeat_interleave(copies, dim=0) for name, value in study_batch(model).items()}
     ids = model.generate(**batch, **with_defaults(settings))[:, 1:]
     return F.pad(ids, (0, MAX_LENGTH - ids.shape[1]))
@@ -70,12 +70,12 @@ def searched_by_the_library(model: ReportModel, copies: int = 1, **settings: Any
 @pytest.mark.parametrize(
     "settings", [{"num_beams": 1}, {"num_beams": 3, "length_penalty": 1.0}, {"num_beams": 2, "use_cache": False}]
 )
-def test_every_architecture_writes_what_the_librarys_search_writes(
+def test_every_architecture_gets_the_ids_of_transformers(
     model: ReportModel, settings: dict[str, Any], rows_left: list[int]
 ) -> None:
     settings = {"no_repeat_ngram_size": 2, **settings}
     ids = searched(model, **settings)
-    assert torch.equal(ids, searched_by_the_library(model, **settings))
+    assert torch.equal(ids, searched_by_transformers(model, **settings))
     assert rows_left, "rows must be dropped for this to prove anything"
     assert (ids != 0).sum(1).unique().numel() > 1, "reports must end at several places"
 
@@ -83,7 +83,7 @@ def test_every_architecture_writes_what_the_librarys_search_writes(
 @one_model
 @pytest.mark.parametrize("early_stopping", [True, False, "never"])
 @pytest.mark.parametrize("length_penalty", [-1.0, 0.0, 2.0])
-def test_all_stopping_rules_are_the_librarys(
+def test_all_stopping_rules_are_those_of_transformers(
     model: ReportModel, early_stopping: bool | str, length_penalty: float, rows_left: list[int]
 ) -> None:
     settings = {
@@ -93,7 +93,7 @@ def test_all_stopping_rules_are_the_librarys(
         "early_stopping": early_stopping,
         "no_repeat_ngram_size": 3,
     }
-    assert torch.equal(searched(model, **settings), searched_by_the_library(model, **settings))
+    assert torch.equal(searched(model, **settings), searched_by_transformers(model, **settings))
     assert rows_left or length_penalty > 0, "long reports may go on to the end"
 
 
@@ -104,7 +104,7 @@ def test_samples_of_a_study_end_independently(model: ReportModel, rows_left: lis
         return {"num_beams": 1, "logits_processor": LogitsProcessorList([EndByWords(), noise])}
 
     ids = searched(model, num_samples=8, **settings())
-    assert torch.equal(ids, searched_by_the_library(model, copies=8, **settings()))
+    assert torch.equal(ids, searched_by_transformers(model, copies=8, **settings()))
     assert len(ids) == STUDIES * 8 and len(ids.unique(dim=0)) > 60
     assert len(set(rows_left)) > 2
     assert rows_left[-1] < 36
@@ -120,7 +120,7 @@ def test_several_reports_of_a_study_follow_each_other(model: ReportModel) -> Non
 
 @one_model
 @pytest.mark.parametrize("beams", [1, 3])
-def test_reports_without_a_word_are_one_end(model: ReportModel, beams: int) -> None:
+def test_reports_without_a_word_have_the_end_alone(model: ReportModel, beams: int) -> None:
     class OnlyTheEnd(LogitsProcessor):
         def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
             return torch.full_like(scores, -torch.inf).index_fill(1, torch.tensor(0), 0.0)
@@ -144,7 +144,7 @@ def test_sampled_words_follow_their_probabilities_at_a_temperature(model: Report
 
 
 @one_model
-def test_more_than_ids_is_refused_with_the_way_to_get_it(model: ReportModel) -> None:
+def test_a_request_for_more_than_ids_is_refused_with_the_remedy(model: ReportModel) -> None:
     batch = study_batch(model, 3)
     settings = {"max_length": 5, "return_dict_in_generate": True}
     with pytest.raises(ValueError, match="custom_generate=None"):
@@ -152,8 +152,8 @@ def test_more_than_ids_is_refused_with_the_way_to_get_it(model: ReportModel) -> 
     assert "sequences" in model.generate(**batch, **settings)
 
 
-def test_generate_refuses_settings_that_it_would_not_follow() -> None:
-    """A folder that asks for MBR decoding is not decoded by beams in silence."""
+def test_generate_refuses_mbr_settings() -> None:
+    """A folder with MBR settings is not silently decoded by beam search."""
     model = tiny_model("r2gen_cmn")
     model.generation_config = GenerationConfig(
         consensus={"samples": 2}, max_length=5, bos_token_id=0, eos_token_id=0, pad_token_id=0, decoder_start_token_id=0

@@ -39,7 +39,7 @@ def test_the_longest_common_subsequence_is_that_of_dynamic_programming(longest: 
         assert common[i, j] == table[-1, -1]
 
 
-def test_words_are_told_apart_in_a_vocabulary_of_more_than_256() -> None:
+def test_a_vocabulary_of_more_than_256_words_has_distinct_codes() -> None:
     samples = [tuple(f"word {i}" for i in range(600)), tuple(f"word {i}" for i in range(599, 0, -1))]
     references = PseudoReferences(samples)
     candidates = references.encode([[samples[0][250:], ("unknown", "words")], [samples[1]]])

@@ -46,7 +46,7 @@ def test_every_word_sentence_and_finding_has_a_map_over_every_view(reporter: Rep
 
 
 @torch.inference_mode()
-def test_a_word_map_is_the_attention_of_the_step_that_wrote_the_word(reporter: Reporter, study: Study) -> None:
+def test_a_word_map_is_the_attention_of_the_step_that_generated_the_word(reporter: Reporter, study: Study) -> None:
     """Decoding step by step, the attention at the last position belongs to the word chosen there."""
     report = reporter.report(study)
     words = reporter.explain(study, report).words
@@ -63,7 +63,7 @@ def test_a_word_map_is_the_attention_of_the_step_that_wrote_the_word(reporter: R
 
 
 def test_maps_are_those_of_the_report_and_study_that_are_given(reporter: Reporter, tiny_weights: Path) -> None:
-    """Whatever was reported or explained before, in whatever order."""
+    """Reports and maps that were computed before, in any order, have no effect."""
     studies = [make_phantom(seed, size=96).study for seed in range(6)]
     studies = [dataclasses.replace(s, images=s.images[i % 2 :][: 1 + i // 3]) for i, s in enumerate(studies)]
     reports = [reporter.report(study) for study in studies]
@@ -83,7 +83,7 @@ def test_maps_are_those_of_the_report_and_study_that_are_given(reporter: Reporte
 def test_attention_to_masked_copies_of_a_view_counts_for_the_view(
     tiny_folder: Callable[[str], Path], study: Study
 ) -> None:
-    """CSR-LMCA reads each view twice: the map of a word sums to 1 over the views, both copies included."""
+    """CSR-LMCA encodes each view twice: the map of a word sums to 1 over the views, both copies included."""
     csr_lmca = Reporter.from_pretrained(tiny_folder("csr_lmca"), device="cpu")
     report = csr_lmca.report(study)
     maps = csr_lmca.explain(study, report)
@@ -143,7 +143,7 @@ def test_maps_follow_the_order_of_the_radiographs(reporter: Reporter, study: Stu
 
 
 def test_the_models_own_maps_are_shown_as_it_computed_them(tiny_camanet: Path, study: Study) -> None:
-    """The discriminative map and 14 class maps of CAMANet, over the radiographs at hand and unscaled."""
+    """The discriminative map and 14 class maps of CAMANet, over the study's radiographs and unscaled."""
     camanet = Reporter.from_pretrained(tiny_camanet / "camanet", device="cpu")
     lateral = dataclasses.replace(study, images=study.images[1:])
     for shown, slots in ((study, [0, 1]), (lateral, [1])):

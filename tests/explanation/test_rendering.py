@@ -1,4 +1,4 @@
-"""Maps in files: raw values beside pictures that show the right place."""
+"""Maps as files: raw values, and pictures with the map at the right place."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def test_views_share_one_scale_and_an_empty_map_leaves_the_radiograph_alone() ->
     assert np.unique(plain).tolist() == [51]
 
 
-def test_pixels_that_are_not_square_are_drawn_at_their_proportion() -> None:
+def test_pixels_that_are_not_square_are_drawn_with_their_aspect_ratio() -> None:
     assert picture(heatmap(np.ones((1, 2, 2))), [radiograph(spacing=(0.1, 0.2))]).size == (HEIGHT, HEIGHT)
 
 
-def test_files_hold_the_raw_values_what_they_are_and_a_picture_each(tmp_path: Path) -> None:
+def test_files_hold_raw_values_metadata_and_one_picture_per_map(tmp_path: Path) -> None:
     own = heatmap(np.random.default_rng(0).random((1, 3, 5)), "class map: Pleural/Other")
     explanation = Explanation((heatmap(np.ones((1, 2, 2))),), (), (), (own,))
     assert write_maps(explanation, [radiograph()], tmp_path / "out") == 2

@@ -1,4 +1,4 @@
-"""Reports on a whole folder: each study once, whatever is broken or killed on the way."""
+"""Reports on a whole folder: each study once, also with unreadable images and after killed runs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def reporter(tiny_weights: Path) -> Reporter:
 
 @pytest.fixture(scope="module")
 def whole(data: Path, reporter: Reporter, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What an undisturbed run writes."""
+    """The lines of an uninterrupted run."""
     out = tmp_path_factory.mktemp("whole") / "out.jsonl"
     assert run(reporter, data, out) == BatchResult(COUNT, 0, 0)
     return content(out)
@@ -74,7 +74,7 @@ def started(command: list[str], tiny_weights: Path, home: Path) -> subprocess.Po
     )
 
 
-def test_a_line_says_what_the_report_says(data: Path, reporter: Reporter, whole: dict[str, dict[str, Any]]) -> None:
+def test_a_line_has_the_content_of_the_report(data: Path, reporter: Reporter, whole: dict[str, dict[str, Any]]) -> None:
     studies = read_annotation(data)
     assert list(whole) == [study.id for study in studies]
     assert len({line["text"] for line in whole.values()}) > 1
@@ -110,7 +110,7 @@ def test_a_line_that_was_cut_off_is_written_again(
     assert run(reporter, data, out) == BatchResult(0, COUNT, 0)
 
 
-def test_parts_that_a_kill_left_behind_are_joined(
+def test_parts_of_a_killed_run_are_joined(
     data: Path, reporter: Reporter, whole: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
     """Also after a kill between joining the parts and removing them, when studies are in both."""
@@ -125,7 +125,7 @@ def test_parts_that_a_kill_left_behind_are_joined(
     assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
 
 
-def test_a_damaged_image_is_named_and_skipped_until_it_is_mended(
+def test_a_damaged_image_is_named_and_skipped_until_it_is_repaired(
     data: Path,
     reporter: Reporter,
     whole: dict[str, dict[str, Any]],

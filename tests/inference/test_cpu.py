@@ -28,7 +28,7 @@ before = libc.mallinfo2().hblkhd
 libc.malloc(16 * 2**20)
 print(libc.mallinfo2().hblkhd - before)
 """
-"""Prints how many bytes of a block of 16 MB are mapped anew instead of taken from the heap."""
+"""Prints how many bytes of a block of 16 MB are newly mapped instead of taken from the heap."""
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
@@ -51,6 +51,6 @@ def test_models_run_without_triton(tiny_weights: Path) -> None:
 def test_large_tensors_come_from_the_heap_whose_pages_are_reused() -> None:
     plain, configured = run(MAPPED), run(CONFIGURE + MAPPED)
     if plain.returncode == 3:
-        pytest.skip("the C library does not tell how it allocates")
-    assert int(plain.stdout) >= 16 * 2**20, "without the setting such a block is mapped anew"
+        pytest.skip("the C library does not report its allocations")
+    assert int(plain.stdout) >= 16 * 2**20, "without the setting such a block is newly mapped"
     assert int(configured.stdout) == 0, configured.stderr

@@ -1,4 +1,4 @@
-"""The feature cache: a study is encoded once, and never answered with the features of another one."""
+"""The feature cache: a study is encoded once and never gets the features of another one."""
 
 from __future__ import annotations
 

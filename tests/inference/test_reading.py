@@ -1,4 +1,4 @@
-"""Reading ahead: in order, no more than asked for, and nothing hangs when the caller stops."""
+"""Reading ahead: studies in order, at most `ahead` of them, and no thread left when the caller stops."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_without_skip_the_error_is_raised(studies: list[Study]) -> None:
         next(reading)
 
 
-def test_no_more_studies_are_taken_than_are_read_ahead(studies: list[Study]) -> None:
+def test_at_most_the_given_number_of_studies_is_read_ahead(studies: list[Study]) -> None:
     taken: list[str] = []
 
     def stream() -> object:

@@ -1,4 +1,4 @@
-"""Study in, report out."""
+"""The reporter: from a study to its report."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_words_and_sentences_are_slices_of_the_text(reporter: Reporter, studies:
             assert 0 < word.probability <= 1
 
 
-def test_a_batch_writes_what_single_studies_get(reporter: Reporter, studies: list[Study]) -> None:
+def test_a_batch_has_the_reports_of_single_studies(reporter: Reporter, studies: list[Study]) -> None:
     together = list(reporter.reports(iter(studies), batch_size=3))
     assert [r.study_id for r in together] == [s.id for s in studies]
     assert len({r.text for r in together}) > 1
@@ -75,7 +75,7 @@ def test_word_probabilities_are_those_of_the_model_given_the_words_before(
         prefix = F.pad(prefix, (0, 1), value=i)
 
 
-def test_a_report_survives_json(reporter: Reporter, studies: list[Study]) -> None:
+def test_a_report_is_equal_after_a_round_trip_through_json(reporter: Reporter, studies: list[Study]) -> None:
     report = reporter.report(studies[0])
     assert Report.from_dict(json.loads(report.to_json())) == report
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -89,7 +89,7 @@ def test_the_order_of_the_images_does_not_matter(reporter: Reporter, studies: li
     assert reporter.report(swapped).text == reporter.report(studies[0]).text
 
 
-def test_the_hash_names_the_weights(reporter: Reporter, tiny_weights: Path, tmp_path: Path) -> None:
+def test_the_hash_changes_with_the_weights(reporter: Reporter, tiny_weights: Path, tmp_path: Path) -> None:
     source = tiny_weights / "r2gen_cmn"
     copy = tmp_path / "other_name"
     copy.mkdir()
@@ -108,7 +108,7 @@ def test_features_are_per_study(reporter: Reporter, studies: list[Study]) -> Non
     assert not np.allclose(one, two)
 
 
-def test_features_are_named_after_what_makes_them(tiny_weights: Path) -> None:
+def test_the_digest_of_features_depends_on_all_that_determines_them(tiny_weights: Path) -> None:
     one, two = (Reporter.from_pretrained(tiny_weights / "r2gen_cmn", device="cpu") for _ in range(2))
     with torch.no_grad():
         two.model.image_encoder.findings.weight.add_(1)

@@ -307,7 +307,7 @@ def _with_gold(data: Path) -> list[tuple[str, dict[str, str]]]:
 def test_labels_agree_with_manual_labels(shared_data: Path) -> None:
     """F1 of "present" against the manual labels of Open-i, for the classes that correspond.
 
-    "Infiltration", "Emphysema", "Fibrosis" and "Hernia" have no class of their own in the CheXpert scheme.
+    "Infiltration", "Emphysema", "Fibrosis" and "Hernia" have no own class in the CheXpert scheme.
     """
     same = {
         AT: ["Atelectasis"],

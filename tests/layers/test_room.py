@@ -45,5 +45,5 @@ def test_two_architectures_import_each_module(layer: str) -> None:
     assert len(users) >= 2, f"rrg/layers/{layer}.py serves {users}: move it beside the architecture"
 
 
-def test_every_architecture_uses_the_room() -> None:
+def test_every_architecture_imports_shared_layers() -> None:
     assert all(layers_of(name) for name in ARCHITECTURES)

@@ -1,4 +1,4 @@
-"""LGFM-Net: its equations in plain loops, and what must hold whatever its weights are."""
+"""LGFM-Net: its equations in plain loops, and invariants that hold for any weights."""
 
 from __future__ import annotations
 

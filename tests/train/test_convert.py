@@ -43,7 +43,7 @@ BACKBONES: dict[str, tuple[str, dict[str, Any]]] = {
 """The published backbones, small enough for a test, with the 48 or 64 channels of the fixtures."""
 
 DOWNSAMPLE = re.compile(r"layers\.(\d)\.downsample")
-"""The library that SGRRG was written with has the step between two stages at the end of the earlier one."""
+"""The timm version of SGRRG has the downsampling between two stages at the end of the earlier one."""
 
 STAGES = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6", "layer4": "7"}
 """The authors number the parts of a ResNet as `nn.Sequential` does."""
@@ -101,7 +101,7 @@ def annotation(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Recipes with the settings of the fixtures that no weight's shape tells."""
+    """Recipes with the settings of the fixtures that do not follow from the shapes of weights."""
     for name, case in CASES.items():
         for size in RECIPES[name].keys() & {"published_iu", "published_mimic"}:
             recipe = replace(
@@ -112,7 +112,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def checkpoint(parity: Path, tmp_path: Path, tiny: None) -> Callable[..., Path]:
-    """Write an author's file: the fixture's weights and a backbone, with what a test wants otherwise."""
+    """Write an author's file: the fixture's weights and a backbone, with the changes of a test."""
 
     def write(name: str, changed: dict[str, Tensor | None] | None = None, prefix: str = "", **beside: Any) -> Path:
         case = CASES[name]
@@ -134,7 +134,7 @@ def features_and_reference(name: str, case: dict[str, Tensor]) -> tuple[Tensor, 
 
 
 def assert_same_image_side(model: ReportModel, case: dict[str, Tensor]) -> None:
-    """What SGRRG reads off an image; its words depend on boxes, which no author's code takes from an atlas."""
+    """SGRRG computes the same from the image. Its words differ: the published code has no boxes of an atlas."""
     features = case["input.image"].transpose(1, 2).unflatten(2, (7, 7))[:, None]
     encoded = model.encode(features=features)
     assert isinstance(encoded, SGRRGEncoderOutput) and encoded.region_logits is not None
@@ -259,7 +259,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused_with_the_name_of_what_is_wron
     assert not (tmp_path / "out").exists()
 
 
-def test_another_architecture_a_taken_folder_and_needless_classes_are_refused(
+def test_another_architecture_an_existing_folder_and_unused_classes_are_refused(
     checkpoint: Callable[..., Path], annotation: Path, tmp_path: Path
 ) -> None:
     path = checkpoint("r2gen_cmn")
@@ -284,8 +284,8 @@ def test_a_vocabulary_of_another_length_is_refused_with_both(
         convert(Conversion("r2gen_cmn", checkpoint("r2gen_cmn"), annotation, tmp_path / "new"))
 
 
-class Opinion:
-    """Something other than a tensor, as careless checkpoints hold it."""
+class NotATensor:
+    """An object that is no tensor, as some published checkpoints hold."""
 
 
 def test_files_that_are_no_checkpoint_are_refused_and_run_nothing(annotation: Path, tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_files_that_are_no_checkpoint_are_refused_and_run_nothing(annotation: Pa
         return str(error.value)
 
     unsafe, text, other = (tmp_path / name for name in ("unsafe.pth", "text.pth", "other.pth"))
-    torch.save({"state_dict": {}, "args": Opinion()}, unsafe)
+    torch.save({"state_dict": {}, "args": NotATensor()}, unsafe)
     assert "can run any code" in refusal(unsafe)
     assert "weights_only=False" in refusal(unsafe)
     text.write_text("not a checkpoint")

@@ -13,7 +13,7 @@ VALID = torch.tensor([[True, True, False], [True, True, True]])
 NAMES = ("Edema present", "Edema absent", "Lung Lesion absent", "Fracture present", "Fracture absent")
 
 
-def test_thresholds_by_id_stand_at_their_region_and_padding_has_one_that_is_never_exceeded() -> None:
+def test_thresholds_by_id_are_placed_at_their_region_and_padding_has_threshold_one() -> None:
     padded = padded_thresholds((0.1, 0.2, 0.3, 0.4, 0.5), VALID)
     torch.testing.assert_close(padded, torch.tensor([[0.1, 0.2, 1.0], [0.3, 0.4, 0.5]]))
 

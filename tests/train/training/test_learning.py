@@ -1,8 +1,8 @@
 """Every architecture learns: on 300 phantoms it beats the best constant report and detects the visible findings.
 
 Training is that of a user, by `training.run.train` with the small recipe and the bundled image encoder. Only the
-encoder's classifier, which knows real findings, is fitted to the synthetic ones first. All reports use the same words
-for the same findings: 240 reports are too few to learn which of four wordings a phantom has.
+encoder's classifier, which was trained on real findings, is fitted to the synthetic ones first. All reports use the
+same words for the same findings: 240 reports are too few to learn which of four wordings a phantom has.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 SIZE = 128
 HELD_OUT = 200
-"""Further phantoms on which a model is judged: with the 60 of the folder's own val and test a finding has four to eight
-studies, and the F1 of one model moved by .06 from one draw to another."""
+"""Further phantoms on which a model is evaluated: with the 60 of the folder's own val and test a finding has four to
+eight studies, and the F1 of one model moved by .06 from one draw to another."""
 MIN_SUPPORT = 10
-"""Studies with a finding below which its F1 says nothing."""
+"""Minimum number of studies with a finding for its F1 to count."""
 
 
 LEARNED = 0.6
-"""Least F1 of a model as a share of that of a linear classifier on the same features. Most architectures come near it
+"""Minimum F1 of a model as a share of that of a linear classifier on the same features. Most architectures come near it
 or beyond, SGRRG reaches .68 of it; a model that ignores the images could not reach a third."""
 
 
@@ -136,7 +136,7 @@ def phantom_recipe(name: str) -> recipes.Recipe:
         feature_variants=4,
         warmup_steps=30,
         evaluate_from=epochs,
-        # What is tuned for a hospital, where findings are rare and wordings many, is left out.
+        # Without the settings for real data, where findings are rare and wordings vary.
         abnormal_weight=2.0,
         rarity_exponent=0.0,
         class_threshold_ratio=1.0,
@@ -145,7 +145,7 @@ def phantom_recipe(name: str) -> recipes.Recipe:
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_it_learns_what_phantoms_show(
+def test_an_architecture_learns_the_findings_of_phantoms(
     name: str, phantoms: Phantoms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(recipes.RECIPES[name], "phantom", phantom_recipe(name))

@@ -1,4 +1,4 @@
-"""What a trained folder holds: generation settings with MBR decoding, which the model does not have in training."""
+"""The folder of a trained model: its generation settings have MBR decoding, which training does not use."""
 
 from __future__ import annotations
 

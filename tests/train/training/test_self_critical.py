@@ -112,7 +112,7 @@ def test_steps_raise_the_reward(model: ReportModel, tokenizer: ReportTokenizer, 
 def test_the_likelihood_loss_is_added_by_its_weight(
     model: ReportModel, tokenizer: ReportTokenizer, tmp_path: Path
 ) -> None:
-    """With equal rewards every advantage is 0, so the likelihood loss is all that is left."""
+    """With equal rewards every advantage is 0, so only the likelihood loss remains."""
 
     def reward(sampled: list[str], references: list[str]) -> dict[str, np.ndarray]:
         return {"equal": np.ones(len(sampled))}
