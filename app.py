@@ -23,8 +23,6 @@ def main(data: Path | None = None) -> None:
     settings = Settings.from_env()
     if data is not None:
         settings = replace(settings, data=data)
-    if os.environ.get("SPACE_ID"):  # a Space forwards its port from outside the container
-        settings = replace(settings, host="0.0.0.0")
     uploads = settings.home / "uploads"
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # Gradio reads it when it is imported, so the imports follow
     configure_cpu()

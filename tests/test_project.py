@@ -20,10 +20,10 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from recipes import RECIPES
-from training.command_line import parse
 
+from recipes import RECIPES
 from rrg.inference.library import ModelLibrary
+from training.command_line import parse
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -153,6 +153,53 @@ def test_links_lead_somewhere() -> None:
         assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/results.md"])
+def test_paths_on_a_page_exist(page: str) -> None:
+    """Also those in a drawing, which names files of `rrg/` without that folder."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = set(re.findall(r"(?<![\w./-])((?:\w+/)+\w+\.py)\b", text))
+    roots = (ROOT, ROOT / "rrg")
+    assert [name for name in sorted(named) if not any((root / name).is_file() for root in roots)] == []
+    if page == "docs/architecture.md":
+        assert len(named) > 15
+
+
+def test_the_package_has_few_entries(tracked: list[Path]) -> None:
+    entries = {path.relative_to(ROOT / "rrg").parts[0] for path in tracked if path.is_relative_to(ROOT / "rrg")}
+    assert len(entries) <= 14, sorted(entries)
+
+
+WITHOUT_A_MODULE = {
+    "tests/test_contributing.py",  # the example of CONTRIBUTING.md
+    "tests/test_project.py",
+    "tests/test_command_line.py",  # rrg/__main__.py
+    "tests/layers/test_room.py",  # the whole folder
+    "tests/models/test_contract.py",  # all architectures
+    "tests/models/test_published.py",
+    "tests/models/vit_gpt2/test_stages.py",
+    "tests/train/training/test_learning.py",
+    "tests/ui/test_journey.py",  # in a browser
+    "tests/ui/test_overlays.py",
+    "tests/ui/test_real_model.py",
+    "tests/ui/test_start.py",  # app.py
+}
+
+
+def test_tests_mirror_the_code(tracked: list[Path]) -> None:
+    """Each file of tests has the name and place of the module that it tests."""
+    tests = {path for path in tracked if path.name.startswith("test_") and path.suffix == ".py"}
+    names = {path.relative_to(ROOT).as_posix() for path in tests} - WITHOUT_A_MODULE
+    assert {path.relative_to(ROOT).as_posix() for path in tests} >= WITHOUT_A_MODULE
+
+    def module(name: str) -> Path:
+        path = Path(name).relative_to("tests")
+        parent = ROOT / path.parent if path.parts[0] == "train" else ROOT / "rrg" / path.parent
+        return parent / path.name.removeprefix("test_")
+
+    lost = {name for name in names if not module(name).is_file() and not module(name).with_suffix("").is_dir()}
+    assert lost == set()
+
+
 def test_layout_names_every_folder() -> None:
     tree = README.split("## What is where")[1].split("```")[1]
     named = [line.split()[0] for line in tree.strip().splitlines()]
@@ -203,7 +250,7 @@ def test_python_command_knows_its_options(command: str) -> None:
     options = [word for word in words if word.startswith("--") and word != "--help"]
     script = ["-m", "rrg", *takewhile(str.isalpha, words[2:])] if words[0] == "-m" else words[:1]
     help_call = [sys.executable, *script, "--help"]
-    answer = subprocess.run(help_call, capture_output=True, text=True, cwd=ROOT, timeout=120)
+    answer = subprocess.run(help_call, capture_output=True, text=True, cwd=ROOT)
     assert answer.returncode == 0, answer.stderr
     assert [option for option in options if option not in answer.stdout] == []
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def replaced(path: Path, *, durable: bool = False) -> Iterator[Path]:
-    """Context manager that yields a temporary path, and moves what was written there to `path`.
+    """Context manager that yields a temporary path, and moves the file or folder written there to `path`.
 
     An error deletes the temporary file and leaves the old one unchanged, so a reader never gets an incomplete file.
     Missing parent folders are created. The caller may also make a folder at the temporary path; `path` must then be

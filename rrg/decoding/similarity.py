@@ -100,7 +100,7 @@ class MeanTfidfCosine:
         # An n-gram is the number `transitions[number of its first n-1 words, number of its last word]`. The last row,
         # the last column and the last number stand for n-grams that no sample has.
         self._transitions: list[np.ndarray] = []
-        self._products: list[np.ndarray] = []  # what each n-gram adds to the dot product with the mean sample vector
+        self._products: list[np.ndarray] = []  # terms of each n-gram in the dot product with the mean sample vector
         self._squares: list[np.ndarray] = []  # and to the squared norm of the candidate's vector
         prefixes: dict[Words, int] = {(): 0}
         for order in ORDERS:

@@ -1,4 +1,4 @@
-"""The records of feedback and the validation of what readers enter."""
+"""The records of feedback, and validation of the readers' input."""
 
 from __future__ import annotations
 

@@ -327,7 +327,7 @@ class ReportModel(PreTrainedModel, GenerationMixin):
 
 
 def visual_tokens(features: Tensor, view_mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Feature maps [B,n*V,C,h,w] and view_mask [B,V] -> tokens [B,N,C] and which of them are valid [B,N]."""
+    """Feature maps [B,n*V,C,h,w] and view_mask [B,V] -> tokens [B,N,C] and the mask of valid ones [B,N]."""
     tokens = features.flatten(3).transpose(2, 3).flatten(1, 2)  # [B,n*V,C,h,w] -> [B,N,C]
     views = view_mask.repeat(1, features.shape[1] // view_mask.shape[1])  # [B,n*V]
     return tokens, views.repeat_interleave(features.shape[3] * features.shape[4], dim=1)

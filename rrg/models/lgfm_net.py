@@ -149,7 +149,7 @@ class LocalFeatures(NamedTuple):
 
 
 class LocalEncoder(nn.Module):
-    """LFE: dynamic convolution, gate, 1x1 convolution, residual, norm; each view by itself."""
+    """LFE: dynamic convolution, gate, 1x1 convolution, residual, norm; each view separately."""
 
     def __init__(self, config: LGFMNetConfig):
         super().__init__()

@@ -30,7 +30,7 @@ class Reference:
 
 @dataclass(frozen=True, eq=False)
 class ImageFeatures:
-    """Image encoder output of B studies: what `extract_features` returns and caches store."""
+    """Image encoder output of B studies, as `extract_features` returns it and caches store it."""
 
     feature_maps: Tensor
     """[B, n*V, C, h, w]: the V views, then n - 1 altered copies of each (n is 1 but for CSR-LMCA)."""
@@ -86,7 +86,7 @@ class StudyFeatures:
 
 @dataclass
 class ReportEncoderOutput(ModelOutput):
-    """Encoder output: what the decoder attends to."""
+    """Encoder output, to which the decoder attends."""
 
     last_hidden_state: Tensor | None = None
     """Visual tokens [B, N, D]."""

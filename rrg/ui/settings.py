@@ -34,14 +34,15 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Read RRG_HOME, HOST, PORT, DATABASE_URL, RRG_WEIGHTS and RRG_DATA; an empty variable counts as unset.
+        """Read RRG_HOME, HOST, SPACE_ID, PORT, DATABASE_URL, RRG_WEIGHTS and RRG_DATA; an empty variable counts as unset.
 
         Raises InputError for a port, folder or database URL that cannot be used. Creates nothing.
         """
         home = _path(environ.get("RRG_HOME") or platformdirs.user_data_dir("rrg", appauthor=False))
         return cls(
             home=home,
-            host=environ.get("HOST") or "127.0.0.1",
+            # A Hugging Face Space forwards its port from outside the container.
+            host=environ.get("HOST") or ("0.0.0.0" if environ.get("SPACE_ID") else "127.0.0.1"),
             port=_port(environ.get("PORT") or "7860"),
             database_url=checked_database_url(environ.get("DATABASE_URL") or sqlite_url(home / "rrg.sqlite3")),
             weights=_folder(environ, "RRG_WEIGHTS") or CHECKOUT / "weights",

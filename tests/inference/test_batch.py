@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -62,15 +61,19 @@ def content(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def started(command: list[str], tiny_weights: Path, home: Path) -> subprocess.Popen[str]:
-    environment = os.environ | {"RRG_WEIGHTS": str(tiny_weights), "RRG_HOME": str(home), "CUDA_VISIBLE_DEVICES": ""}
+    checkout = Path(__file__).resolve().parents[2]
+    environment = (
+        os.environ
+        | {"PYTHONPATH": str(checkout)}
+        | {"RRG_WEIGHTS": str(tiny_weights), "RRG_HOME": str(home), "CUDA_VISIBLE_DEVICES": ""}
+    )
     return subprocess.Popen(
         [sys.executable, *command],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        cwd=Path(__file__).resolve().parents[2],
-        start_new_session=True,
+        cwd=checkout,
     )
 
 
@@ -162,17 +165,43 @@ def test_a_file_of_another_model_is_refused(data: Path, reporter: Reporter, tmp_
         run(reporter, data, out)
 
 
+KILLED = """
+import os, signal, sys, time
+from pathlib import Path
+import rrg.__main__ as main
+import rrg.inference.batch as batch
+
+append, parts = batch._append, [Path(name) for name in sys.argv.pop(1).split(",")]
+
+
+def append_and_die(file, records):
+    append(file, records)
+    while not all(part.is_file() and part.stat().st_size for part in parts):
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+batch._append = append_and_die
+main.main()
+"""
+"""Runs `python -m rrg` and kills the process after a batch, once all files of the first argument have a line."""
+
+
+def killed_script(folder: Path) -> str:
+    path = folder / "killed.py"
+    path.write_text(KILLED)
+    return str(path)
+
+
 @pytest.mark.slow
 def test_a_killed_run_goes_on(data: Path, tiny_weights: Path, whole: dict[str, dict[str, Any]], tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    command = ["-m", "rrg", "batch", "--data", str(data), "--out", str(out), "--batch-size", "1"]
-    process = started(command, tiny_weights, tmp_path)
-    while process.poll() is None and not (out.is_file() and out.stat().st_size):
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert 0 < len(out.read_bytes().splitlines()) < COUNT
-    again = started(command, tiny_weights, tmp_path)
+    command = ["batch", "--data", str(data), "--out", str(out), "--batch-size", "1"]
+    process = started([killed_script(tmp_path), str(out), *command], tiny_weights, tmp_path)
+    printed, _ = process.communicate()
+    assert process.returncode == -signal.SIGKILL, printed
+    assert len(out.read_bytes().splitlines()) == 1
+    again = started(["-m", "rrg", *command], tiny_weights, tmp_path)
     printed, _ = again.communicate()
     assert again.returncode == 0, printed
     assert content(out) == whole
@@ -182,31 +211,18 @@ def test_a_killed_run_goes_on(data: Path, tiny_weights: Path, whole: dict[str, d
 def test_several_processes_write_what_one_writes_after_a_kill_too(
     data: Path, tiny_weights: Path, whole: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
-    out = tmp_path / "out.jsonl"
-    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "rrg", "batch"]
-    command += ["--data", str(data), "--out", str(out), "--batch-size", "1"]
-    process = started(command, tiny_weights, tmp_path)
-    parts = [tmp_path / f"out.jsonl.{rank}-of-2" for rank in range(2)]
-    while process.poll() is None and not all(part.is_file() and part.stat().st_size for part in parts):
-        time.sleep(0.01)
-    # Its workers are in sessions of their own, which a kill of the launcher does not reach.
-    for child in _descendants(process.pid):
-        os.kill(child, signal.SIGKILL)
-    process.communicate()
-    assert all(part.stat().st_size for part in parts)
+    out = tmp_path / "out" / "out.jsonl"
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = ["batch", "--data", str(data), "--out", str(out), "--batch-size", "1"]
+    parts = [out.with_name(f"out.jsonl.{rank}-of-2") for rank in range(2)]
+    names = ",".join(map(str, parts))
+    process = started([*launcher, killed_script(tmp_path), names, *command], tiny_weights, tmp_path)
+    printed, _ = process.communicate()
+    assert process.returncode != 0, printed
+    assert all(0 < len(part.read_bytes().splitlines()) < COUNT / 2 for part in parts)
     assert not out.exists(), "the parts are joined at the end"
-    again = started(command, tiny_weights, tmp_path)
+    again = started([*launcher, "-m", "rrg", *command], tiny_weights, tmp_path)
     printed, _ = again.communicate()
     assert again.returncode == 0, printed
     assert content(out) == whole
-    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
-
-
-def _descendants(pid: int) -> list[int]:
-    """The process and all it started."""
-    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    parents = [tuple(map(int, line.split())) for line in listing.splitlines()]
-    found = [pid]
-    for known in found:
-        found += [child for child, parent in parents if parent == known]
-    return found
+    assert [path.name for path in out.parent.iterdir()] == ["out.jsonl"]

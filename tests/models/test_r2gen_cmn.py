@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from conversion import PUBLISHED
-from conversion.keys import translate_keys
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from conversion import PUBLISHED
+from conversion.keys import translate_keys
 from rrg.errors import InputError
 from rrg.models.base import ReportOutput
 from rrg.models.r2gen_cmn import R2GenCMN, R2GenCMNConfig

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from conversion import PUBLISHED
-from conversion.keys import translate_keys
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from conversion import PUBLISHED
+from conversion.keys import translate_keys
 from rrg.errors import InputError
 from rrg.labels.findings import FINDINGS
 from rrg.layers.memory import TopKMemoryRead

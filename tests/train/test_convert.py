@@ -11,14 +11,14 @@ from typing import Any, Literal
 
 import pytest
 import torch
-from conversion import PUBLISHED
-from conversion.published import ALPHABETICAL
-from convert import Conversion, convert
-from recipes import RECIPES
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from conversion import PUBLISHED
+from conversion.published import ALPHABETICAL
+from convert import Conversion, convert
+from recipes import RECIPES
 from rrg import Reporter
 from rrg.data.phantom import make_phantom
 from rrg.errors import InputError

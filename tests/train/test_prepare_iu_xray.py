@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import tyro
-from prepare_iu_xray import PrepareIuXray, main, split_at_random
 
+from prepare_iu_xray import PrepareIuXray, main, split_at_random
 from rrg.data.annotation import read_annotation
 from rrg.data.studies import Study
 from rrg.errors import InputError

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import tyro
-from prepare_mimic_cxr import PrepareMimicCxr, main
 
+from prepare_mimic_cxr import PrepareMimicCxr, main
 from rrg.data.annotation import read_annotation
 
 ROWS = [

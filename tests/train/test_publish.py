@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
+
 from publish import publish, published
 from publishing.cards import card, recipe_of
 from publishing.figures import PublishedModel, PublishedResults, read_published_results
 from publishing.pages import readme_block, results_block, with_block
 from publishing.tables import FLOORS, OVERVIEW, number
 from recipes import RECIPES
-from safetensors.numpy import save_file
-
 from rrg.errors import InputError
 from rrg.evaluate.language import METRICS
 from rrg.evaluate.results import Results

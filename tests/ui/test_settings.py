@@ -36,6 +36,11 @@ def test_environment_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert (settings.port, settings.host, settings.data, settings.weights) == (8081, "0.0.0.0", tmp_path, tmp_path)
 
 
+def test_a_space_is_reached_from_outside_its_container() -> None:
+    assert Settings.from_env({"SPACE_ID": "owner/name"}).host == "0.0.0.0"
+    assert Settings.from_env({"SPACE_ID": "owner/name", "HOST": "127.0.0.2"}).host == "127.0.0.2"
+
+
 def test_empty_variables_count_as_unset() -> None:
     empty = dict.fromkeys(("RRG_HOME", "HOST", "PORT", "DATABASE_URL", "RRG_WEIGHTS", "RRG_DATA"), "")
     assert Settings.from_env(empty) == Settings.from_env({})

@@ -68,7 +68,7 @@ class PublishedBehaviour:
 
 @dataclass(frozen=True)
 class PublishedResults:
-    """What the pages show of a model's results, and what is needed to repeat the evaluation."""
+    """The results of a model that the pages show, and the data needed to repeat the evaluation."""
 
     model: str
     weights_sha256: str

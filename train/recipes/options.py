@@ -1,4 +1,4 @@
-"""Command-line options that depend on the architecture, and what they change in the set-up of a model."""
+"""Command-line options that depend on the architecture, and their effect on the set-up of a model."""
 
 from __future__ import annotations
 

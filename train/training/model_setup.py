@@ -50,7 +50,7 @@ def load_model(folder: Path, recipe: Recipe, architecture: str) -> tuple[ReportM
 
 
 def freeze(model: ReportModel, recipe: Recipe) -> None:
-    """Exclude from training what the recipe freezes: the image encoder, or parameters by their names."""
+    """Freeze the parameters that the recipe names: those of the image encoder, or parameters by their names."""
     if recipe.lr_encoder == 0:
         model.image_encoder.requires_grad_(False)
     for name, parameter in model.named_parameters():

@@ -29,7 +29,7 @@ from rrg.layers.image_encoder import ImageEncoder
 
 
 class Discriminator(ImageEncoder):
-    """Findings classifier with a backbone and an input size of its own."""
+    """Findings classifier with its own backbone and input size."""
 
     def __init__(self, backbone: str, size: int, num_findings: int):
         super().__init__(backbone, {}, num_findings)

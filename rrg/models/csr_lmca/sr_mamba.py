@@ -40,7 +40,7 @@ def stride_order(length: int, rate: int, device: torch.device) -> Tensor:
 
 
 class Branch(nn.Module):
-    """Causal convolution and selective scan over the tokens in one order, with weights of its own."""
+    """Causal convolution and selective scan over the tokens in one order, with separate weights."""
 
     def __init__(self, config: CSRLMCAConfig, rate: int):
         super().__init__()

@@ -1,6 +1,6 @@
 """Boxes of anatomical regions: their area, their features, and values painted on them.
 
-Boxes are x1, y1, x2, y2 as fractions of the frontal image. A box without area stands for a region that was not
+Boxes are x1, y1, x2, y2 as fractions of the frontal image. A box without area means a region that was not
 detected.
 
 Shapes: B studies, V views, R regions, C channels of the backbone, h x w feature grid.

@@ -88,7 +88,7 @@ class ViTGPT2(ReportModel):
 
     @property
     def vision(self) -> ViTModel:
-        """The ViT: a part of its own, or the backbone of the image encoder."""
+        """The ViT: a separate part, or the backbone of the image encoder."""
         return self.vit if self.config.vit_input == "features" else cast(ViTModel, self.image_encoder.backbone)
 
     def load_pretrained_parts(self, vision: Path | str | None, language_model: Path | str | None) -> None:

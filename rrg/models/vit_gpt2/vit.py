@@ -54,7 +54,7 @@ class Patches:
 
 
 def encode_patches(vit: ViTModel, images: Tensor) -> Patches:
-    """images [B,V,C,S,S'] (pixels or feature maps) -> ViT output for their patches, each view by itself."""
+    """images [B,V,C,S,S'] (pixels or feature maps) -> ViT output for their patches, each view separately."""
     outputs = vit(images.flatten(0, 1), interpolate_pos_encoding=True, output_attentions=True)
     patch: Any = vit.config.patch_size
     states = outputs.last_hidden_state[:, 1:].transpose(1, 2)  # [B*V,Dv,h*w]

@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import pytest
 import torch
-from conversion import PUBLISHED
-from conversion.keys import translate_keys
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import DynamicCache, EncoderDecoderCache
 
+from conversion import PUBLISHED
+from conversion.keys import translate_keys
 from rrg.labels.findings import FINDINGS
 from rrg.layers.transformer import UnbiasedLayerNorm
 from rrg.models.base import ReportOutput

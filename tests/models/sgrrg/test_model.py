@@ -8,12 +8,12 @@ from typing import Any, cast
 
 import pytest
 import torch
-from conversion import PUBLISHED
-from conversion.keys import translate_keys
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from conversion import PUBLISHED
+from conversion.keys import translate_keys
 from rrg.labels.atlas import ATLAS, REGIONS
 from rrg.models.base import ReportOutput
 from rrg.models.outputs import ImageFeatures, Reference

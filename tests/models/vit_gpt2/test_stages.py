@@ -6,9 +6,9 @@ import re
 
 import pytest
 import torch
-from recipes import RECIPES
 from torch.nn import functional as F
 
+from recipes import RECIPES
 from rrg.models.vit_gpt2.model import ViTGPT2, ViTGPT2Config
 from tests.models.vit_gpt2.small import WORDS, model_of, study
 

@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pretraining import image_encoder
-from pretraining.image_encoder import EncoderRecipe, EncoderWithHeads, LabelledStudies, auroc, labelled, pretrain
 from safetensors import safe_open
 from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
@@ -19,6 +17,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import EvalPrediction
 
+from pretraining import image_encoder
+from pretraining.image_encoder import EncoderRecipe, EncoderWithHeads, LabelledStudies, auroc, labelled, pretrain
 from rrg.data.annotation import read_annotation
 from rrg.data.batches import StudyDataset, collate
 from rrg.data.phantom import make_phantom, write_phantoms

@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
 from pretraining import prototypes
 from pretraining.image_encoder import read_encoder
 from recipes import Recipe
 from recipes.xpronet import XProNetOptions
-from safetensors import safe_open
-from safetensors.torch import save_file
-from training.model_setup import build_model
-
 from rrg.data.annotation import read_annotation
 from rrg.data.phantom import write_phantoms
 from rrg.data.tokenizer import ReportTokenizer
@@ -23,6 +22,7 @@ from rrg.errors import InputError
 from rrg.labels.findings import FINDINGS, label_vector
 from rrg.layers.image_encoder import ImageEncoder
 from rrg.models.xpronet import XProNet
+from training.model_setup import build_model
 
 SIZES = {
     "backbone": "test_efficientnet",

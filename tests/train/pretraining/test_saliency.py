@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
 from pretraining import saliency
 from recipes import Recipe
 from recipes.csr_lmca import CSRLMCAOptions
-from safetensors import safe_open
-from safetensors.torch import save_file
-from training.model_setup import build_model
-
 from rrg.data.phantom import write_phantoms
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.errors import InputError
 from rrg.labels.findings import FINDINGS
 from rrg.layers.image_encoder import ImageEncoder
 from rrg.models.csr_lmca.model import CSRLMCA
+from training.model_setup import build_model
 
 HALVES = (0.5, 0.5, 0.5)
 SIZES = {

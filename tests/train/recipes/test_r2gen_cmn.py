@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
-from recipes import RECIPES
 
+from recipes import RECIPES
 from rrg.models.r2gen_cmn import R2GenCMN
 
 

@@ -7,15 +7,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from recipes import RECIPES, default_options
-from training.run import Run, make_datasets
 
+from recipes import RECIPES, default_options
 from rrg.data.batches import collate, scene_graph_of_study
 from rrg.data.phantom import make_phantom
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.errors import InputError
 from rrg.labels.scene_graph import scene_graph_of_report
 from rrg.models import ARCHITECTURES
+from training.run import Run, make_datasets
 
 
 def model_with(attribute_sizes: tuple[int, ...]) -> Any:

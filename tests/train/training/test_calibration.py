@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from training.calibration import matching_thresholds, set_class_thresholds
 
 from rrg.models.r2gen_cmn import R2GenCMN, R2GenCMNConfig
 from rrg.models.xpronet import XProNet, XProNetConfig
+from training.calibration import matching_thresholds, set_class_thresholds
 
 SIZES: dict[str, Any] = {"vocab_size": 20, "backbone": "test_efficientnet", "hidden_size": 32, "ffn_size": 32}
 

@@ -7,15 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from recipes import RECIPES, default_options
 from recipes.csr_lmca import CSRLMCAOptions
 from recipes.sgrrg import SGRRGOptions
 from recipes.vit_gpt2 import ViTGPT2Options
 from recipes.xpronet import XProNetOptions
+from rrg.models import ARCHITECTURES
 from training.command_line import parse
 from training.run import Run
-
-from rrg.models import ARCHITECTURES
 
 OWN = {
     ("xpronet", "--prototypes"): XProNetOptions(Path("a")),

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import recipes
 import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
-from training.run import Run, train
 
+import recipes
 from rrg.data.annotation import read_annotation
 from rrg.data.batches import StudyDataset, collate
 from rrg.data.phantom import write_phantoms
@@ -32,8 +31,9 @@ from rrg.inference.reporter import Reporter
 from rrg.labels.findings import FINDINGS
 from rrg.layers.image_encoder import ImageEncoder
 from rrg.models import ARCHITECTURES
+from training.run import Run, train
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.slow
 
 SIZE = 128
 HELD_OUT = 200

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
-from training.rewards import ReportReward, RewardWeights, asserted
 
 from rrg.data.phantom import make_phantom
 from rrg.data.text import CLEANERS
+from training.rewards import ReportReward, RewardWeights, asserted
 
 NORMAL = "the heart is normal in size . the lungs are clear ."
 EFFUSION = "there is a small left pleural effusion . the heart is normal in size ."

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import recipes
 import torch
-from pretraining.image_encoder import EncoderRecipe, pretrain
 from safetensors.torch import load_file
-from training.run import Run, train
 
+import recipes
+from pretraining.image_encoder import EncoderRecipe, pretrain
 from rrg.data.annotation import read_annotation
 from rrg.data.phantom import write_phantoms
 from rrg.decoding import ngrams
@@ -24,6 +23,7 @@ from rrg.inference.loading import load_model
 from rrg.inference.reporter import Reporter
 from rrg.inference.weights import weights_digest
 from rrg.models.r2gen_cmn import R2GenCMN
+from training.run import Run, train
 
 pytestmark = pytest.mark.slow
 

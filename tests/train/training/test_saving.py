@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+
 from recipes import Recipe
+from rrg.data.tokenizer import ReportTokenizer
+from rrg.decoding.mbr import MBRConfig as MBRConfig
 from training.generation_settings import final_settings, search_settings
 from training.model_setup import build_model, load_model
 from training.saving import save, with_finding_thresholds
-
-from rrg.data.tokenizer import ReportTokenizer
-from rrg.decoding.mbr import MBRConfig as MBRConfig
 
 REPORTS = ["no edema xxxx .", "the heart is normal ."]
 SIZES = {

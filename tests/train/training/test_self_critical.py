@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from recipes import RECIPES, Recipe
-from recipes.recipe import self_critical
 from torch import Tensor
-from training.self_critical import SelfCriticalTrainer
 from transformers import GenerationConfig, Seq2SeqTrainingArguments
 
+from recipes import RECIPES, Recipe
+from recipes.recipe import self_critical
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.models.base import ReportModel
 from rrg.models.r2gen_cmn import R2GenCMN, R2GenCMNConfig
+from training.self_critical import SelfCriticalTrainer
 
 WORDS = ["heart", "lungs", "clear", "normal", "."]
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from recipes import Recipe
 from torch import nn
-from training.trainer import MAX_SAMPLING_WEIGHT, ReportTrainer, sampling_weights
 from transformers import Seq2SeqTrainingArguments
+
+from recipes import Recipe
+from training.trainer import MAX_SAMPLING_WEIGHT, ReportTrainer, sampling_weights
 
 
 @pytest.fixture
