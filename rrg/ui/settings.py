@@ -34,7 +34,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Read RRG_HOME, HOST, SPACE_ID, PORT, DATABASE_URL, RRG_WEIGHTS and RRG_DATA; an empty variable counts as unset.
+        """Read RRG_HOME, HOST, SPACE_ID, PORT, DATABASE_URL, RRG_WEIGHTS and RRG_DATA. Empty means unset.
 
         Raises InputError for a port, folder or database URL that cannot be used. Creates nothing.
         """
