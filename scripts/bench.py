@@ -25,7 +25,7 @@ from rrg.data.annotation import read_annotation
 from rrg.data.batches import StudyDataset, collate
 from rrg.data.phantom import make_phantom
 from rrg.data.studies import Study
-from rrg.decoding.search import search, search_settings
+from rrg.decoding.search import search, without_mbr
 from rrg.errors import InputError
 from rrg.inference.cpu import configure_cpu
 from rrg.inference.library import ModelLibrary
@@ -131,7 +131,7 @@ def measure(reporter: Reporter, studies: Sequence[Study], repeats: int) -> dict[
 
     bundled = speeds()
     generation_config = model.generation_config
-    model.generation_config = search_settings(generation_config)  # type: ignore[arg-type]
+    model.generation_config = without_mbr(generation_config)  # type: ignore[arg-type]
     beams = speeds()
     model.generation_config = generation_config
     both = [explained(study) for _ in range(repeats) for study in studies]

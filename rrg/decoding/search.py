@@ -17,7 +17,7 @@ from rrg.models.base import ReportModel
 from rrg.models.outputs import ReportEncoderOutput
 
 
-def search_settings(config: GenerationConfig) -> GenerationConfig:
+def without_mbr(config: GenerationConfig) -> GenerationConfig:
     """A copy of generation settings without MBR decoding."""
     settings = copy.deepcopy(config)
     settings.consensus = None  # type: ignore[attr-defined]  # the key of MBR decoding in generation_config.json
@@ -29,7 +29,6 @@ def search(
     model: ReportModel,
     encoder_outputs: ReportEncoderOutput,
     num_samples: int = 1,
-    generation_config: GenerationConfig | None = None,
     **settings: Any,
 ) -> Tensor:
     """Ids [B*num_samples, T] of reports after BOS, padded; the samples of a study one after the other.
@@ -39,10 +38,10 @@ def search(
         encoder_outputs: B encoded studies.
         num_samples: Reports of each study. They differ only with `do_sample`, or with a logits processor that makes
             them differ.
-        generation_config: Settings of the search; the model's own by default. MBR settings in it are ignored.
-        settings: Overrides of them, as in `generate` of transformers, such as `num_beams` or `logits_processor`.
+        settings: Overrides of the model's generation settings and other arguments of `generate` in transformers, such
+            as `num_beams` or `logits_processor`. MBR settings of the model are ignored.
     """
-    config = search_settings(generation_config or model.generation_config)  # type: ignore[arg-type]
+    config = without_mbr(model.generation_config)  # type: ignore[arg-type]
     others = config.update(**settings)  # arguments that are no settings, such as a logits processor
     ids = model.generate(
         encoder_outputs=encoder_outputs,

@@ -25,7 +25,7 @@ import numpy as np
 
 from rrg.errors import InputError
 from rrg.evaluate.significance import Measure, mean_measure, ratio
-from rrg.labels.findings import FINDINGS, LABELER, Status, label_concepts, label_vector
+from rrg.labels.findings import FINDINGS, LABELER, asserted_concepts, label_vector
 
 FIVE = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
 """The five findings of the CheXpert competition."""
@@ -90,7 +90,7 @@ def clinical_scores(
     outcomes = [predicted & labels, predicted & ~labels, ~predicted & labels]
     counts = np.stack(outcomes, axis=-1).astype(np.int64)  # [N, 14, 3]
     correct = predicted == labels
-    terms = [_set_f1(_concepts(h), _concepts(r)) for h, r in zip(hypotheses, references, strict=True)]
+    terms = [_set_f1(asserted_concepts(h), asserted_concepts(r)) for h, r in zip(hypotheses, references, strict=True)]
 
     measures = {
         f"{kind}-{part}-{size}": _averaged(counts[:, columns], kind, part)
@@ -130,11 +130,6 @@ def _averaged(counts: np.ndarray, kind: str, part: str) -> Measure:
 @lru_cache(maxsize=10_000)
 def _labels(text: str, uncertain: int) -> np.ndarray:
     return label_vector(text, uncertain) > 0.5
-
-
-@lru_cache(maxsize=10_000)
-def _concepts(text: str) -> frozenset[str]:
-    return frozenset(f.name for f in label_concepts(text) if f.status in (Status.PRESENT, Status.UNCERTAIN))
 
 
 def _set_f1(predicted: frozenset[str], labels: frozenset[str]) -> float:

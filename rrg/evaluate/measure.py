@@ -32,7 +32,7 @@ def measure(
 
     Args:
         data: Folder with annotation.json and images/ or images.tar.
-        models: Folders with weights, or names that `rrg models` lists; "all" selects every model with weights.
+        models: Folders with weights, or names of `python -m rrg models`; "all" selects every model with weights.
         weights: Folder with one folder a model.
         out: Receives a folder for each model and split, and the cached image features of the train split.
         split: Which studies of annotation.json.

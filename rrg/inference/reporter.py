@@ -15,7 +15,8 @@ from torch import Tensor
 from rrg.data.radiographs import Radiograph
 from rrg.data.studies import Study
 from rrg.data.tokenizer import ReportTokenizer
-from rrg.decoding.generation import decoding_settings, generate
+from rrg.decoding import generate
+from rrg.decoding.generation import decoding_settings
 from rrg.errors import InputError
 from rrg.explanation.maps import Explanation, explain
 from rrg.inference.feature_cache import FeatureCache, sampling_seed

@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -211,6 +212,12 @@ def label_vector(text: str, uncertain: float = 1.0) -> np.ndarray:
     """Labels of the 14 findings as float32 [14]: present 1, uncertain `uncertain`, absent and blank 0."""
     value = {Status.PRESENT: 1.0, Status.UNCERTAIN: uncertain}
     return np.array([value.get(f.status, 0.0) for f in label_report(text)], dtype=np.float32)
+
+
+@lru_cache(maxsize=20_000)
+def asserted_concepts(text: str) -> frozenset[str]:
+    """The concepts that a report asserts: present or uncertain."""
+    return frozenset(f.name for f in label_concepts(text) if f.status in (Status.PRESENT, Status.UNCERTAIN))
 
 
 def label_concepts(text: str) -> tuple[Finding, ...]:

@@ -288,7 +288,9 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         generation settings ask for MBR decoding, which needs `rrg.decoding.generate`.
         """
         if getattr(kwargs.get("generation_config") or self.generation_config, "consensus", None) is not None:
-            raise ValueError("The settings ask for MBR decoding: call rrg.decoding.generate or rrg.decoding.search.")
+            raise ValueError(
+                "The settings ask for MBR decoding: call rrg.decoding.generate, or search() of rrg.decoding.search."
+            )
         if encoder_outputs is None:
             encoder_outputs = self.encode(pixel_values, view_mask, features)
         generate = cast(Any, super()).generate
@@ -301,7 +303,7 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         return None if input_ids is None else input_ids.repeat_interleave(expand_size, dim=0), kwargs
 
     def _reorder_cache(self, cache: EncoderDecoderCache, beam_idx: torch.LongTensor) -> EncoderDecoderCache:
-        """Reorder the cached words. Beams of one study share the keys and values of its image."""
+        """For beam search of transformers: reorder the cached words. Beams of a study share the cached image."""
         cache.self_attention_cache.reorder_cache(beam_idx)
         return cache
 

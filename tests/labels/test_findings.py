@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rrg.labels.findings import CONCEPTS, FINDINGS, Finding, Status, label_concepts, label_report, label_vector
+from rrg.labels.findings import (
+    CONCEPTS,
+    FINDINGS,
+    Finding,
+    Status,
+    asserted_concepts,
+    label_concepts,
+    label_report,
+    label_vector,
+)
 
 EC, CM, LO, LL, ED, CO, PN, AT, PX, PE, PO, FX, SD, NF = FINDINGS
 P, U, A = Status.PRESENT, Status.UNCERTAIN, Status.ABSENT
@@ -331,3 +340,9 @@ def test_labels_agree_with_manual_labels(shared_data: Path) -> None:
     labels = np.array([[any(row[c] == "1" for c in names) for names in columns] for _, row in studies])
     agreed = np.sum(predicted & labels)
     assert 2 * agreed / (predicted.sum() + labels.sum()) >= 0.85
+
+
+def test_present_and_uncertain_concepts_are_asserted() -> None:
+    assert asserted_concepts("No pleural effusion or pneumothorax.") == frozenset()
+    assert asserted_concepts("There is a small left pleural effusion.") == {"Pleural Effusion"}
+    assert "Pneumonia" in asserted_concepts("Possible pneumonia. No pleural effusion.")

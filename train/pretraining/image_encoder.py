@@ -32,7 +32,7 @@ from rrg.data.studies import Study
 from rrg.data.transforms import ViewTransform, training_augmentation
 from rrg.errors import InputError
 from rrg.inference.cpu import configure_cpu
-from rrg.labels.findings import CONCEPTS, FINDINGS, LABELER, Status, label_concepts
+from rrg.labels.findings import CONCEPTS, FINDINGS, LABELER, asserted_concepts
 from rrg.layers.image_encoder import ImageEncoder
 
 
@@ -118,8 +118,8 @@ class LabelledStudies(StudyDataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         item = super().__getitem__(index)
         study = self.studies[index]
-        labels = label_concepts(study.report or "")
-        item["concepts"] = torch.tensor([f.status in (Status.PRESENT, Status.UNCERTAIN) for f in labels]).float()
+        asserted = asserted_concepts(study.report or "")
+        item["concepts"] = torch.tensor([name in asserted for name in CONCEPTS]).float()
         radiographs = study.radiographs()
         views = torch.full((self.num_views,), -100)
         for radiograph, slot in zip(radiographs, place_views(radiographs, self.num_views), strict=True):

@@ -11,7 +11,7 @@ from dataclasses import replace
 from recipes import r2gen_cmn
 from recipes.recipe import Recipe
 from recipes.small import SMALL, SMALL_TRAINING
-from rrg.decoding.mbr import MBRConfig as MBRConfig
+from rrg.decoding.mbr import MBRConfig
 
 RECIPES: dict[str, Recipe] = {
     "published_iu": r2gen_cmn.RECIPES["published_iu"],

@@ -13,7 +13,7 @@ from recipes.recipe import Recipe
 from recipes.small import SMALL, SMALL_TRAINING
 from rrg.data.batches import SceneGraphs, scene_graph_of_study
 from rrg.data.sources.chest_imagenome import read_scene_graphs
-from rrg.decoding.mbr import MBRConfig as MBRConfig
+from rrg.decoding.mbr import MBRConfig
 from rrg.errors import InputError
 from rrg.labels.scene_graph_rules import ATTRIBUTE_NAMES, ATTRIBUTE_SIZES
 from rrg.models.base import ReportModel

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recipes.recipe import Recipe
-from rrg.decoding.mbr import MBRConfig as MBRConfig
+from rrg.decoding.mbr import MBRConfig
 
 SMALL = {
     "backbone": "mobilenetv2_100",

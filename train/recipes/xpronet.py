@@ -15,7 +15,7 @@ from pretraining.prototypes import read_prototypes
 from recipes.options import ModelOptions
 from recipes.recipe import Recipe
 from recipes.small import SMALL, SMALL_TRAINING
-from rrg.decoding.mbr import MBRConfig as MBRConfig
+from rrg.decoding.mbr import MBRConfig
 from rrg.errors import InputError
 from rrg.models.base import ReportModel
 from rrg.models.xpronet import XProNet, XProNetConfig

@@ -39,7 +39,7 @@ def build_model(
     return model
 
 
-def load_model(folder: Path, recipe: Recipe, architecture: str) -> tuple[ReportModel, ReportTokenizer]:
+def load_trained_model(folder: Path, recipe: Recipe, architecture: str) -> tuple[ReportModel, ReportTokenizer]:
     """A trained model in single precision and its vocabulary. Raises InputError when the folder holds no model."""
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder} holds no model: there is no config.json in it.")

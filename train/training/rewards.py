@@ -5,29 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from pycocoevalcap.rouge.rouge import Rouge
 
+from recipes.recipe import RewardWeights
 from rrg.decoding.cider import CiderD
 from rrg.decoding.ngrams import NgramFrequencies
-from rrg.labels.findings import Status, label_concepts
-
-
-@dataclass(frozen=True)
-class RewardWeights:
-    """Weights of the parts of the reward."""
-
-    cider: float = 0.3
-    """Weight of CIDEr-D, which is 0 to 10 and below 1 for most pairs."""
-    rouge: float = 1.0
-    """Weight of ROUGE-L, which is 0 to 1."""
-    concepts: float = 0.2
-    """Weight of the asserted concepts, each of which counts its IDF (1.7 to 7.6 nats on IU X-Ray)."""
-    threshold: float = 0.15
-    """Precision from which asserting a concept increases the expected reward."""
+from rrg.labels.findings import asserted_concepts
 
 
 class ReportReward:
@@ -45,7 +30,7 @@ class ReportReward:
         """`corpus`: the reports of the train split, tokenized as the model generates them."""
         self.weights = weights
         self.cider = CiderD(NgramFrequencies.of(text.split() for text in corpus))
-        counts = Counter(concept for text in corpus for concept in asserted(text))
+        counts = Counter(concept for text in corpus for concept in asserted_concepts(text))
         self.concept_idf = {concept: math.log(len(corpus) / count) for concept, count in counts.items()}
         self.highest_idf = math.log(len(corpus))
 
@@ -61,14 +46,8 @@ class ReportReward:
 
     def concepts(self, generated: str, reference: str) -> float:
         """Reward of the concepts that a report asserts, in nats; 0 where it asserts none."""
-        labels, threshold = asserted(reference), self.weights.threshold
+        labels, threshold = asserted_concepts(reference), self.weights.threshold
         return sum(
             self.concept_idf.get(name, self.highest_idf) * ((name in labels) - threshold)
-            for name in asserted(generated)
+            for name in asserted_concepts(generated)
         )
-
-
-@lru_cache(maxsize=20_000)
-def asserted(text: str) -> frozenset[str]:
-    """The concepts that a report labels present or uncertain."""
-    return frozenset(f.name for f in label_concepts(text) if f.status in (Status.PRESENT, Status.UNCERTAIN))

@@ -26,7 +26,7 @@ from rrg.inference.cpu import configure_cpu
 from rrg.models.base import ReportModel
 from training.calibration import finding_thresholds, set_class_thresholds
 from training.feature_dataset import FeatureDataset, cached_features
-from training.model_setup import build_model, freeze, load_model
+from training.model_setup import build_model, freeze, load_trained_model
 from training.rewards import ReportReward
 from training.saving import copy_shared_encoder, save, with_finding_thresholds
 from training.self_critical import SelfCriticalTrainer
@@ -127,7 +127,7 @@ def initial_model(run: Run, recipe: Recipe, train_reports: Sequence[str]) -> tup
     Raises InputError when the self-critical stage has no trained model to start from.
     """
     if run.start_from is not None:
-        return load_model(run.start_from, recipe, run.architecture)
+        return load_trained_model(run.start_from, recipe, run.architecture)
     if run.stage == "scst":
         raise InputError("The self-critical stage starts from a trained model: name its folder by --start-from.")
     tokenizer = run.options.build_tokenizer(recipe, train_reports)
@@ -146,7 +146,12 @@ def make_datasets(
     config = model.config
     plain = ViewTransform(config.image_size, tuple(config.image_mean), tuple(config.image_std))
     augmentation = training_augmentation(flip=recipe.horizontal_flip) if recipe.augment else None
-    text = (tokenizer, recipe.max_length, config.num_views, run.options.scene_graph_source(model))
+    text = (
+        tokenizer,
+        recipe.max_length,
+        config.num_views,
+        run.options.scene_graph_source(model) if model.reads_scene_graphs else None,
+    )
     train_set = StudyDataset(train_studies, replace(plain, augmentation=augmentation), *text)
     val_set = StudyDataset(val_studies, plain, *text)
     if not recipe.feature_variants:

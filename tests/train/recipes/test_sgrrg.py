@@ -36,10 +36,11 @@ def test_a_model_that_reads_scene_graphs_is_trained_with_them(name: str, tmp_pat
     run = Run(name, data=tmp_path, out=tmp_path)
     recipe = RECIPES[name]["published" if name == "vit_gpt2" else "published_mimic"]  # of images, not of features
     model = model_with(RECIPES["sgrrg"]["small"].config["attribute_sizes"])
+    reads = model.reads_scene_graphs = ARCHITECTURES[name].load().reads_scene_graphs
     tokenizer = ReportTokenizer.build([study.report or ""], threshold=1)
     train_set, _ = make_datasets(run, recipe, model, tokenizer, [study], [study])
     item = train_set[0]
-    assert ("scene_graph" in item) == ARCHITECTURES[name].load().reads_scene_graphs
+    assert ("scene_graph" in item) == reads
     if "scene_graph" in item:
         expected = scene_graph_of_report(study.report or "").tensors()
         assert {key: value.tolist() for key, value in item["scene_graph"].items()} == {

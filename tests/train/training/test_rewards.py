@@ -9,9 +9,10 @@ import pytest
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
+from recipes.recipe import RewardWeights
 from rrg.data.phantom import make_phantom
 from rrg.data.text import CLEANERS
-from training.rewards import ReportReward, RewardWeights, asserted
+from training.rewards import ReportReward
 
 NORMAL = "the heart is normal in size . the lungs are clear ."
 EFFUSION = "there is a small left pleural effusion . the heart is normal in size ."
@@ -61,8 +62,3 @@ def test_a_wrong_finding_costs_less_than_a_right_one_earns_and_a_missed_one_cost
     reward = ReportReward([NORMAL] * 6 + [EFFUSION] * 3 + [PNEUMOTHORAX], RewardWeights(threshold=0.25))
     assert reward.concepts(EFFUSION, NORMAL) == pytest.approx(-0.25 * math.log(10 / 3))
     assert reward.concepts(NORMAL, EFFUSION) == 0
-
-
-def test_absent_findings_are_not_asserted() -> None:
-    assert asserted("no pleural effusion or pneumothorax .") == frozenset()
-    assert asserted(EFFUSION) == {"Pleural Effusion"}

@@ -9,9 +9,9 @@ import pytest
 
 from recipes import Recipe
 from rrg.data.tokenizer import ReportTokenizer
-from rrg.decoding.mbr import MBRConfig as MBRConfig
+from rrg.decoding.mbr import MBRConfig
 from training.generation_settings import final_settings, search_settings
-from training.model_setup import build_model, load_model
+from training.model_setup import build_model, load_trained_model
 from training.saving import save, with_finding_thresholds
 
 REPORTS = ["no edema xxxx .", "the heart is normal ."]
@@ -51,7 +51,7 @@ def test_a_model_has_mbr_decoding_only_once_it_is_saved(
     assert settings["consensus"] == MBRConfig(samples=3, cider_weight=0.5).to_dict() | settings["consensus"]
     assert [0.25] * 13 in settings["consensus"].values()
     assert (settings["num_beams"], settings["length_penalty"], settings["max_length"]) == (4, 2.0, 60)
-    again, _ = load_model(tmp_path, recipe, "r2gen_cmn")
+    again, _ = load_trained_model(tmp_path, recipe, "r2gen_cmn")
     assert again.generation_config is not None
     assert MBRConfig.from_generation_config(again.generation_config) is None, (
         "a model that is trained further searches by beams"
