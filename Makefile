@@ -54,7 +54,7 @@ lint: .venv/dev.stamp
 	@$(BIN)/ruff format --check --quiet . || { echo 'Formatting differs: run "make fix".'; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/pyright
-	@$(BIN)/lint-imports --no-cache
+	@PYTHONPATH=train $(BIN)/lint-imports --no-cache
 
 fix: .venv/dev.stamp ## format, and mend what the linter can
 	@$(BIN)/ruff format .

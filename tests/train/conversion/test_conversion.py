@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from conversion import PUBLISHED
+from conversion.conversion import Conversion, convert
 from conversion.published import ALPHABETICAL
-from convert import Conversion, convert
 from recipes import RECIPES
 from rrg import Reporter
 from rrg.data.phantom import make_phantom

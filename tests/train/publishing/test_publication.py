@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from publish import publish, published
 from publishing.cards import card, recipe_of
 from publishing.figures import PublishedModel, PublishedResults, read_published_results
 from publishing.pages import readme_block, results_block, with_block
+from publishing.publication import publish, published
 from publishing.tables import FLOORS, OVERVIEW, number
 from recipes import RECIPES
 from rrg.errors import InputError
@@ -24,7 +24,7 @@ from rrg.evaluate.results import Results
 from rrg.inference.weights import weights_digest
 from tests.example_results import example_results
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 NAMES = ("r2gen_cmn", "camanet")
 
 
