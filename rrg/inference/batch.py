@@ -10,9 +10,6 @@ joins the parts that a killed run left, even if that run had another number of p
 
 from __future__ import annotations
 
-import json
-import os
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,10 +24,10 @@ from torch.distributed.distributed_c10d import get_node_local_rank
 from tqdm import tqdm
 
 from rrg.data.annotation import read_annotation
-from rrg.data.files import replaced
 from rrg.data.image_folder import read_folder
 from rrg.data.studies import Study
 from rrg.errors import InputError
+from rrg.inference import report_file
 from rrg.inference.library import ModelLibrary
 from rrg.inference.reporter import Reporter
 from rrg.report import Report
@@ -77,13 +74,14 @@ def write_reports(
     """Write the share of process `rank` of `count`. The first process also joins the parts and returns the counts."""
     out = Path(out)
     errors = out.with_name(f"{out.name}.errors.jsonl")
+    writer = report_file.Writer(reporter.name, reporter.weights_sha256)
     if rank == 0:
         out.parent.mkdir(parents=True, exist_ok=True)
-        _join(out, reporter)
-        for path in (errors, *_parts(errors)):
+        report_file.join_parts(out, writer)
+        for path in (errors, *report_file.parts_of(errors)):
             path.unlink(missing_ok=True)
     _wait(count)
-    present = _ids(out, reporter)
+    present = report_file.study_ids(out, writer)
     missing = [study for study in studies if study.id not in present]
     suffix = f".{rank}-of-{count}" if count > 1 else ""
     _write(
@@ -96,9 +94,9 @@ def write_reports(
     _wait(count)
     if rank:
         return None
-    _join(errors, reporter=None)
-    unreadable = len(_ids(errors, reporter=None))
-    _join(out, reporter)
+    report_file.join_parts(errors, writer=None)
+    unreadable = len(report_file.study_ids(errors, writer=None))
+    report_file.join_parts(out, writer)
     return BatchResult(len(missing) - unreadable, len(studies) - len(missing), unreadable)
 
 
@@ -117,7 +115,7 @@ def _write(reporter: Reporter, studies: list[Study], out: Path, errors: Path, ba
     def skip(study: Study, error: InputError) -> None:
         tqdm.write(f"Skipped {study.id}: {error}", file=sys.stderr)
         with errors.open("ab") as file:
-            _append(file, [{"id": study.id, "error": str(error)}])
+            report_file.append(file, [{"id": study.id, "error": str(error)}])
         progress.update()
 
     pending: list[dict[str, Any]] = []
@@ -125,10 +123,10 @@ def _write(reporter: Reporter, studies: list[Study], out: Path, errors: Path, ba
         for report in reporter.reports(studies, batch_size, skip):
             pending.append(_line(report))
             if len(pending) == batch_size:
-                _append(file, pending)
+                report_file.append(file, pending)
                 progress.update(len(pending))
                 pending.clear()
-        _append(file, pending)
+        report_file.append(file, pending)
 
 
 def _line(report: Report) -> dict[str, Any]:
@@ -140,65 +138,6 @@ def _line(report: Report) -> dict[str, Any]:
         "model": report.model,
         "weights_sha256": report.weights_sha256,
     }
-
-
-def _append(file: Any, records: list[dict[str, Any]]) -> None:
-    file.write("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode())
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _parts(path: Path) -> list[Path]:
-    """The parts of `path` by several processes."""
-    name = re.compile(re.escape(path.name) + r"\.\d+-of-\d+")
-    return sorted(part for part in path.parent.iterdir() if name.fullmatch(part.name))
-
-
-def _join(path: Path, reporter: Reporter | None) -> None:
-    """Merge the parts of a file into it, each study once, and cut off an incomplete last line."""
-    parts = _parts(path)
-    present: set[str] = set()
-    if parts:
-        with replaced(path, durable=True) as temporary, temporary.open("wb") as file:
-            for source in (path, *parts):
-                for study_id, line in _lines(source, reporter):
-                    if study_id not in present:
-                        present.add(study_id)
-                        file.write(line)
-        for part in parts:
-            part.unlink()
-    elif path.is_file():
-        whole = sum(len(line) for _, line in _lines(path, reporter))
-        if whole < path.stat().st_size:
-            os.truncate(path, whole)
-
-
-def _ids(path: Path, reporter: Reporter | None) -> set[str]:
-    return {study_id for study_id, _ in _lines(path, reporter)}
-
-
-def _lines(path: Path, reporter: Reporter | None) -> Iterator[tuple[str, bytes]]:
-    """The complete lines of a file with their ids. Raises InputError for a line of another model than `reporter`."""
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.endswith(b"\n"):
-                return  # incomplete: the process was killed
-            try:
-                record = json.loads(line)
-                study_id = record["id"]
-                writer = (record["model"], record["weights_sha256"]) if reporter else None
-            except (ValueError, TypeError, KeyError) as error:
-                raise InputError(
-                    f"Line {number} of {path} was not written by this command. Give another --out, or remove the file."
-                ) from error
-            if reporter and writer != (reporter.name, reporter.weights_sha256):
-                raise InputError(
-                    f"{path} was written by the model {record['model']} with weights {record['weights_sha256'][:12]}, "
-                    f"not by {reporter.name} with {reporter.weights_sha256[:12]}. Give another --out."
-                )
-            yield study_id, line
 
 
 @contextmanager

@@ -169,9 +169,9 @@ KILLED = """
 import os, signal, sys, time
 from pathlib import Path
 import rrg.__main__ as main
-import rrg.inference.batch as batch
+import rrg.inference.report_file as report_file
 
-append, parts = batch._append, [Path(name) for name in sys.argv.pop(1).split(",")]
+append, parts = report_file.append, [Path(name) for name in sys.argv.pop(1).split(",")]
 
 
 def append_and_die(file, records):
@@ -181,7 +181,7 @@ def append_and_die(file, records):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-batch._append = append_and_die
+report_file.append = append_and_die
 main.main()
 """
 """Runs `python -m rrg` and kills the process after a batch, once all files of the first argument have a line."""

@@ -1,0 +1,81 @@
+"""A file of JSON lines that survives a kill: complete lines stay, several processes write parts that are joined."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from rrg.data.files import replaced
+from rrg.errors import InputError
+
+
+class Writer(NamedTuple):
+    """The model whose lines a file holds."""
+
+    name: str
+    weights_sha256: str
+
+
+def append(file: BinaryIO, records: list[dict[str, Any]]) -> None:
+    """Append records as lines; they are on the disk when it returns."""
+    file.write("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode())
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def parts_of(path: Path) -> list[Path]:
+    """The parts of `path` by several processes."""
+    name = re.compile(re.escape(path.name) + r"\.\d+-of-\d+")
+    return sorted(part for part in path.parent.iterdir() if name.fullmatch(part.name))
+
+
+def join_parts(path: Path, writer: Writer | None) -> None:
+    """Merge the parts of a file into it, each study once, and cut off an incomplete last line."""
+    parts = parts_of(path)
+    present: set[str] = set()
+    if parts:
+        with replaced(path, durable=True) as temporary, temporary.open("wb") as file:
+            for source in (path, *parts):
+                for study_id, line in _lines(source, writer):
+                    if study_id not in present:
+                        present.add(study_id)
+                        file.write(line)
+        for part in parts:
+            part.unlink()
+    elif path.is_file():
+        whole = sum(len(line) for _, line in _lines(path, writer))
+        if whole < path.stat().st_size:
+            os.truncate(path, whole)
+
+
+def study_ids(path: Path, writer: Writer | None) -> set[str]:
+    """The ids of the complete lines of a file."""
+    return {study_id for study_id, _ in _lines(path, writer)}
+
+
+def _lines(path: Path, writer: Writer | None) -> Iterator[tuple[str, bytes]]:
+    """The complete lines of a file with their ids. Raises InputError for a line by another model than `writer`."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                return  # incomplete: the process was killed
+            try:
+                record = json.loads(line)
+                study_id = record["id"]
+                found = Writer(record["model"], record["weights_sha256"]) if writer else None
+            except (ValueError, TypeError, KeyError) as error:
+                raise InputError(
+                    f"Line {number} of {path} was not written by this command. Give another --out, or remove the file."
+                ) from error
+            if writer and found and found != writer:
+                raise InputError(
+                    f"{path} was written by the model {found.name} with weights {found.weights_sha256[:12]}, "
+                    f"not by {writer.name} with {writer.weights_sha256[:12]}. Give another --out."
+                )
+            yield study_id, line
