@@ -22,9 +22,10 @@ from safetensors.torch import load_file, save_file
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import EvalPrediction, Trainer, TrainerCallback, TrainingArguments
+from transformers import EvalPrediction, Trainer, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 
+from pretraining.classifier_training import classifier_arguments, load_backbone
 from rrg.data.annotation import read_annotation
 from rrg.data.batches import StudyDataset, collate, place_views
 from rrg.data.files import replaced, write_text
@@ -167,10 +168,7 @@ def pretrain(recipe: EncoderRecipe) -> None:
     configure_cpu()
     torch.manual_seed(recipe.seed)
     model = EncoderWithHeads(recipe)
-    if recipe.backbone_weights is not None:
-        if not recipe.backbone_weights.is_file():
-            raise InputError(f"There is no {recipe.backbone_weights}. Give --backbone-weights a safetensors file.")
-        model.image_encoder.backbone.load_state_dict(load_file(recipe.backbone_weights))
+    load_backbone(model.image_encoder, recipe.backbone_weights)
 
     size = recipe.sizes[-1]
     plain = ViewTransform(size, recipe.image_mean, recipe.image_std)
@@ -183,29 +181,12 @@ def pretrain(recipe: EncoderRecipe) -> None:
 
     trainer = Trainer(
         model=model,
-        args=TrainingArguments(
-            output_dir=str(recipe.out / "checkpoints"),
-            num_train_epochs=len(recipe.sizes),
-            per_device_train_batch_size=recipe.batch_size,
-            per_device_eval_batch_size=2 * recipe.batch_size,
-            learning_rate=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
-            lr_scheduler_type="cosine",
+        args=classifier_arguments(
+            recipe,
+            recipe.out / "checkpoints",
+            len(recipe.sizes),
+            eval_batch_size=2 * recipe.batch_size,
             warmup_steps=100,
-            max_grad_norm=1.0,
-            bf16=True,
-            use_cpu=not torch.cuda.is_available(),
-            eval_strategy="epoch",
-            save_strategy="epoch",
-            save_total_limit=2,
-            load_best_model_at_end=True,
-            metric_for_best_model="auroc",
-            label_names=["findings"],
-            logging_steps=20,
-            dataloader_num_workers=recipe.workers,
-            remove_unused_columns=False,
-            report_to="none",
-            seed=recipe.seed,
         ),
         train_dataset=train,
         eval_dataset=val,

@@ -35,9 +35,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer
 from transformers.trainer_utils import get_last_checkpoint
 
+from pretraining.classifier_training import classifier_arguments, load_backbone
 from pretraining.image_encoder import auroc, read_encoder
 from rrg.data.annotation import read_annotation
 from rrg.data.batches import StudyDataset, collate
@@ -101,37 +102,12 @@ def train_discriminator(recipe: SaliencyRecipe, transform: ViewTransform, studie
     Raises InputError when the file of ImageNet weights is missing.
     """
     discriminator = Discriminator(recipe.discriminator, recipe.discriminator_size, len(FINDINGS))
-    if recipe.backbone_weights is not None:
-        if not recipe.backbone_weights.is_file():
-            raise InputError(f"There is no {recipe.backbone_weights}. Give --backbone-weights a safetensors file.")
-        discriminator.backbone.load_state_dict(load_file(recipe.backbone_weights))
+    load_backbone(discriminator, recipe.backbone_weights)
     checkpoints = recipe.out.with_suffix(".checkpoints")
     val = [study for study in read_annotation(recipe.data, "val") if study.report]
     trainer = Trainer(
         model=DiscriminatorTraining(discriminator),
-        args=TrainingArguments(
-            output_dir=str(checkpoints),
-            num_train_epochs=recipe.epochs,
-            per_device_train_batch_size=recipe.batch_size,
-            per_device_eval_batch_size=recipe.batch_size,
-            learning_rate=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
-            lr_scheduler_type="cosine",
-            max_grad_norm=1.0,
-            bf16=True,
-            use_cpu=not torch.cuda.is_available(),
-            eval_strategy="epoch",
-            save_strategy="epoch",
-            save_total_limit=2,
-            load_best_model_at_end=True,
-            metric_for_best_model="auroc",
-            label_names=["findings"],
-            logging_steps=20,
-            dataloader_num_workers=recipe.workers,
-            remove_unused_columns=False,
-            report_to="none",
-            seed=recipe.seed,
-        ),
+        args=classifier_arguments(recipe, checkpoints, recipe.epochs, eval_batch_size=recipe.batch_size),
         train_dataset=StudyDataset(studies, replace(transform, augmentation=training_augmentation())),
         eval_dataset=StudyDataset(val, transform),
         data_collator=collate,
