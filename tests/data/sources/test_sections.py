@@ -67,9 +67,9 @@ CASES = {
     "s50000013": "Morning: edema.",  # published: "Evening: edema has gone."
     "s50000014": "Comparison to ___. COMPARISON: same day. The lungs are clear.",
     "s50000015": "AP view at",
-    "s50000016": "The lungs are clear. No effusion.",  # published: None, it wants one space before a heading
+    "s50000016": "The lungs are clear. No effusion.",
     "s50000017": "The lungs are clear. No effusion.",
-    "s50000018": "The lungs are clear. No effusion.",  # published: None
+    "s50000018": "The lungs are clear. No effusion.",  # published: None, it knows no tab before a heading
     "s50000019": None,
     "s50000020": "Lungs clear.",  # published: None, it knows no heading with a number
     "s50000021": "___",
