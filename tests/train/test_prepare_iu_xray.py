@@ -98,9 +98,7 @@ def test_a_study_in_two_published_splits_is_refused(download: Path) -> None:
     """Both ids are of patient 2, so the second would silently replace the first."""
     published = {"train": [{"id": "CXR2_IM-0652"}], "test": [{"id": "CXR2_IM-0652-1001"}]}
     (download / "published.json").write_text(json.dumps(published))
-    with pytest.raises(
-        InputError, match=r"published\.json: The ids .* \(split train\) and .* \(split test\) .*CXR2"
-    ):
+    with pytest.raises(InputError, match=r"published\.json: The ids .* \(split train\) and .* \(split test\) .*CXR2"):
         prepare(download, "--split-from", str(download / "published.json"))
     assert not (download / "out").exists()
 
