@@ -115,7 +115,7 @@ def _study_of_record(
     if not names or not _is_list_of_texts(names):
         raise InputError(f"Record {study_id} has no image_path. Give it a list of one or two image names.")
     views: list[View] = record.get("view") or ["unknown"] * len(names)
-    if not _is_list_of_texts(views) or len(views) != len(names) or not all(view in get_args(View) for view in views):
+    if not isinstance(views, list) or len(views) != len(names) or not all(view in get_args(View) for view in views):
         raise InputError(
             f"Record {study_id} has {len(names)} images and the views {views}. "
             "Give one of frontal, lateral, unknown for each image in `view`, or leave it out."
