@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from rrg.data.annotation import read_annotation
 from rrg.data.studies import Study
 from rrg.data.text import detokenize, is_blank
 from rrg.data.tokenizer import ReportTokenizer
@@ -21,6 +22,7 @@ from rrg.evaluate import language, protocols, run, scoring
 from rrg.evaluate.meteor import MeteorUnavailable
 from rrg.evaluate.results import Results, read_results
 from rrg.evaluate.table import render
+from rrg.evaluate.unfinished import UnfinishedReports
 from rrg.labels.findings import label_report
 from rrg.report import Report, ReportFinding, Sentence, Word
 
@@ -299,6 +301,14 @@ def test_reports_generated_before_an_error_are_reused(data: Path, tmp_path: Path
     names = [path.name for path in sorted(out.iterdir())]
     assert names == ["features", "predictions.jsonl", "results.json"]
     assert (out / "predictions.jsonl").read_bytes() == (tmp_path / "whole" / "predictions.jsonl").read_bytes()
+
+
+def test_a_report_is_on_the_disk_before_the_next_one_is_generated(data: Path, tmp_path: Path) -> None:
+    """So a process that is killed loses none."""
+    studies = [study for study in read_annotation(data) if study.split == "val"]
+    path = tmp_path / "unfinished.jsonl"
+    for count, _ in enumerate(UnfinishedReports(path, BrightnessModel(), "1").reports(studies), 1):
+        assert len(path.read_text().splitlines()) == 1 + count
 
 
 @pytest.mark.usefixtures("quick")
