@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from tyro.extras import SubcommandApp
@@ -77,6 +77,7 @@ def evaluate(
     split: str = "val",
     limit: int | None = None,
     force: bool = False,
+    blank_references: Literal["skip", "refuse"] = "skip",
 ) -> None:
     """Score the reports of models and of trivial baselines.
 
@@ -87,10 +88,11 @@ def evaluate(
         split: Which studies of annotation.json.
         limit: Only the first so many studies.
         force: Evaluate again despite cached results of the same weights.
+        blank_references: Studies whose reference report is empty or "___": leave them out, or refuse the evaluation.
     """
     from rrg.evaluate.measure import measure
 
-    for figures in measure(data, model, Settings.from_env().weights, out, split, limit, force):
+    for figures in measure(data, model, Settings.from_env().weights, out, split, limit, force, blank_references):
         print(figures, end="\n\n")
 
 

@@ -19,8 +19,9 @@ import tyro
 
 from rrg.data.annotation import load_annotation
 from rrg.data.sources.openi import read_openi, read_openi_csv
-from rrg.data.sources.preparation import image_is_missing, select_studies, write_data_folder
+from rrg.data.sources.preparation import count_leftovers, image_is_missing, select_studies, write_data_folder
 from rrg.data.studies import Study
+from rrg.data.text import is_blank
 from rrg.errors import InputError
 
 SPLITS = (("train", 0.7), ("val", 0.1), ("test", 0.2))
@@ -58,14 +59,18 @@ def main(options: PrepareIuXray) -> None:
         studies = read_openi_csv(options.reports, options.projections, options.images)
     else:
         studies = read_openi(options.reports, options.images)
-    published = None if options.split_from is None else load_annotation(options.split_from)
-    if published is not None:
-        studies = take_split(studies, published, keep_rest=options.keep_rest)
+    published = None
+    if options.split_from is not None:
+        published = load_annotation(options.split_from)
+        try:
+            studies = take_split(studies, published, keep_rest=options.keep_rest)
+        except InputError as error:
+            raise InputError(f"{options.split_from}: {error}") from error
     selection = select_studies(
         studies,
         {
             "not in the given annotation": lambda study: published is not None and study.split is None,
-            "no FINDINGS section": lambda study: study.split != "extra" and study.report is None,
+            "no FINDINGS section": lambda study: study.split != "extra" and is_blank(study.report),
             f"fewer than {options.min_images} images": lambda study: (
                 len(study.images) < (1 if study.split == "extra" else options.min_images)
             ),
@@ -75,7 +80,10 @@ def main(options: PrepareIuXray) -> None:
     if published is None:
         selection = replace(selection, studies=split_at_random(selection.studies, options.seed))
     write_data_folder(options.out, selection.studies, options.images)
+    leftovers = count_leftovers(options.images, *([options.reports] if options.reports.is_dir() else []))
     print(f"{len(studies):,d} studies in the download")
+    if leftovers:
+        print(f"skipped {leftovers:7,d}  files of the operating system (._*, .DS_Store, Thumbs.db)")
     print(selection.describe())
 
 
@@ -83,18 +91,28 @@ def take_split(studies: Sequence[Study], published: dict[str, list[dict]], *, ke
     """Assign the split and id of the published annotation to each study; other studies get `extra` or no split.
 
     A published id starts with the id of the collection ("CXR2384_IM-0942").
+
+    Raises:
+        InputError: the annotation lists a study twice, no study of the collection, or no test study with `keep_rest`.
     """
     if keep_rest and not published.get("test"):
         raise InputError(
             "The annotation lists no test studies, so they would be kept as `extra` and trained on. "
             "Give one that lists them, or leave --keep-rest out."
         )
-    known = {
-        match[0]: (split, str(record["id"]))
-        for split, records in published.items()
-        for record in records
-        if (match := re.match(r"CXR\d+", str(record.get("id"))))
-    }
+    known: dict[str, tuple[str, str]] = {}
+    for split, records in published.items():
+        for record in records:
+            match = re.match(r"CXR\d+", str(record.get("id")))
+            if match is None:
+                continue
+            if match[0] in known:
+                other_split, other_id = known[match[0]]
+                raise InputError(
+                    f"The ids {other_id} (split {other_split}) and {record['id']} (split {split}) are of one study, "
+                    f"{match[0]}. Take one of the records away: a study in two splits leaks from training to test."
+                )
+            known[match[0]] = (split, str(record["id"]))
     if not known:
         raise InputError("No id in the annotation begins with CXR and a number. Give R2Gen's IU X-Ray annotation.json.")
     assigned = []

@@ -15,6 +15,7 @@ import tyro
 
 from rrg.data.sources.mimic_cxr import Views, read_mimic_cxr
 from rrg.data.sources.preparation import image_is_missing, select_studies, write_data_folder
+from rrg.data.text import is_blank
 from rrg.errors import InputError
 
 
@@ -38,7 +39,7 @@ def main(options: PrepareMimicCxr) -> None:
     selection = select_studies(
         studies,
         {
-            "no FINDINGS section (or no report)": lambda study: study.report is None,
+            "no FINDINGS section (or no report)": lambda study: is_blank(study.report),
             "no frontal image": lambda study: not study.images,
             "an image file is missing": image_is_missing,
         },

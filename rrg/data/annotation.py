@@ -3,7 +3,7 @@
 `annotation.json` maps each split to a list of records. A record has
 
 - `id`: unique in the file,
-- `report`: the findings text,
+- `report`: the findings text, or the list of its sentences (annotations of XProNet and SGRRG),
 - `image_path`: names of the images, relative to `images/` or to the root of `images.tar`,
 - `view` (optional): frontal, lateral or unknown for each image; without it all are unknown, because R2Gen's files do
   not list the views in a fixed order,
@@ -15,12 +15,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeGuard, get_args
 
 from rrg.data.image_archive import member_names
 from rrg.data.radiographs import View
 from rrg.data.studies import ImageFile, Study
 from rrg.errors import InputError
+
+_TEXTS = ("report", "indication", "impression")
 
 
 def read_annotation(folder: Path, split: str | None = None) -> list[Study]:
@@ -33,21 +35,24 @@ def read_annotation(folder: Path, split: str | None = None) -> list[Study]:
         split: name of the split; None reads all.
 
     Raises:
-        InputError: the file, a split, a field or an image is missing, or an id occurs twice.
+        InputError: the file, a split, a field or an image is missing, a field has another type, or an id occurs twice.
+            The message names the file, the study and the field.
     """
     folder = Path(folder)
-    annotation = load_annotation(folder / "annotation.json")
+    path = folder / "annotation.json"
+    annotation = load_annotation(path)
     if split is not None and split not in annotation:
-        raise InputError(
-            f"{folder / 'annotation.json'} has no split {split!r}. It has: {', '.join(annotation) or 'none'}."
-        )
-    _check_ids(annotation, folder / "annotation.json")
+        raise InputError(f"{path} has no split {split!r}. It has: {', '.join(annotation) or 'none'}.")
+    _check_ids(annotation, path)
     locate = _image_locator(folder)
     missing: list[str] = []
     studies = []
     for name in annotation if split is None else [split]:
         for record in annotation[name]:
-            studies.append(_study_of_record(record, name, locate, missing))
+            try:
+                studies.append(_study_of_record(record, name, locate, missing))
+            except InputError as error:
+                raise InputError(f"{path}: {error}") from error
     if missing:
         raise InputError(
             f"{len(missing)} images that annotation.json names are not beside it in {folder}: "
@@ -58,7 +63,7 @@ def read_annotation(folder: Path, split: str | None = None) -> list[Study]:
 
 
 def load_annotation(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """Read the records of an R2Gen annotation file, by split.
+    """Read the records of an R2Gen annotation file, by split; a text that is a list of sentences is joined.
 
     Raises:
         InputError: the file is missing or is not an R2Gen annotation.
@@ -69,14 +74,18 @@ def load_annotation(path: Path) -> dict[str, list[dict[str, Any]]]:
             "train/prepare_iu_xray.py and train/prepare_mimic_cxr.py make one from the raw downloads."
         )
     try:
-        annotation = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        annotation = json.loads(path.read_bytes())  # bytes: UTF-8 with or without BOM, UTF-16 and UTF-32 are detected
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON ({error}). Make it again from the raw download.") from error
     if not isinstance(annotation, dict) or not all(
         isinstance(records, list) and all(isinstance(record, dict) for record in records)
         for records in annotation.values()
     ):
         raise InputError(f"{path} is not an R2Gen annotation: it must map split names to lists of records.")
+    for split, records in annotation.items():
+        for record in records:
+            for field in _TEXTS:
+                _join_sentences(record, field, f"{path}: record {record.get('id')!r} of split {split!r}")
     return annotation
 
 
@@ -103,13 +112,13 @@ def _study_of_record(
     names = record.get("image_path")
     if isinstance(names, str):
         names = [names]
-    if not names or not all(isinstance(name, str) for name in names):
+    if not names or not _is_list_of_texts(names):
         raise InputError(f"Record {study_id} has no image_path. Give it a list of one or two image names.")
     views: list[View] = record.get("view") or ["unknown"] * len(names)
-    if len(views) != len(names) or not all(view in get_args(View) for view in views):
+    if not isinstance(views, list) or len(views) != len(names) or not all(view in get_args(View) for view in views):
         raise InputError(
             f"Record {study_id} has {len(names)} images and the views {views}. "
-            "Give one of frontal, lateral, unknown for each image, or leave `view` out."
+            "Give one of frontal, lateral, unknown for each image in `view`, or leave it out."
         )
     images = []
     for name, view in zip(names, views, strict=True):
@@ -129,10 +138,25 @@ def _study_of_record(
     )
 
 
+def _join_sentences(record: dict[str, Any], field: str, name: str) -> None:
+    """Replace a list of sentences in a record by the text of all."""
+    text = record.get(field)
+    if _is_list_of_texts(text):
+        record[field] = " ".join(sentence.strip() for sentence in text if sentence.strip())
+    elif text is not None and not isinstance(text, str):
+        raise InputError(
+            f"{name} has a {type(text).__name__} in `{field}`, which holds a text or a list of sentences. Correct it."
+        )
+
+
+def _is_list_of_texts(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
 def _check_image_name(name: str, study_id: str) -> None:
     if name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
         raise InputError(
-            f"Record {study_id} names the image {name!r}, which points outside of the images. "
+            f"Record {study_id} names the image {name!r} in `image_path`, which points outside of the images. "
             "Name images relative to the images folder, with forward slashes."
         )
 

@@ -1,4 +1,4 @@
-"""Atomic writing of files and folders."""
+"""Atomic writing of files and folders, and names of files that operating systems leave in folders."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_LEFTOVERS = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether macOS or Windows wrote a file for itself, such as `._1.xml` beside `1.xml`, `.DS_Store`, `Thumbs.db`."""
+    return path.name.startswith("._") or path.name.lower() in _LEFTOVERS
 
 
 @contextmanager

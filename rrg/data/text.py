@@ -40,6 +40,11 @@ _NO_SPACE_BEFORE = frozenset(".,;:?!)]}%/")
 _NO_SPACE_AFTER = frozenset("([{/")
 
 
+def is_blank(report: str | None) -> bool:
+    """Whether a text holds no letter and no digit: empty, only punctuation, or a de-identified passage ("___")."""
+    return not any(character.isalnum() for character in report or "")
+
+
 def clean_iu_xray(report: str) -> str:
     """Clean an IU X-Ray report as R2Gen does: "The heart is normal." -> "the heart is normal ."."""
     return _clean_sentences(_collapse(report, ".", passes=3))

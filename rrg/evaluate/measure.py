@@ -5,11 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from rrg.errors import InputError
 from rrg.evaluate.results import read_results
-from rrg.evaluate.run import evaluate, evaluated_on
+from rrg.evaluate.run import check_references, evaluate, evaluated_on
 from rrg.evaluate.table import render
+from rrg.evaluate.unfinished import NAME as UNFINISHED
 from rrg.inference.library import ModelLibrary
 from rrg.inference.reporter import Reporter
 from rrg.inference.weights import weights_digest
@@ -25,6 +27,7 @@ def measure(
     split: str = "val",
     limit: int | None = None,
     force: bool = False,
+    blank_references: Literal["skip", "refuse"] = "skip",
 ) -> Iterator[str]:
     """Evaluate models and the floors, each model into `out`/MODEL-SPLIT; yield the figures of each as a table.
 
@@ -38,9 +41,12 @@ def measure(
         split: Which studies of annotation.json.
         limit: Only the first so many studies.
         force: Evaluate again even if there are cached results.
+        blank_references: "skip" leaves studies without a reference report out, "refuse" raises InputError.
 
     Raises InputError for an unknown model, for unusable data, and for cached results of another shape.
     """
+    if blank_references == "refuse":
+        check_references(data, split)  # also for cached results
     for folder in _folders(models, weights):
         name = folder.resolve().name
         target = out / f"{name}-{split}"
@@ -52,6 +58,8 @@ def measure(
         ):
             yield f"{render(cached)}\n\nCached results: {target / 'results.json'} (--force evaluates again)"
             continue
+        if force:
+            (target / UNFINISHED).unlink(missing_ok=True)
         command = shlex.join(_command(data, models, folder, out, split, limit))
         results = evaluate(Reporter.from_pretrained(folder), data, split, target, limit, command, out / "features")
         yield f"{render(results)}\n\nSaved {target / 'predictions.jsonl'} and {target / 'results.json'}"

@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -21,27 +22,30 @@ from tqdm import tqdm
 from rrg.data.annotation import read_annotation
 from rrg.data.files import replaced, write_text
 from rrg.data.studies import Study
+from rrg.data.text import is_blank
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.errors import InputError
 from rrg.evaluate import floors, protocols
 from rrg.evaluate.behaviour import image_sensitivity, shuffle_sensitivity
 from rrg.evaluate.results import EvaluatedOn, Provenance, Results
 from rrg.evaluate.scoring import compute_results
+from rrg.evaluate.unfinished import NAME as UNFINISHED
+from rrg.evaluate.unfinished import ReportModel, UnfinishedReports
 from rrg.labels.findings import label_report
-from rrg.report import Report
 
 ABNORMAL = "reference with a finding"
 PACKAGES = ("rrg", "torch", "transformers", "numpy", "pycocoevalcap", "scikit-learn")
+_LISTED = 20
+"""Ids of studies that a message names."""
 MIN_WORD_COUNT = 3
 """Occurrences in the train split below which the vocabulary of R2Gen for IU X-Ray leaves a word out."""
 
 
-class EvaluatedModel(Protocol):
+class EvaluatedModel(ReportModel, Protocol):
     """What evaluation needs of a model; `rrg.inference.reporter.Reporter` is one."""
 
     @property
     def tokenizer(self) -> ReportTokenizer: ...
-    def reports(self, studies: Iterable[Study], batch_size: int = 16) -> Iterator[Report]: ...
     def features(self, study: Study) -> np.ndarray: ...
     @property
     def features_digest(self) -> str: ...
@@ -52,8 +56,8 @@ class _Splits:
     """The studies of a data folder that have a reference report."""
 
     evaluated: list[Study]
-    without_reference: int
-    """Studies of the evaluated split that were left out because they have no reference report."""
+    without_reference: list[str]
+    """Ids of the studies of the evaluated split that were left out because they have no reference report."""
     train: list[Study]
     val: list[Study]
 
@@ -64,15 +68,35 @@ class _Splits:
         if not in_split:
             known = ", ".join(dict.fromkeys(study.split or "" for study in studies))
             raise InputError(f"{folder} has no study in the split {split!r}. Its splits are: {known}.")
-        with_reference = [study for study in in_split if _reference(study)]
+        blank = [study.id for study in in_split if is_blank(study.report)]
+        with_reference = [study for study in in_split if not is_blank(study.report)]
         if not with_reference:
-            raise InputError(f"No study of the split {split!r} in {folder} has a report to compare with.")
+            raise InputError(
+                f"No study of the split {split!r} in {folder} has a report to compare with: {_listed(blank)} without a "
+                "text in `report`. Give another split, or complete annotation.json."
+            )
         return cls(
             evaluated=with_reference[:limit],
-            without_reference=len(in_split) - len(with_reference),
-            train=[study for study in studies if study.split == "train" and _reference(study)],
-            val=[study for study in studies if study.split == "val" and _reference(study)],
+            without_reference=blank,
+            train=[study for study in studies if study.split == "train" and not is_blank(study.report)],
+            val=[study for study in studies if study.split == "val" and not is_blank(study.report)],
         )
+
+
+def check_references(folder: Path, split: str) -> None:
+    """Raise InputError, with the ids, if a study of a split has no reference report."""
+    blank = _Splits.read(folder, split, None).without_reference
+    if blank:
+        raise InputError(
+            f"{folder / 'annotation.json'}: {_listed(blank)} of the split {split!r} without a text in `report` to "
+            "compare with. Complete or remove the records, or leave the studies out with --blank-references skip."
+        )
+
+
+def _listed(ids: Sequence[str]) -> str:
+    """The number of studies and their ids, of many the first."""
+    shown = ", ".join(ids[:_LISTED]) + (", ..." if len(ids) > _LISTED else "")
+    return f"{len(ids)} {'study' if len(ids) == 1 else 'studies'} ({shown})"
 
 
 def evaluate(
@@ -86,8 +110,9 @@ def evaluate(
 ) -> Results:
     """Generate and score a report for each study of a split; write `predictions.jsonl` and `results.json`.
 
-    Studies without a reference report are left out and counted. `predictions.jsonl` is written before anything is
-    scored, so a later failure does not lose the reports.
+    Studies without a reference report are found before a report is generated. They are left out, counted and named in
+    the warnings. `predictions.jsonl` is written before anything is scored. Until the results are written,
+    all reports are also in `unfinished.jsonl`, and an evaluation that failed reuses them when it is repeated.
 
     Args:
         model: The model.
@@ -105,11 +130,13 @@ def evaluate(
         raise InputError(f"--limit {limit} leaves nothing to evaluate: give 1 or more, or leave it out.")
     folder, out = Path(folder), Path(out)
     splits = _Splits.read(folder, split, limit)
+    left_out = f"{_listed(splits.without_reference)} left out: no text in `report` to compare with"
+    if splits.without_reference:
+        tqdm.write(left_out, file=sys.stderr)
     out.mkdir(parents=True, exist_ok=True)  # an unusable folder fails before the reports are generated
     studies = splits.evaluated
-    progress = tqdm(model.reports(studies), total=len(studies), desc="reports", disable=None)
-    by_study = {report.study_id: report for report in progress}
-    reports = [by_study[study.id] for study in studies]
+    unfinished = UnfinishedReports(out / UNFINISHED, model, _version("rrg"))
+    reports = list(tqdm(unfinished.reports(studies), total=len(studies), desc="reports", disable=None))
     lines = (json.dumps({"id": r.study_id, "text": r.text}, ensure_ascii=False) for r in reports)
     write_text(out / "predictions.jsonl", "".join(f"{line}\n" for line in lines))
 
@@ -122,9 +149,9 @@ def evaluate(
         floor_rows,
         (_r2gen_protocol(model, splits), protocols.RAW),
         subsets,
-        black_images=image_sensitivity(studies, texts, model.reports),
-        shuffled_images=shuffle_sensitivity(studies, subsets[ABNORMAL].tolist(), texts, model.reports),
-        left_out_without_reference=splits.without_reference,
+        black_images=image_sensitivity(studies, texts, unfinished.reports),
+        shuffled_images=shuffle_sensitivity(studies, subsets[ABNORMAL].tolist(), texts, unfinished.reports),
+        left_out_without_reference=len(splits.without_reference),
         floors_not_computed=floors_not_computed,
         provenance=Provenance(
             evaluated_on(folder, split, limit),
@@ -135,7 +162,10 @@ def evaluate(
             versions={"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
         ),
     )
+    if splits.without_reference:
+        results = replace(results, warnings=(*results.warnings, left_out))
     results.write(out / "results.json")
+    unfinished.discard()
     return results
 
 
@@ -197,17 +227,33 @@ def _floors(model: EvaluatedModel, splits: _Splits, cache: Path) -> tuple[list[f
 
 
 def _train_features(model: EvaluatedModel, studies: Sequence[Study], cache: Path) -> np.ndarray:
-    """Image features [N, D] of the train split, cached in a folder because they take minutes on a CPU."""
+    """Image features [N, D] of the train split, cached in a folder because they take minutes on a CPU.
+
+    Those that were computed before an error are cached too.
+    """
     inputs = "".join(f"{study.id} {study.images}" for study in studies)  # with the images' files and views
     key = hashlib.sha256(f"{model.features_digest} {inputs}".encode()).hexdigest()[:16]
     path = cache / f"train-{key}.npy"
     if path.is_file():
         return np.load(path)
-    progress = tqdm(studies, desc="train features", disable=None)
-    features = np.stack([model.features(study) for study in progress])
-    with replaced(path) as temporary:
-        np.save(temporary, features)
+    unfinished = cache / f"train-{key}.unfinished.npy"
+    rows: list[np.ndarray] = list(np.load(unfinished)) if unfinished.is_file() else []
+    try:
+        for study in tqdm(studies[len(rows) :], desc="train features", disable=None):
+            rows.append(model.features(study))
+    except BaseException:
+        if rows:
+            _save(unfinished, np.stack(rows))
+        raise
+    features = np.stack(rows)
+    _save(path, features)
+    unfinished.unlink(missing_ok=True)
     return features
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    with replaced(path) as temporary:
+        np.save(temporary, array)
 
 
 def _reference(study: Study) -> str:

@@ -137,12 +137,37 @@ def test_an_image_path_outside_of_the_images_is_refused(folder: Path, name: str)
         ({"train": [record("a", [])]}, "no image_path"),
         ({"train": [record("a", ["a/0.png"], view=["frontal", "lateral"])]}, "1 images and the views"),
         ({"train": [record("a", ["a/0.png"], view=["oblique"])]}, "frontal, lateral, unknown"),
+        ({"train": [{"id": "a", "image_path": 5}]}, r"annotation\.json: Record a has no image_path"),
+        ({"train": [record("a", ["a/0.png"], view=1)]}, r"annotation\.json: Record a .* in `view`"),
+        ({"train": [{**record("a", []), "report": 7}]}, r"annotation\.json: record 'a' .* has a int in `report`"),
+        ({"train": [{**record("a", []), "report": ["x", 7]}]}, r"record 'a' of split 'train' has a list in `report`"),
+        ({"train": [record("a", [], indication={})]}, r"record 'a' of split 'train' has a dict in `indication`"),
         ({"train": [record("a", ["a/0.png"])], "val": [record("a", ["a/1.png"])]}, "splits train and val"),
     ],
 )
 def test_an_invalid_annotation_is_refused(folder: Path, annotation: Any, message: str) -> None:
     rewrite(folder, annotation)
     with pytest.raises(InputError, match=message):
+        read_annotation(folder)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_read(folder: Path, encoding: str) -> None:
+    (folder / "annotation.json").write_text(json.dumps(ANNOTATION), encoding=encoding)
+    assert [study.id for study in read_annotation(folder)] == ["a", "b", "p10", "d"]
+
+
+def test_sentences_of_a_report_are_joined(folder: Path) -> None:
+    """As in the annotations of XProNet and SGRRG."""
+    sentences = ["The heart is normal.", " Clear lungs. ", ""]
+    rewrite(folder, {"val": [{**record("b", ["b/0.png"]), "report": sentences, "impression": []}]})
+    (study,) = read_annotation(folder)
+    assert (study.report, study.impression) == ("The heart is normal. Clear lungs.", None)
+
+
+def test_json_that_is_nested_too_deeply_is_refused(folder: Path) -> None:
+    (folder / "annotation.json").write_text("[" * 200_000)
+    with pytest.raises(InputError, match=r"annotation\.json is not valid JSON"):
         read_annotation(folder)
 
 

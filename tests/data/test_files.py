@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rrg.data.files import replaced, write_bytes, write_text
+from rrg.data.files import is_leftover, replaced, write_bytes, write_text
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -46,3 +46,21 @@ def test_a_folder_is_written_atomically(tmp_path: Path) -> None:
 def test_text_is_utf8(tmp_path: Path) -> None:
     write_text(tmp_path / "file", "Größe")
     assert (tmp_path / "file").read_bytes() == "Größe".encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "leftover"),
+    [
+        ("._1.xml", True),
+        (".DS_Store", True),
+        ("Thumbs.db", True),
+        ("thumbs.DB", True),
+        ("desktop.ini", True),
+        ("1.xml", False),
+        ("_1.xml", False),
+        (".hidden", False),
+        ("DS_Store", False),
+    ],
+)
+def test_leftovers_of_operating_systems_are_known_by_name(name: str, leftover: bool) -> None:
+    assert is_leftover(Path("folder") / name) == leftover

@@ -15,6 +15,7 @@ from rrg.data.text import (
     clean_mimic_cxr,
     clean_strict,
     detokenize,
+    is_blank,
 )
 
 R2GEN_CLEANERS = [clean_iu_xray, clean_mimic_cxr]
@@ -132,3 +133,13 @@ def test_cleaning_inverts_detokenization_of_real_reports(shared_data) -> None:
             words = clean(report).split()
             text, _ = detokenize(words)
             assert clean(text).split() == words
+
+
+@pytest.mark.parametrize("text", [None, "", " \n", "___", "___. ___", "...", "-", "?!", "\u200b"])
+def test_a_text_without_letters_and_digits_is_blank(text: str | None) -> None:
+    assert is_blank(text)
+
+
+@pytest.mark.parametrize("text", ["Clear.", "___ lungs", "1", "é"])
+def test_a_text_with_a_letter_or_digit_is_not_blank(text: str) -> None:
+    assert not is_blank(text)

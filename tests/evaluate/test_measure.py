@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -95,6 +96,32 @@ def test_a_folder_of_weights_is_named_in_its_command(
     list(measure(data, [str(folders / "second")], folders, tmp_path / "out", limit=3))
     assert f"--model {folders / 'second'} " in evaluated[0]["command"]
     assert evaluated[0]["command"].endswith("--limit 3")
+
+
+def test_blank_references_are_refused_also_for_cached_results(
+    folders: Path, tmp_path: Path, evaluated: list[dict[str, Any]]
+) -> None:
+    data = tmp_path / "blank"
+    (data / "images").mkdir(parents=True)
+    (data / "images" / "a.png").write_bytes(b"picture")
+    records = [{"id": f"s{i}", "report": report, "image_path": ["a.png"]} for i, report in enumerate(["Clear.", "___"])]
+    (data / "annotation.json").write_text(json.dumps({"val": records}))
+    list(measure(data, ["second"], folders, tmp_path / "out"))
+    with pytest.raises(InputError, match=r"1 study \(s1\) of the split 'val'"):
+        list(measure(data, ["second"], folders, tmp_path / "out", blank_references="refuse"))
+    assert len(evaluated) == 1
+
+
+def test_force_discards_the_reports_of_an_unfinished_evaluation(
+    data: Path, folders: Path, tmp_path: Path, evaluated: list[dict[str, Any]]
+) -> None:
+    unfinished = tmp_path / "out" / "second-val" / "unfinished.jsonl"
+    unfinished.parent.mkdir(parents=True)
+    unfinished.touch()
+    list(measure(data, ["second"], folders, tmp_path / "out"))
+    assert unfinished.exists()
+    list(measure(data, ["second"], folders, tmp_path / "out", force=True))
+    assert not unfinished.exists()
 
 
 @pytest.mark.parametrize(("name", "message"), [("camanet", "No weights yet"), ("gpt", "There is no model 'gpt'")])

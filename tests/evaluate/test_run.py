@@ -9,16 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
+from rrg.data.annotation import read_annotation
 from rrg.data.studies import Study
-from rrg.data.text import detokenize
+from rrg.data.text import detokenize, is_blank
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.errors import InputError
-from rrg.evaluate import language, run, scoring
+from rrg.evaluate import language, protocols, run, scoring
 from rrg.evaluate.meteor import MeteorUnavailable
 from rrg.evaluate.results import Results, read_results
 from rrg.evaluate.table import render
+from rrg.evaluate.unfinished import UnfinishedReports
 from rrg.labels.findings import label_report
 from rrg.report import Report, ReportFinding, Sentence, Word
 
@@ -260,6 +264,148 @@ def test_a_failed_metric_keeps_the_predictions(data: Path, tmp_path: Path, monke
         run.evaluate(BrightnessModel(), data, "val", tmp_path)
     assert len((tmp_path / "predictions.jsonl").read_text().splitlines()) == 6
     assert not (tmp_path / "results.json").exists()
+
+
+class StoppingModel(BrightnessModel):
+    """Fails at a study, as for an image that cannot be read."""
+
+    def __init__(self, stop: str | None = None) -> None:
+        super().__init__()
+        self.stop = stop
+        self.generated: list[str] = []
+
+    def _report(self, study_id: str, text: str, brightness: float) -> Report:
+        if study_id == self.stop:
+            raise InputError(f"no image of {study_id}")
+        self.generated.append(study_id)
+        return super()._report(study_id, text, brightness)
+
+
+@pytest.mark.usefixtures("quick")
+def test_reports_generated_before_an_error_are_reused(data: Path, tmp_path: Path) -> None:
+    whole = StoppingModel()
+    expected = run.evaluate(whole, data, "test", tmp_path / "whole")
+    assert not (tmp_path / "whole" / "unfinished.jsonl").exists()
+
+    stopped, out = StoppingModel("test5"), tmp_path / "out"
+    with pytest.raises(InputError, match="no image of test5"):
+        run.evaluate(stopped, data, "test", out)
+    assert stopped.generated == [f"test{i}" for i in range(5)]
+    with (out / "unfinished.jsonl").open("a") as file:
+        file.write('{"input": "cut')  # as by a process that is killed while it writes
+    resumed = StoppingModel()
+    results = run.evaluate(resumed, data, "test", out)
+    assert stopped.generated + resumed.generated == whole.generated
+    assert results.figures == expected.figures
+    assert results.behaviour == expected.behaviour
+    names = [path.name for path in sorted(out.iterdir())]
+    assert names == ["features", "predictions.jsonl", "results.json"]
+    assert (out / "predictions.jsonl").read_bytes() == (tmp_path / "whole" / "predictions.jsonl").read_bytes()
+
+
+def test_a_report_is_on_the_disk_before_the_next_one_is_generated(data: Path, tmp_path: Path) -> None:
+    """So a process that is killed loses none."""
+    studies = [study for study in read_annotation(data) if study.split == "val"]
+    path = tmp_path / "unfinished.jsonl"
+    for count, _ in enumerate(UnfinishedReports(path, BrightnessModel(), "1").reports(studies), 1):
+        assert len(path.read_text().splitlines()) == 1 + count
+
+
+@pytest.mark.usefixtures("quick")
+def test_reports_survive_an_error_in_scoring(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring, "clinical_scores", fail)
+        with pytest.raises(MemoryError):
+            run.evaluate(StoppingModel(), data, "test", tmp_path)
+    again = StoppingModel()
+    run.evaluate(again, data, "test", tmp_path)
+    assert again.generated == []
+
+
+@pytest.mark.usefixtures("quick")
+def test_reports_of_other_weights_or_images_are_not_reused(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        run.evaluate(StoppingModel("test5"), data, "test", tmp_path)
+    other = StoppingModel("test5")
+    other.weights_sha256 = "e" * 64
+    with pytest.raises(InputError):
+        run.evaluate(other, data, "test", tmp_path)
+    assert other.generated == [f"test{i}" for i in range(5)]
+
+    annotation = json.loads((data / "annotation.json").read_text())
+    annotation["test"][1]["image_path"].reverse()
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "images").symlink_to(data / "images")
+    (folder / "annotation.json").write_text(json.dumps(annotation))
+    changed = StoppingModel()
+    changed.weights_sha256 = "e" * 64
+    run.evaluate(changed, folder, "test", tmp_path)
+    assert {"test0", "test1"} <= set(changed.generated)
+
+
+@pytest.mark.usefixtures("quick")
+def test_train_features_computed_before_an_error_are_reused(data: Path, tmp_path: Path) -> None:
+    class Interrupted(BrightnessModel):
+        def features(self, study: Study) -> np.ndarray:
+            if study.id == "train7":
+                raise KeyboardInterrupt
+            return super().features(study)
+
+    with pytest.raises(KeyboardInterrupt):
+        run.evaluate(Interrupted(), data, "val", tmp_path, limit=2)
+    model = BrightnessModel()
+    results = run.evaluate(model, data, "val", tmp_path, limit=2)
+    assert model.feature_calls == 2 + 12 - 7
+    assert [path.suffixes for path in (tmp_path / "features").iterdir()] == [[".npy"]]
+    assert results.figures == run.evaluate(BrightnessModel(), data, "val", tmp_path / "whole", limit=2).figures
+
+
+def blank_case(folder: Path, data: Path, *, reports: dict[str, str]) -> Path:
+    """A data folder with a test split of these reports."""
+    folder.mkdir()
+    records = [
+        {"id": study, "report": report, "image_path": [f"test{i}/0.png"]}
+        for i, (study, report) in enumerate(reports.items())
+    ]
+    (folder / "annotation.json").write_text(json.dumps({"test": records}))
+    (folder / "images").symlink_to(data / "images")
+    return folder
+
+
+@pytest.mark.usefixtures("quick")
+def test_blank_references_are_named_and_left_out(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = blank_case(
+        tmp_path / "data", data, reports={"s1": "The heart is normal.", "S2": "___", "s3": "", "s4": " ... "}
+    )
+    model = StoppingModel()
+    results = run.evaluate(model, folder, "test", tmp_path / "out")
+    assert (results.studies, results.left_out_without_reference) == (1, 3)
+    warning = "3 studies (S2, s3, s4) left out: no text in `report` to compare with"
+    assert warning in results.warnings
+    assert capsys.readouterr().err.startswith(f"{warning}\n"), "named before a report is generated"
+    assert set(model.generated) == {"s1"}
+
+
+def test_blank_references_are_refused_before_a_report_is_generated(data: Path, tmp_path: Path) -> None:
+    folder = blank_case(tmp_path / "data", data, reports={"s1": "The heart is normal.", "s2": "___"})
+    with pytest.raises(InputError, match=r"annotation\.json: 1 study \(s2\) of the split 'test' .* in `report`"):
+        run.check_references(folder, "test")
+    run.check_references(data, "val")
+
+
+@given(text=st.text())
+@settings(deadline=None)
+def test_a_reference_that_is_not_blank_has_tokens_in_every_protocol(text: str) -> None:
+    """So no reference is found to be empty after the reports are generated."""
+    protocol = protocols.r2gen_protocol(BrightnessModel().tokenizer)
+    for tokenize in (protocol.tokenize_reference, protocols.RAW.tokenize_reference):
+        assert is_blank(text) or language.clean_line(tokenize(text))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,62 @@ def test_a_published_split_is_used_with_its_ids(download: Path) -> None:
     studies = prepare(download, *given, "--keep-rest")
     extra = [study.id for study in studies if study.split == "extra"]
     assert extra == [f"CXR{uid}" for uid in (4, 5, 6, 7, 8, 9, 12)]
+
+
+def test_a_study_in_two_published_splits_is_refused(download: Path) -> None:
+    """Both ids are of patient 2, so the second would silently replace the first."""
+    published = {"train": [{"id": "CXR2_IM-0652"}], "test": [{"id": "CXR2_IM-0652-1001"}]}
+    (download / "published.json").write_text(json.dumps(published))
+    with pytest.raises(InputError, match=r"published\.json: The ids .* \(split train\) and .* \(split test\) .*CXR2"):
+        prepare(download, "--split-from", str(download / "published.json"))
+    assert not (download / "out").exists()
+
+
+def test_two_rows_of_one_study_are_refused_before_anything_is_written(download: Path) -> None:
+    with (download / "reports.csv").open("a") as file:
+        file.write("\n3,normal,normal,Chest,Cough,None.,Clear.,Normal.")
+    with pytest.raises(InputError, match="the uid 3 has two reports"):
+        prepare(download)
+    assert not (download / "out").exists()
+
+
+def test_a_blank_report_counts_as_no_findings(download: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reports = download / "reports.csv"
+    reports.write_text(reports.read_text().replace("Clear lungs 3.", "___."))
+    assert "CXR3" not in {study.id for study in prepare(download)}
+    assert "dropped       2  no FINDINGS section" in capsys.readouterr().out
+
+
+@pytest.fixture
+def two_copies(tmp_path: Path) -> Path:
+    """Four studies in Open-i's layout; two are there a second time, beside leftovers of operating systems."""
+    folder = tmp_path / "xml"
+    for name, number in (("a", 1), ("a", 2), ("a", 3), ("a", 4), ("copy", 1), ("copy", 2)):
+        file = folder / name / f"{number}.xml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        images = [f"CXR{number}_IM-{view}" for view in (1001, 2001)]
+        file.write_text(
+            f'<eCitation><uId id="CXR{number}"/><AbstractText Label="FINDINGS">The heart is normal.</AbstractText>'
+            + "".join(f'<parentImage id="{image}"/>' for image in images)
+            + "</eCitation>"
+        )
+        (tmp_path / "png").mkdir(exist_ok=True)
+        for image in images:
+            (tmp_path / "png" / f"{image}.png").write_bytes(b"picture")
+    for leftover in ("xml/._1.xml", "xml/a/.DS_Store", "png/Thumbs.db", "png/._CXR1_IM-1001.png"):
+        (tmp_path / leftover).write_bytes(b"\0\5\x16\7Mac OS X")
+    return tmp_path
+
+
+def test_copies_are_refused_and_leftovers_are_skipped(two_copies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = PrepareIuXray(two_copies / "xml", two_copies / "png", two_copies / "out")
+    with pytest.raises(InputError, match=r"a/1\.xml and .*copy/1\.xml have the same uId, CXR1"):
+        main(options)
+    assert not (two_copies / "out").exists()
+    shutil.rmtree(two_copies / "xml" / "copy")
+    main(options)
+    assert {study.id for study in read_annotation(two_copies / "out")} == {"CXR1", "CXR2", "CXR3", "CXR4"}
+    assert "skipped       4  files of the operating system" in capsys.readouterr().out
 
 
 def test_invalid_options_are_refused(download: Path) -> None:

@@ -63,6 +63,21 @@ def test_frontal_studies_with_findings_are_selected(download: Path, capsys: pyte
     ]
 
 
+def test_a_blank_findings_section_is_dropped(download: Path) -> None:
+    """A reference of "___" cannot be compared with."""
+    report = download / "reports" / "files" / "p10" / "p10000002" / "s50000002.txt"
+    report.write_text(" FINDINGS:  ___\n\n IMPRESSION:  ___\n")
+    prepare(download)
+    assert [study.id for study in read_annotation(download / "out")] == ["s50000001"]
+
+
+def test_reports_with_headings_of_views_are_selected(download: Path) -> None:
+    report = download / "reports" / "files" / "p10" / "p10000004" / "s50000004.txt"
+    report.write_text(" PA AND LATERAL VIEWS OF THE CHEST:  Left opacity.\n \n IMPRESSION:  Pneumonia.\n")
+    prepare(download)
+    assert {study.id: study.report for study in read_annotation(download / "out")}["s50000004"] == "Left opacity."
+
+
 def test_all_views_selects_lateral_studies_too(download: Path) -> None:
     prepare(download, "--views", "all")
     studies = read_annotation(download / "out")

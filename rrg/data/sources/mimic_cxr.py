@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +29,8 @@ _SPLITS = {"train": "train", "validate": "val", "test": "test"}
 def read_mimic_cxr(jpg: Path, reports: Path, views: Views = "first_frontal") -> list[Study]:
     """Read all studies, in the order of the metadata table. No image is opened.
 
-    The report of a study is its FINDINGS section, or None.
+    The report of a study is its FINDINGS section (`rrg.data.sources.sections`), or None. Only files that the tables
+    name are read, so other files in the folders do no harm.
 
     Args:
         jpg: folder of MIMIC-CXR-JPG, with `files/` and the metadata and split tables (.csv or .csv.gz).
@@ -36,7 +38,8 @@ def read_mimic_cxr(jpg: Path, reports: Path, views: Views = "first_frontal") -> 
         views: "first_frontal" takes the first frontal image of a study, or none; "all" takes every image.
 
     Raises:
-        InputError: a folder, table or column is missing, a patient is in no split or in two.
+        InputError: a folder, table or column is missing, an image is there twice, a study is of two patients, or a
+            patient is in no split or in two.
     """
     jpg, reports = Path(jpg), Path(reports)
     for folder, description in ((jpg, "MIMIC-CXR-JPG"), (reports, "the unpacked mimic-cxr-reports.zip")):
@@ -44,13 +47,26 @@ def read_mimic_cxr(jpg: Path, reports: Path, views: Views = "first_frontal") -> 
             raise InputError(f"{folder} holds no folder `files`. Give the folder of {description}.")
     split_of = _read_split(jpg)
     images: dict[tuple[str, str], list[ImageFile]] = defaultdict(list)
-    for row in _rows(jpg, "mimic-cxr-2.0.0-metadata", {"dicom_id", "subject_id", "study_id", "ViewPosition"}):
+    patient_of: dict[str, str] = {}
+    dicoms: set[str] = set()
+    table = _table(jpg, "mimic-cxr-2.0.0-metadata")
+    for row in _rows(table, {"dicom_id", "subject_id", "study_id", "ViewPosition"}):
         subject, study, dicom = row["subject_id"], row["study_id"], row["dicom_id"]
         if subject not in split_of:
             raise InputError(
-                f"Patient {subject} is in the metadata table but not in the split table of {jpg}. "
-                "Download both tables again, from the same version."
+                f"Patient {subject} is in the metadata table but not in the split table of {jpg} (subject_id, study "
+                f"s{study}). Download both tables again, from the same version."
             )
+        if patient_of.setdefault(study, subject) != subject:
+            raise InputError(
+                f"{table}: study s{study} has the subject_id {patient_of[study]} and {subject}. "
+                "Download the table again."
+            )
+        if dicom in dicoms:
+            raise InputError(
+                f"{table}: the dicom_id {dicom} of study s{study} is there twice. Download the table again."
+            )
+        dicoms.add(dicom)
         path = jpg / "files" / _patient_folder(subject) / f"s{study}" / f"{dicom}.jpg"
         images[subject, study].append(ImageFile(path, _VIEWS.get(row["ViewPosition"].strip().upper(), "unknown")))
     return [
@@ -90,25 +106,33 @@ def _read_split(jpg: Path) -> dict[str, str]:
         InputError: the images of one patient are in two splits.
     """
     split_of: dict[str, str] = {}
-    for row in _rows(jpg, "mimic-cxr-2.0.0-split", {"subject_id", "split"}):
+    table = _table(jpg, "mimic-cxr-2.0.0-split")
+    for row in _rows(table, {"subject_id", "split"}):
         subject, name = row["subject_id"], row["split"].strip()
         if name not in _SPLITS:
-            raise InputError(f"The split table of {jpg} names a split {name!r}. It may name {', '.join(_SPLITS)}.")
+            raise InputError(f"{table} names a split {name!r} for patient {subject}. It may name {', '.join(_SPLITS)}.")
         if split_of.setdefault(subject, _SPLITS[name]) != _SPLITS[name]:
             raise InputError(
-                f"Patient {subject} is in the splits {split_of[subject]} and {_SPLITS[name]} of {jpg}: the model would "
-                "be tested on a patient it was trained on. Use the official split table."
+                f"Patient {subject} is in the splits {split_of[subject]} and {_SPLITS[name]} of {table}: the model "
+                "would be tested on a patient it was trained on. Use the official split table."
             )
     return split_of
 
 
-def _rows(jpg: Path, name: str, columns: set[str]) -> Iterator[dict[str, str]]:
+def _table(jpg: Path, name: str) -> Path:
     path = next((path for path in (jpg / f"{name}.csv", jpg / f"{name}.csv.gz") if path.is_file()), None)
     if path is None:
         raise InputError(f"{jpg} holds no {name}.csv or {name}.csv.gz. Download it with MIMIC-CXR-JPG.")
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8", newline="") as file:
-        table = csv.DictReader(file, restval="")
-        absent = columns - set(table.fieldnames or ())
-        if absent:
-            raise InputError(f"{path} has no column {', '.join(sorted(absent))}. Download the table again.")
-        yield from table
+    return path
+
+
+def _rows(path: Path, columns: set[str]) -> Iterator[dict[str, str]]:
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig", newline="") as file:
+            table = csv.DictReader(file, restval="")
+            absent = columns - set(table.fieldnames or ())
+            if absent:
+                raise InputError(f"{path} has no column {', '.join(sorted(absent))}. Download the table again.")
+            yield from table
+    except (EOFError, OSError, UnicodeDecodeError, csv.Error, zlib.error) as error:
+        raise InputError(f"{path} is not a whole CSV table in UTF-8 ({error}). Download it again.") from error

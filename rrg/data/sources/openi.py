@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
 from pathlib import Path
 
+from rrg.data.files import is_leftover
 from rrg.data.radiographs import View
 from rrg.data.studies import ImageFile, Study
 from rrg.errors import InputError
@@ -29,23 +30,42 @@ def read_openi(reports: Path, images: Path) -> list[Study]:
         reports: folder of `NLMCXR_reports.tgz`, with XML files at any depth.
         images: folder of `NLMCXR_png.tgz`, with PNG files.
 
+    Files that an operating system left there (`rrg.data.files.is_leftover`) are skipped.
+
     Raises:
-        InputError: there is no report, or a file is not XML of this collection.
+        InputError: there is no report, a file is not XML of this collection, or two files are of one study.
     """
-    files = list(Path(reports).rglob("*.xml"))
+    files = sorted(file for file in Path(reports).rglob("*.xml") if not is_leftover(file))
     if not files:
         raise InputError(f"{reports} holds no XML report. Unpack Open-i's NLMCXR_reports.tgz and give its folder.")
-    return sorted((_study_of_xml(file, Path(images)) for file in files), key=_number)
+    file_of: dict[str, Path] = {}
+    studies = []
+    for file in files:
+        study = _study_of_xml(file, Path(images))
+        if study.id in file_of:
+            raise InputError(
+                f"{file_of[study.id]} and {file} have the same uId, {study.id}. Take one of them away: a study that is "
+                "there twice can get into two splits."
+            )
+        file_of[study.id] = file
+        studies.append(study)
+    return sorted(studies, key=_number)
 
 
 def _study_of_xml(file: Path, images: Path) -> Study:
     try:
         root = ElementTree.parse(file).getroot()
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the last two: an unknown or wrong encoding
         raise InputError(f"{file} is not valid XML ({error}). Unpack the reports again.") from error
     uid = root.find("uId")
     if uid is None or not re.fullmatch(r"CXR\d+", uid.get("id", "")):
         raise InputError(f"{file} is not a report of the Indiana collection: its uId is missing. Remove it.")
+    without_id = sum(not image.get("id") for image in root.iter("parentImage"))
+    if without_id:
+        raise InputError(
+            f"{file}: {without_id} parentImage of study {uid.get('id')} without an id, which names the image file. "
+            "Unpack the reports again."
+        )
     sections = {
         text.get("Label", "").upper(): "".join(text.itertext()).strip() or None for text in root.iter("AbstractText")
     }
@@ -77,24 +97,32 @@ def read_openi_csv(reports: Path, projections: Path, images: Path) -> list[Study
         images: folder of the PNG files.
 
     Raises:
-        InputError: a table or one of its columns is missing.
+        InputError: a table or one of its columns is missing, a uid is no number, or a uid has two reports.
     """
+    reports = Path(reports)
     views: dict[str, View] = {"frontal": "frontal", "lateral": "lateral"}
     images_of: dict[str, list[ImageFile]] = defaultdict(list)
     for row in _rows(Path(projections), {"uid", "filename", "projection"}):
         view = views.get(row["projection"].strip().lower(), "unknown")
         images_of[row["uid"]].append(ImageFile(Path(images) / row["filename"], view))
-    studies = [
-        Study(
-            id=f"CXR{row['uid']}",
-            images=tuple(images_of[row["uid"]]),
+    studies: dict[str, Study] = {}
+    for row in _rows(reports, {"uid", "findings", "indication", "impression"}):
+        uid = row["uid"]
+        if not re.fullmatch(r"[0-9]+", uid):
+            raise InputError(f"{reports}: the uid {uid!r} is no number. Correct the table or download it again.")
+        if uid in studies:
+            raise InputError(
+                f"{reports}: the uid {uid} has two reports. Take one of the rows away: a study that is there twice can "
+                "get into two splits."
+            )
+        studies[uid] = Study(
+            id=f"CXR{uid}",
+            images=tuple(images_of[uid]),
             report=row["findings"].strip() or None,
             indication=row["indication"].strip() or None,
             impression=row["impression"].strip() or None,
         )
-        for row in _rows(Path(reports), {"uid", "findings", "indication", "impression"})
-    ]
-    return sorted(studies, key=_number)
+    return sorted(studies.values(), key=_number)
 
 
 def _rows(path: Path, columns: set[str]) -> list[dict[str, str]]:
@@ -102,10 +130,14 @@ def _rows(path: Path, columns: set[str]) -> list[dict[str, str]]:
         raise InputError(f"There is no table {path}. Give the CSV files of Kaggle's Indiana University download.")
     with path.open(encoding="utf-8-sig", newline="") as file:
         table = csv.DictReader(file, restval="")
+        try:
+            rows = list(table)
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise InputError(f"{path} is not a CSV table in UTF-8 ({error}). Download it again.") from error
         absent = columns - set(table.fieldnames or ())
         if absent:
             raise InputError(f"{path} has no column {', '.join(sorted(absent))}. Check that it is the right table.")
-        return list(table)
+        return rows
 
 
 def _number(study: Study) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rrg.data.files import replaced
+from rrg.data.files import is_leftover, replaced
 from rrg.data.studies import ImageFile, Study
 from rrg.errors import InputError
 
@@ -47,6 +47,11 @@ def image_is_missing(study: Study) -> bool:
     return any(isinstance(image, ImageFile) and not image.path.is_file() for image in study.images)
 
 
+def count_leftovers(*folders: Path) -> int:
+    """Number of files at any depth that an operating system left there (`rrg.data.files.is_leftover`)."""
+    return sum(is_leftover(path) for folder in folders for path in Path(folder).rglob("*"))
+
+
 def write_data_folder(out: Path, studies: Sequence[Study], images: Path) -> None:
     """Write a data folder that `rrg.data.annotation` reads: `annotation.json`, and `images/` as a link to `images`.
 
@@ -56,11 +61,12 @@ def write_data_folder(out: Path, studies: Sequence[Study], images: Path) -> None
         images: the folder that holds all images, at any depth.
 
     Raises:
-        InputError: there is no study, an image is outside of `images`, a study has no split, or `out/images` exists and
-            is another folder. Nothing is written then.
+        InputError: there is no study, an id is there twice, an image is outside of `images`, a study has no split, or
+            `out/images` exists and is another folder. Nothing is written then.
     """
     if not studies:
         raise InputError("No study is left, so nothing was written. Check the folders that were given.")
+    _check_ids(studies)
     out, images = Path(out), Path(images).absolute()
     annotation = {
         split: [_record(study, images) for study in studies if study.split == split] for split in _splits(studies)
@@ -75,6 +81,17 @@ def write_data_folder(out: Path, studies: Sequence[Study], images: Path) -> None
             link.symlink_to(images, target_is_directory=True)
 
 
+def _check_ids(studies: Iterable[Study]) -> None:
+    split_of: dict[str, str | None] = {}
+    for study in studies:
+        if study.id in split_of:
+            raise InputError(
+                f"The study id {study.id} is there twice (splits {split_of[study.id]} and {study.split}), so nothing "
+                "was written. Take one of the studies away: a study in two splits leaks from training to test."
+            )
+        split_of[study.id] = study.split
+
+
 def _splits(studies: Iterable[Study]) -> list[str]:
     found = {study.split for study in studies}
     if None in found:
@@ -83,9 +100,13 @@ def _splits(studies: Iterable[Study]) -> list[str]:
     return [*(split for split in _SPLIT_ORDER if split in found), *others]
 
 
+def _is_inside(path: Path, folder: Path) -> bool:
+    return path.absolute().is_relative_to(folder) and ".." not in path.absolute().relative_to(folder).parts
+
+
 def _record(study: Study, images: Path) -> dict[str, Any]:
     files = [image for image in study.images if isinstance(image, ImageFile) and image.member is None]
-    if len(files) != len(study.images) or not all(file.path.absolute().is_relative_to(images) for file in files):
+    if len(files) != len(study.images) or not all(_is_inside(file.path, images) for file in files):
         raise InputError(f"Study {study.id} has images that are not files in {images}. Put all images in one folder.")
     record: dict[str, Any] = {
         "id": study.id,

@@ -104,13 +104,36 @@ def test_compressed_tables_give_the_same_studies(download: Path) -> None:
         ),
         ("split", "dd-1,50000004,11000004,test\n", "", "11000004 is in the metadata table but not in the split"),
         ("split", "validate", "dev", "names a split 'dev'"),
+        ("split", "validate", "dev", r"split\.csv names a split 'dev' for patient 11000003"),
         ("metadata", "ViewPosition", "View", "no column ViewPosition"),
+        ("metadata", "aa-3", "aa-2", r"metadata\.csv: the dicom_id aa-2 of study s50000001 is there twice"),
+        (
+            "metadata",
+            "dd-1,11000004,50000004",
+            "dd-1,11000004,50000003",
+            r"metadata\.csv: study s50000003 has the subject_id 11000003 and 11000004",
+        ),
     ],
 )
 def test_inconsistent_tables_are_refused(download: Path, table: str, old: str, new: str, message: str) -> None:
     path = download / f"mimic-cxr-2.0.0-{table}.csv"
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(InputError, match=message):
+        read_mimic_cxr(download, download / "reports")
+
+
+def test_a_table_with_byte_order_mark_is_read(download: Path) -> None:
+    for name in ("metadata", "split"):
+        table = download / f"mimic-cxr-2.0.0-{name}.csv"
+        table.write_text(table.read_text(), encoding="utf-8-sig")
+    assert len(read_mimic_cxr(download, download / "reports")) == 4
+
+
+def test_a_truncated_table_is_refused(download: Path) -> None:
+    table = download / "mimic-cxr-2.0.0-split.csv"
+    table.with_suffix(".csv.gz").write_bytes(gzip.compress(table.read_bytes())[:-12])
+    table.unlink()
+    with pytest.raises(InputError, match=r"split\.csv\.gz is not a whole CSV table"):
         read_mimic_cxr(download, download / "reports")
 
 

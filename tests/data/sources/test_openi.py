@@ -74,6 +74,36 @@ def test_invalid_xml_is_refused(tmp_path: Path) -> None:
         read_openi(tmp_path, tmp_path)
 
 
+def test_leftovers_of_operating_systems_are_skipped(tmp_path: Path) -> None:
+    write_xml(tmp_path, 1)
+    (tmp_path / "._1.xml").write_bytes(b"\0\5\x16\7Mac OS X")
+    assert [study.id for study in read_openi(tmp_path, tmp_path)] == ["CXR1"]
+    (tmp_path / "1.xml").unlink()
+    with pytest.raises(InputError, match="holds no XML report"):
+        read_openi(tmp_path, tmp_path)
+
+
+def test_two_reports_of_one_study_are_refused(tmp_path: Path) -> None:
+    write_xml(tmp_path / "first", 1)
+    write_xml(tmp_path / "second", 1)
+    with pytest.raises(InputError, match=r"first/1\.xml and .*second/1\.xml have the same uId, CXR1\. "):
+        read_openi(tmp_path, tmp_path)
+
+
+def test_an_image_without_id_is_refused(tmp_path: Path) -> None:
+    write_xml(tmp_path, 1)
+    file = tmp_path / "1.xml"
+    file.write_text(file.read_text().replace(' id="CXR1_1_IM-0001-4001"', ""))
+    with pytest.raises(InputError, match=r"1\.xml: 1 parentImage of study CXR1 without an id"):
+        read_openi(tmp_path, tmp_path)
+
+
+def test_xml_of_an_unknown_encoding_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "1.xml").write_text('<?xml version="1.0" encoding="no-such"?><eCitation/>')
+    with pytest.raises(InputError, match=r"1\.xml is not valid XML"):
+        read_openi(tmp_path, tmp_path)
+
+
 REPORTS = """uid,MeSH,Problems,image,indication,comparison,findings,impression
 10,normal,normal,"PA, lateral",Cough,None.,"Clear lungs, normal heart.",Normal.
 2,normal,normal,Chest PA,,,,Scar.
@@ -106,3 +136,25 @@ def test_missing_tables_and_columns_are_refused(tmp_path: Path) -> None:
     projections.write_text(REPORTS)
     with pytest.raises(InputError, match="no column filename, projection"):
         read_openi_csv(reports, projections, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("2,normal,normal,Chest PA,,,Clear.,Scar.", r"reports\.csv: the uid 2 has two reports"),
+        ("2b,normal,normal,Chest PA,,,Clear.,Scar.", r"reports\.csv: the uid '2b' is no number"),
+        (",normal,normal,Chest PA,,,Clear.,Scar.", r"reports\.csv: the uid '' is no number"),
+    ],
+)
+def test_rows_that_are_not_one_study_are_refused(tmp_path: Path, row: str, message: str) -> None:
+    (tmp_path / "reports.csv").write_text(f"{REPORTS}{row}\n")
+    (tmp_path / "projections.csv").write_text(PROJECTIONS)
+    with pytest.raises(InputError, match=message):
+        read_openi_csv(tmp_path / "reports.csv", tmp_path / "projections.csv", tmp_path)
+
+
+def test_a_table_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "reports.csv").write_text(REPORTS)
+    (tmp_path / "projections.csv").write_bytes(b"uid,filename,projection\n1,\xff\xfe,x\n")
+    with pytest.raises(InputError, match=r"projections\.csv is not a CSV table in UTF-8"):
+        read_openi_csv(tmp_path / "reports.csv", tmp_path / "projections.csv", tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,10 +53,15 @@ def test_annotation_can_be_rewritten_but_a_foreign_images_folder_is_refused(imag
 def test_nothing_is_written_if_a_study_is_invalid(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     elsewhere = Study("c", (ImageFile(tmp_path / "c.png"),), split="val")
+    above = Study("e", (ImageFile(images / ".." / "c.png"),), split="val")
     without_split = Study("d", (ImageFile(images / "a.png"),))
+    study, _ = studies_of(images)
     for studies, message in (
         ([], "No study is left"),
         ([elsewhere], "Put all images in one folder"),
+        ([above], "Study e has images that are not files in"),
+        ([study, study], r"study id b is there twice \(splits val and val\)"),
+        ([study, replace(study, split="test")], r"study id b is there twice \(splits val and test\)"),
         ([without_split], "has no split"),
     ):
         with pytest.raises(InputError, match=message):
