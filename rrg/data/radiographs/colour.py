@@ -18,7 +18,7 @@ _COMPRESSION_NOISE = 4
 """Largest difference (of 255) between the channels of a grey picture after JPEG or WebP compression."""
 
 
-def to_grey(rgb: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+def to_grey(rgb: np.ndarray, top: int | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
     """Luma (ITU-R BT.601) of a grey or evenly tinted picture, and the changes for `Provenance.changes`.
 
     The tint of a film or a warm screen depends on brightness alone. In a colour picture, pixels of equal brightness
@@ -26,6 +26,7 @@ def to_grey(rgb: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
 
     Args:
         rgb: uint8 or uint16 [H, W, 3].
+        top: largest possible value; None takes that of the type.
 
     Returns:
         grey values [H, W] of the same type; equal channels are returned unchanged.
@@ -37,7 +38,7 @@ def to_grey(rgb: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     if np.array_equal(red, green) and np.array_equal(green, blue):
         return red, ()
     step = max(1, int((red.size / 2**16) ** 0.5))
-    sample = rgb[::step, ::step].reshape(-1, 3) * (255 / np.iinfo(rgb.dtype).max)  # [n, 3]
+    sample = rgb[::step, ::step].reshape(-1, 3) * (255 / (top or np.iinfo(rgb.dtype).max))  # [n, 3]
     luma = sample @ (0.299, 0.587, 0.114)  # [n]
     brightness = luma.astype(np.intp) // 8
     count = np.bincount(brightness)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -14,8 +15,12 @@ from pydicom.uid import UID
 from rrg.data.radiographs.radiograph import View
 from rrg.errors import InputError
 
-_MODALITIES = ("CR", "DX", "RG", "")
-_IMAGE_CLASSES = ("Computed Radiography", "Digital X-Ray Image", "Secondary Capture")
+_MODALITIES = ("CR", "DX", "DR", "RG", "")
+_UNSURE_MODALITIES = ("RF", "OT")
+"""Modalities of fluoroscopy and of secondary captures, which may be a chest radiograph."""
+_IMAGE_CLASSES = ("Computed Radiography", "Digital X-Ray Image", "Secondary Capture", "X-Ray Radiofluoroscopic")
+_MAX_TEXT = 1024
+"""Length at which texts of the header are cut."""
 
 REGION_TAGS = (
     "BodyPartExamined",
@@ -29,46 +34,88 @@ REGION_TAGS = (
 )
 """Tags that may name the body part, the most specific first."""
 
-_CHEST = re.compile(r"CHEST|THORAX|T[OÓ]RAX|TORACE|\bCXR\b|\bLUNGS?\b|PULMO|\bRIBS?\b")
+_CODED_REGION_TAGS = ("BodyPartExamined", "AnatomicRegionSequence")
+"""Tags that hold a term for the body part and no other words."""
+
+# Words in capitals without accents.
+_CHEST = re.compile(
+    r"CHEST|THORAX|TORAX|TORACE|TORAKS|CAGE THORACIQUE|\bCXR\b|\bLUNGS?\b|PULMO|\bRIBS?\b|\bPOUMONS?\b|\bLUNGE|"
+    r"BRUSTKORB|\bPULMAO|\bPOLMON|\bLONGEN\b|BORSTKAS|KLATK\w PIERSIOW|\bPLUC|\bLUNGOR\b|BROSTKORG|AKCIGER|\bGOGUS|"
+    r"HRUDNIK|MELLKAS|KEUHKO|ГРУДН\w{1,4} КЛЕТ|ГРУДНО\w ПОЛОСТ|ЛЕГКИ|\bОГК\b|ΘΩΡΑΚ|胸(?!椎)|肺|흉부"
+)
 _OTHER_BODY_PART = re.compile(
-    r"\bABDOM\w*|\bKUB\b|\bPELVI[SC]\w*|\bHIPS?\b|\w*SPINE\b|VERTEBRA\w*|\bSACR\w+|\bCOCCYX\b|\bSKULL\b|\bHEAD\b|"
-    r"\bFAC(?:E|IAL)\b|\bORBITS?\b|\bSINUS(?:ES)?\b|\bNASAL\b|\bJAW\b|\bMANDIBLE\b|\bMAXILLA\b|\bTEETH\b|\bDENTAL\b|"
+    r"\bABDOM\w*|\bKUB\b|\bPELVI[SC]\w*|\bHIPS?\b|\b[A-Z]{0,8}SPINE\b|VERTEBRA\w*|\bSACR\w+|\bCOCCYX\b|\bSKULL\b|\bHEAD\b|"
+    r"\bFACIAL\b|\bORBITS?\b|\bSINUS(?:ES)?\b|\bNASAL\b|\bJAW\b|\bMANDIBLE\b|\bMAXILLA\b|\bTEETH\b|\bDENTAL\b|"
     r"\bNECK\b|\bSHOULDERS?\b|\bCLAVIC\w+|\bSCAPULA\b|\bHUMER\w+|\b(?:UPPER|LOWER|FORE)? ?(?:ARM|LEG)\b|\bELBOWS?\b|"
     r"\bULNA\b|\bWRISTS?\b|\bHANDS?\b|\bFINGERS?\b|\bTHUMBS?\b|\bTHIGHS?\b|\bFEMUR\w*|\bKNEES?\b|\bPATELLA\b|"
     r"\bTIBIA\w*|\bFIBULA\w*|\bCALF\b|\bANKLES?\b|\bFOOT\b|\bFEET\b|\bTOES?\b|\bHEEL\b|\bCALCANE\w+|"
-    r"\bEXTREMIT\w+|\bLIMBS?\b|\bBREASTS?\b|\bMAMMO\w*"
+    r"\bEXTREMIT\w+|\bLIMBS?\b|\bBREASTS?\b|\bMAMMO\w*|"
+    # French
+    r"\bGENOUX?\b|\bCHEVILLES?\b|\bPOIGNETS?\b|\bPIEDS?\b|\bEPAULES?\b|\bCOUDES?\b|\bHANCHES?\b|\bBASSIN\b|\bRACHIS\b|"
+    r"\bJAMBES?\b|\bCUISSES?\b|\bDOIGTS?\b|"
+    # German
+    r"\bKNIE\b|\bFUSS\b|\bSCHULTER|\bELLENBOGEN|\bHUFT|\bBECKEN|\bSCHADEL|\b[A-Z]{0,8}WIRBEL|\b[HBL]WS\b|"
+    r"\b(?:SPRUNG|HAND)GELENK|\b(?:UNTER|OBER)(?:ARM|SCHENKEL)|\bNASENNEBENHOHLE|"
+    # Spanish, Portuguese, Italian
+    r"\bRODILLA|\bTOBILLO|\bMUNECA|\bMANOS?\b|\bHOMBRO|\bCODO\b|\bCADERA|\bCOLUMNA\b|\bCRANEO\b|\bPIERNA|\bDEDOS?\b|"
+    r"\bJOELHO|\bTORNOZELO|\bPUNHO|\bOMBRO|\bCOTOVELO|\bQUADRIL|\bCOLUNA\b|\bCRANIO\b|\bPERNA|\bBACIA\b|"
+    r"\bGINOCCHI|\bCAVIGLIA|\bPOLSO\b|\bPIEDE\b|\bSPALLA|\bGOMITO|\bBACINO\b|\bRACHIDE\b|\bGAMBA\b|\bFEMORE|\bADDOM\w*|"
+    # Dutch, Polish, Russian, Chinese
+    r"\bSCHOUDER|\bELLEBOOG|\bHEUP|\bBEKKEN|\bVOET\b|\bWERVEL|\bKOLANO|\bNADGARST|\bKREGOSLUP|\bMIEDNIC|\bCZASZK|"
+    r"\bКОЛЕН|\bСТОП[АЫ]\b|\bКИСТ[ЬИ]\b|ПОЗВОНОЧНИК|\bЧЕРЕП|\bЖИВОТ|\bБРЮШН|膝|踝|手腕|手指|脊柱|椎|颅|骨盆|腹部|足部"
 )
-_FRONTAL = re.compile(r"\b(?:PA|AP)\b|POSTERO|ANTERO|FRONTAL")
-_LATERAL = re.compile(r"\b(?:LL|RL|LAT|LLAT|RLAT)\b|LATERAL")
+_CODED_BODY_PART = re.compile(r"\bFACE\b|\bCRANE\b|\bMAINS?\b")
+"""Words that are a body part in a coded tag, but elsewhere may be a view (French "face"), a name or an English word."""
+_FRONTAL = re.compile(r"\b(?:PA|AP)\b|POSTERO|ANTERO|FRONTAL|\bDE FACE\b|\b(?:POUMONS?|THORAX) FACE\b")
+_LATERAL = re.compile(r"\b(?:LL|RL|LAT|LLAT|RLAT)\b|LATERAL|\bDE PROFIL\b|\b(?:POUMONS?|THORAX) PROFIL\b")
 _OTHER_VIEW = re.compile(r"DECUB|OBLIQ|LORDOTIC|\b(?:[LR]LD|[LR]LO|[LR][AP]O)\b")
 
 
-def check_radiograph(dataset: Dataset) -> None:
+def check_radiograph(dataset: Dataset) -> tuple[str, ...]:
     """Check the tags for another modality or body part. A missing tag passes.
+
+    Returns:
+        why it is unsure that the image is a chest radiograph.
 
     Raises:
         InputError: the file is not a chest radiograph.
     """
+    notes = []
     modality = text_of(dataset, "Modality")
-    if modality not in _MODALITIES:
+    if modality in _UNSURE_MODALITIES:
+        notes.append(f"modality {modality}: check that this is a chest radiograph")
+    elif modality not in _MODALITIES:
         raise InputError(
             f"This DICOM file is of modality {modality}, not a projection radiograph. Choose a chest X-ray (modality "
-            "CR, DX or RG)."
+            "CR, DX, DR or RG)."
         )
-    image_class = UID(dataset.get("SOPClassUID", "")).name
+    image_class = UID(dataset.get("SOPClassUID") or "").name
     if not modality and image_class.endswith("Storage") and not image_class.startswith(_IMAGE_CLASSES):
         raise InputError(
             f"This DICOM file is of the kind {image_class}, not a projection radiograph. Choose a chest X-ray."
         )
+    unsure = None
     for keyword in REGION_TAGS:
-        text = text_of(dataset, keyword)
+        text = _without_accents(text_of(dataset, keyword))
+        coded = keyword in _CODED_REGION_TAGS
         if _CHEST.search(text):
-            return
-        if other := _OTHER_BODY_PART.search(text):
+            return tuple(notes)
+        if other := _OTHER_BODY_PART.search(text) or (coded and _CODED_BODY_PART.search(text)):
             raise InputError(
                 f'This is not a chest X-ray: the DICOM tag {keyword} says "{other[0].strip().lower()}". Choose a '
                 "chest X-ray, or correct the tag if it is wrong."
             )
+        if _CODED_BODY_PART.search(text) or (coded and text not in ("", "UNKNOWN", "OTHER")):
+            unsure = unsure or keyword
+    if unsure:  # the text is not quoted, for it may name a person
+        notes.append(f"the DICOM tag {unsure} names no known part of the body: check that this is a chest radiograph")
+    return tuple(notes)
+
+
+def _without_accents(text: str) -> str:
+    """Capitals without accents, where an umlaut becomes its vowel."""
+    letters = unicodedata.normalize("NFKD", text.replace("Ł", "L").replace("ß", "SS"))
+    return unicodedata.normalize("NFC", "".join(letter for letter in letters if not unicodedata.combining(letter)))
 
 
 def view_of(dataset: Dataset) -> View:
@@ -87,6 +134,7 @@ def view_of(dataset: Dataset) -> View:
 
 def _view_in(text: str) -> View | None:
     """View that a text names; None if it names no view or both."""
+    text = _without_accents(text)
     if _OTHER_VIEW.search(text):
         return "unknown"
     frontal, lateral = bool(_FRONTAL.search(text)), bool(_LATERAL.search(text))
@@ -98,7 +146,7 @@ def _view_in(text: str) -> View | None:
 def text_of(dataset: Dataset, keyword: str) -> str:
     """Text of a tag in capitals; empty if it is missing or cannot be decoded.
 
-    Several values are joined by spaces. A code is given by its meaning.
+    Several values are joined by spaces. A code is given by its meaning. A long text is cut.
     """
     try:
         value = dataset.get(keyword)
@@ -106,10 +154,11 @@ def text_of(dataset: Dataset, keyword: str) -> str:
         return ""
     items = value if isinstance(value, MultiValue | Sequence) else [value]
     texts = [text_of(item, "CodeMeaning") if isinstance(item, Dataset) else str(item or "") for item in items]
-    return " ".join(texts).upper().replace("_", " ").strip()
+    return " ".join(texts)[:_MAX_TEXT].upper().replace("_", " ").strip()
 
 
-def _numbers(dataset: Dataset, keyword: str) -> list[float]:
+def numbers_of(dataset: Dataset, keyword: str) -> list[float]:
+    """All values of a tag; empty if it is missing or one of them is not a finite number."""
     try:
         value = dataset.get(keyword)
         numbers = [float(number) for number in ([] if value is None else np.atleast_1d(value))]
@@ -120,10 +169,10 @@ def _numbers(dataset: Dataset, keyword: str) -> list[float]:
 
 def number_of(dataset: Dataset, keyword: str) -> float | None:
     """First value of a tag; None if it is missing or not a finite number."""
-    return next(iter(_numbers(dataset, keyword)), None)
+    return next(iter(numbers_of(dataset, keyword)), None)
 
 
 def pair_of(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
     """The two values of a tag; None unless both are positive."""
-    numbers = _numbers(dataset, keyword)
+    numbers = numbers_of(dataset, keyword)
     return (numbers[0], numbers[1]) if len(numbers) == 2 and min(numbers) > 0 else None

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from rrg.data.radiographs.colour import to_grey
+from rrg.data.radiographs.grey_scale import range_without_outliers
 from rrg.data.radiographs.radiograph import MAX_PIXELS, Provenance, Radiograph, View, check_size
 from rrg.errors import InputError
 
@@ -82,11 +83,20 @@ def _open(data: bytes, format: str) -> Image.Image:
         ) from None
     except Exception:  # Pillow raises many types of exceptions on a damaged header
         raise InputError(_DAMAGED.format(format)) from None
-    check_size(image.height, image.width)
+    check_size(image.height, image.width, bytes_per_pixel=_bytes_per_pixel(image, data))
     # An MPO file is a JPEG photograph followed by its preview. JPEG readers ignore the preview.
     if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
         raise InputError("This file holds several frames. Export one X-ray per file.")
     return image
+
+
+def _bytes_per_pixel(image: Image.Image, data: bytes) -> int:
+    """Bytes of a decoded pixel, from the header."""
+    if image.has_transparency_data and image.mode not in ("1", "L", "LA"):
+        samples = 4
+    else:
+        samples = {"1": 1, "L": 1, "I;16": 1, "I": 1, "LA": 2}.get(image.mode, 3)
+    return samples * (2 if image.format == "PNG" and data[24] == 16 else 1)
 
 
 def _stored_values(image: Image.Image, data: bytes) -> np.ndarray:
@@ -120,13 +130,19 @@ def _without_alpha(stored: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def _unit_range(grey: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Scale to [0, 1]: 8-bit values by 255, 16-bit values by their minimum and maximum.
+    """Scale to [0, 1]: 8-bit values by 255, 16-bit values by minimum and maximum without outliers.
 
     A 16-bit file may hold 10 or 12 significant bits and does not state how many.
     """
     if grey.dtype == np.uint8:
         return grey * np.float32(1 / 255), ()
-    low, high = int(grey.min()), int(grey.max())
-    if low == high:
-        return np.full(grey.shape, low / 65535, np.float32), ()
-    return (grey - np.uint16(low)) * np.float32(1 / (high - low)), (f"values {low} to {high} scaled to 0 to 1",)
+    count = np.bincount(grey.ravel(), minlength=2**16)
+    lowest, highest = (int(end) for end in np.flatnonzero(count)[[0, -1]])
+    if lowest == highest:
+        return np.full(grey.shape, lowest / 65535, np.float32), ()
+    low, high = (int(end) for end in range_without_outliers(np.arange(2**16), count))
+    changes: tuple[str, ...] = (f"values {low} to {high} scaled to 0 to 1",)
+    if outliers := int(count[:low].sum() + count[high + 1 :].sum()):
+        changes += (f"{outliers} outliers replaced by the median around them",)
+        grey = np.where((grey < low) | (grey > high), cv2.medianBlur(grey, 3), grey).clip(low, high)
+    return (grey - np.uint16(low)) * np.float32(1 / (high - low)), changes

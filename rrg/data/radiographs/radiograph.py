@@ -66,11 +66,16 @@ class Radiograph:
         return hashlib.sha256(self.pixels.data).hexdigest()
 
 
-def check_size(height: int, width: int) -> None:
+MAX_DECODED_BYTES = 256 * 2**20
+"""Maximum size of the decoded values: `MAX_PIXELS` of 8-bit colour with transparency."""
+
+
+def check_size(height: int, width: int, bytes_per_pixel: int = 1) -> None:
     """Check the size in the header of an image, before any pixel is decoded.
 
     Raises:
-        InputError: a side is under 32 pixels, or the image has more than about 67 million pixels.
+        InputError: a side is under 32 pixels, the image has more than about 67 million pixels, or its values need more
+            than 256 MiB.
     """
     if min(height, width) < MIN_SIDE:
         raise InputError(
@@ -81,4 +86,9 @@ def check_size(height: int, width: int) -> None:
         raise InputError(
             f"This image is too large: {width} x {height} pixels, where {MAX_PIXELS // 10**6} million is the limit. "
             "Choose a chest X-ray, or scale it down before uploading it."
+        )
+    if height * width * bytes_per_pixel > MAX_DECODED_BYTES:
+        raise InputError(
+            f"This image is too large: {width} x {height} pixels of {bytes_per_pixel} bytes, where "
+            f"{MAX_DECODED_BYTES // 2**20} MB is the limit. Export it in grey, or scale it down before uploading it."
         )

@@ -73,6 +73,7 @@ def test_jpeg_and_webp_values(format: str, options: dict, tolerance: float) -> N
 @settings(deadline=None)
 @given(arrays.arrays(np.uint16, (32, 33), elements=st.integers(0, 65535)))
 def test_16_bit_png_values_stay_distinct(values: np.ndarray) -> None:
+    values.flat[:64] = np.linspace(values.min(), values.max(), 64)  # so that no value is an outlier
     pixels = read_radiograph(encode(values)).pixels
     span = int(values.max()) - int(values.min())
     assert pixels.min() >= 0 and pixels.max() <= 1
@@ -80,6 +81,27 @@ def test_16_bit_png_values_stay_distinct(values: np.ndarray) -> None:
         assert (pixels.min(), pixels.max()) == (0, pytest.approx(1))
         np.testing.assert_allclose(pixels * span, values - values.min(), rtol=1e-5, atol=0.01)
     assert len(np.unique(pixels)) == len(np.unique(values))
+
+
+@pytest.mark.parametrize(("hot", "dead"), [(65535, None), (None, 0), (65535, 0)])
+def test_outliers_do_not_set_the_scale_of_a_16_bit_png(hot: int | None, dead: int | None) -> None:
+    """A hot or dead pixel becomes the median around it; the rest is as without it."""
+    values = np.linspace(20000, 24095, 64 * 64).astype(np.uint16).reshape(64, 64)
+    expected = (values - 20000) / 4095
+    for position, value in ((5, hot), (9, dead)):
+        if value is not None:
+            values[5, position] = value
+    radiograph = read_radiograph(encode(values))
+    np.testing.assert_allclose(radiograph.pixels, expected, atol=1e-3)
+    assert any("outlier" in change for change in radiograph.provenance.changes)
+
+
+def test_decoded_size_is_limited_by_bytes() -> None:
+    header = struct.pack(">IIBBBBB", 8192, 8192, 16, 6, 0, 0, 0)
+    rgba16 = png_header(8192, 8192).replace(png_header(8192, 8192)[16:29], header)
+    rgba16 = rgba16[:29] + struct.pack(">I", zlib.crc32(rgba16[12:29])) + rgba16[33:]
+    with pytest.raises(InputError, match="8 bytes, where 256 MB"):
+        read_radiograph(rgba16)
 
 
 @pytest.mark.parametrize("channels", [3, 4])
