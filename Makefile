@@ -23,7 +23,7 @@ TRAIN_csr_lmca = --sdam $(BEFORE_csr_lmca)
 BIN := .venv/bin
 WORKERS ?= 2
 # A worker each for the tests, a thread each for torch: more threads than cores slow every worker down.
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 # The first Python found that the dependencies have wheels for.
 PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python; do \

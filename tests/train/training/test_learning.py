@@ -57,7 +57,7 @@ class Phantoms:
     """The findings that a linear classifier on the encoder's features finds in the held-out images, and its F1."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def phantoms(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Phantoms:
     folder = tmp_path_factory.mktemp("phantoms")
     write_phantoms(folder, count=300, seed=0, size=SIZE, one_wording=True)
