@@ -86,6 +86,7 @@ def test_nearest_neighbour_of_a_train_study_is_itself() -> None:
     assert floors.nearest_neighbour(ids, features, ids, 3 * features).texts == {i: i for i in ids}
 
 
+@pytest.mark.slow
 def test_the_constant_that_beats_published_models_on_iu_xray(shared_data: Path) -> None:
     """The text of the best constant report on IU X-Ray is known, and so is that of the most frequent one."""
     annotation = json.loads((shared_data / "iu_xray" / "annotation.json").read_text())

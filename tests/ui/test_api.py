@@ -156,6 +156,7 @@ def test_an_unexpected_error_reveals_no_details(
     assert "RuntimeError" in caplog.text
 
 
+@pytest.mark.slow
 def test_concurrent_clients_get_their_own_reports(
     app: Any, connect: Callable[[str], Client], radiograph_file: Callable[..., Path]
 ) -> None:

@@ -228,18 +228,21 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return Trained(data, out, (sizes[True][:first], sizes[True][first:]), set(sizes[False]), predictions[-1])
 
 
+@pytest.mark.slow
 def test_images_grow_from_epoch_to_epoch_and_are_evaluated_at_the_last_size(trained: Trained) -> None:
     steps = 3  # 24 studies in batches of 8
     assert [*trained.sizes[0], *trained.sizes[1]] == [size for size in SIZES for _ in range(steps)]
     assert trained.val_sizes == {SIZES[-1]}
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_resumes_after_its_last_epoch(trained: Trained) -> None:
     assert set(trained.sizes[1]) == {SIZES[-1]}, "the first epochs come from the checkpoint"
     history = json.loads((trained.out / "curve.json").read_text())["history"]
     assert [entry["epoch"] for entry in history if "eval_auroc" in entry][:3] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_the_curve_has_the_auroc_of_the_val_split(trained: Trained) -> None:
     logits, labels = np.asarray(trained.val.predictions), np.asarray(trained.val.label_ids)
     studies = read_annotation(trained.data, "val")

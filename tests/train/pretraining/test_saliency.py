@@ -123,6 +123,7 @@ def test_a_separate_discriminator_comes_with_its_weights_size_and_thresholds(sep
     assert all(torch.equal(state[name], value) for name, value in read.weights.items())
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_resumes(phantoms: Path, separate: Path, tmp_path: Path) -> None:
     out = tmp_path / "sdam.safetensors"
     separate.with_suffix(".checkpoints").rename(out.with_suffix(".checkpoints"))

@@ -93,6 +93,7 @@ def test_the_likelihood_counts_the_words_and_the_end_but_not_the_padding(
     torch.testing.assert_close(short[0], (logits[0, 0, 1] + logits[0, 1, 2] + logits[0, 2, 0]))
 
 
+@pytest.mark.slow
 def test_steps_raise_the_reward(model: ReportModel, tokenizer: ReportTokenizer, tmp_path: Path) -> None:
     def reward(sampled: list[str], references: list[str]) -> dict[str, np.ndarray]:
         return {"hearts": np.array([text.split().count("heart") - 0.2 * len(text.split()) for text in sampled])}
