@@ -16,11 +16,9 @@ from pretraining.image_encoder import read_encoder
 from recipes import Recipe
 from recipes.xpronet import XProNetOptions
 from rrg.data.annotation import read_annotation
-from rrg.data.phantom import write_phantoms
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.errors import InputError
 from rrg.labels.findings import FINDINGS, label_vector
-from rrg.layers.image_encoder import ImageEncoder
 from rrg.models.xpronet import XProNet
 from training.model_setup import build_model
 
@@ -33,30 +31,6 @@ SIZES = {
     "num_decoder_layers": 1,
     "topk": 3,
 }
-
-
-@pytest.fixture(scope="module")
-def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("phantoms")
-    write_phantoms(folder, count=40, seed=0, size=64)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained encoder in the format of train/pretrain_encoder.py."""
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("encoder") / "image_encoder.safetensors"
-    described = {
-        "backbone": "test_efficientnet",
-        "backbone_options": {},
-        "image_size": 32,
-        "image_mean": [0.5] * 3,
-        "image_std": [0.5] * 3,
-    }
-    state = ImageEncoder("test_efficientnet", {}, len(FINDINGS)).state_dict()
-    save_file({name: value.contiguous() for name, value in state.items()}, path, {"recipe": json.dumps(described)})
-    return path
 
 
 @pytest.fixture(scope="module")

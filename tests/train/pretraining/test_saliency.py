@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 
 from pretraining import saliency
 from recipes import Recipe
 from recipes.csr_lmca import CSRLMCAOptions
-from rrg.data.phantom import write_phantoms
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.errors import InputError
-from rrg.labels.findings import FINDINGS
-from rrg.layers.image_encoder import ImageEncoder
 from rrg.models.csr_lmca.model import CSRLMCA
 from training.model_setup import build_model
 
@@ -38,30 +33,6 @@ SIZES = {
     "discriminator": None,
 }
 TOKENIZER = ReportTokenizer.build(["no edema ."], 1)
-
-
-@pytest.fixture(scope="module")
-def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("phantoms")
-    write_phantoms(folder, count=40, seed=0, size=64)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained encoder in the format of train/pretrain_encoder.py."""
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("encoder") / "image_encoder.safetensors"
-    described = {
-        "backbone": "test_efficientnet",
-        "backbone_options": {},
-        "image_size": 32,
-        "image_mean": HALVES,
-        "image_std": HALVES,
-    }
-    state = ImageEncoder("test_efficientnet", {}, len(FINDINGS)).state_dict()
-    save_file({name: value.contiguous() for name, value in state.items()}, path, {"recipe": json.dumps(described)})
-    return path
 
 
 @pytest.fixture(scope="module")
