@@ -41,10 +41,22 @@ class Correction:
             report_id=report_id,
             text=text,
             reader=reader,
-            saved_at=datetime.now(UTC).isoformat(timespec="microseconds"),
+            saved_at=utc_now(),
             parent_id=parent_id,
             app_version=_app_version(),
         )
+
+
+@dataclass(frozen=True)
+class StudyMarks:
+    """Ids of the studies on which work was done."""
+
+    written: frozenset[str]
+    """Studies with a report by any model."""
+    corrected: frozenset[str]
+    """Studies that the reader has corrected."""
+    flagged: frozenset[str]
+    """Studies that the reader has flagged."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,11 @@ class Counts:
     reports: int
     corrections: int
     readers: int
+
+
+def utc_now() -> str:
+    """Return the time as ISO 8601 with microseconds."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def checked_text(text: str) -> str:

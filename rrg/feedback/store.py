@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from rrg.errors import InputError
 from rrg.feedback.database import WRITES, open_database
-from rrg.feedback.records import Correction, Counts, checked_reader, checked_text
-from rrg.feedback.tables import CorrectionRow, ReportRow
+from rrg.feedback.records import ANONYMOUS, Correction, Counts, StudyMarks, checked_reader, checked_text, utc_now
+from rrg.feedback.tables import CorrectionRow, FlagRow, ReportRow
 from rrg.report import Report
 
 
@@ -98,12 +98,55 @@ class FeedbackStore:
         with Session(self._engine) as session:
             return [_record(row) for row in session.scalars(rows)]
 
-    def latest_correction(self, study_id: str, model: str) -> Correction | None:
-        """Return the newest correction of any report that `model` generated for the study, or None."""
+    def find_report(self, study_id: str, model: str, weights_sha256: str) -> Report | None:
+        """Return the newest report of a model with these weights on a study, or None."""
+        rows = (
+            select(ReportRow)
+            .where(
+                ReportRow.study_id == study_id, ReportRow.model == model, ReportRow.weights_sha256 == weights_sha256
+            )
+            .order_by(ReportRow.created_at.desc())
+            .limit(1)
+        )
+        with Session(self._engine) as session:
+            row = session.scalars(rows).first()
+            return Report.from_dict(row.report) if row else None
+
+    def latest_correction(self, study_id: str, model: str, reader: str) -> Correction | None:
+        """Return a reader's newest correction of any report that `model` generated for the study, or None.
+
+        None for a reader without a name: the text of one anonymous reader is not shown to another.
+        """
+        name = checked_reader(reader)
+        if name == ANONYMOUS:
+            return None
         of_study = select(ReportRow.report_id).where(ReportRow.study_id == study_id, ReportRow.model == model)
         with Session(self._engine) as session:
-            row = _newest(session, CorrectionRow.report_id.in_(of_study))
+            row = _newest(session, CorrectionRow.report_id.in_(of_study), CorrectionRow.reader == name)
             return _record(row) if row else None
+
+    def set_flag(self, study_id: str, flagged: bool, reader: str = "") -> None:
+        """Flag a study for a reader, or remove the flag. Raises InputError for a name that is not valid."""
+        row = FlagRow(study_id=study_id, flagged=flagged, reader=checked_reader(reader), saved_at=utc_now())
+        with self._writing("flag") as session:
+            session.add(row)
+
+    def study_marks(self, reader: str = "") -> StudyMarks:
+        """Return which studies have a report, and which this reader has corrected or flagged."""
+        name = checked_reader(reader)
+        corrected = (
+            select(ReportRow.study_id.distinct())
+            .join(CorrectionRow, CorrectionRow.report_id == ReportRow.report_id)
+            .where(CorrectionRow.reader == name)
+        )
+        newest = select(func.max(FlagRow.number)).where(FlagRow.reader == name).group_by(FlagRow.study_id)
+        flagged = select(FlagRow.study_id).where(FlagRow.number.in_(newest), FlagRow.flagged)
+        with Session(self._engine) as session:
+            return StudyMarks(
+                frozenset(session.scalars(select(ReportRow.study_id.distinct()))),
+                frozenset(session.scalars(corrected)),
+                frozenset(session.scalars(flagged)),
+            )
 
     def corrected_reports(self) -> Iterator[tuple[Report, Correction]]:
         """Iterate over all corrections with their reports in the order of saving. Rows are fetched in chunks."""

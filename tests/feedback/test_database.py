@@ -192,7 +192,7 @@ def test_reopened_store_has_all_records(database_url: str, report: Report) -> No
         correction = store.save_correction(report.report_id, "胸部正常 ✓", "Dr. Łukasz")
     with FeedbackStore(database_url) as store:
         assert store.get_report(report.report_id) == report
-        assert store.latest_correction(report.study_id, report.model) == correction
+        assert store.latest_correction(report.study_id, report.model, "Dr. Łukasz") == correction
 
 
 def test_migrations_come_with_the_package(tmp_path: Path) -> None:

@@ -76,18 +76,51 @@ def test_a_reader_supersedes_only_their_own(store: FeedbackStore, report: Report
     assert store.counts() == Counts(reports=1, corrections=3, readers=2)
 
 
-def test_latest_correction_is_of_the_study_and_the_model(store: FeedbackStore, report: Report) -> None:
+def test_latest_correction_is_of_the_study_the_model_and_the_reader(store: FeedbackStore, report: Report) -> None:
     again = replace(report, report_id="report-2")
     other_model = replace(report, report_id="report-3", model="camanet")
     other_study = replace(report, report_id="report-4", study_id="study-2")
     for each in (report, again, other_model, other_study):
         store.save_report(each)
-    assert store.latest_correction("study-1", "r2gen_cmn") is None
+    assert store.latest_correction("study-1", "r2gen_cmn", "A") is None
     store.save_correction("report-2", "Earlier.", "A")
     latest = store.save_correction("report-1", "Later.", "A")
+    store.save_correction("report-1", "Of another reader.", "B")
     store.save_correction("report-3", "Other model.", "A")
     store.save_correction("report-4", "Other study.", "A")
-    assert store.latest_correction("study-1", "r2gen_cmn") == latest
+    assert store.latest_correction("study-1", "r2gen_cmn", " A") == latest
+    assert store.latest_correction("study-1", "r2gen_cmn", "C") is None
+
+
+def test_the_correction_of_an_anonymous_reader_is_shown_to_nobody(store: FeedbackStore, report: Report) -> None:
+    store.save_report(report)
+    store.save_correction("report-1", "Anonymous text.", "")
+    assert store.latest_correction("study-1", "r2gen_cmn", "") is None
+    assert store.latest_correction("study-1", "r2gen_cmn", "anonymous") is None
+
+
+def test_the_newest_report_of_a_model_with_the_same_weights_is_found(store: FeedbackStore, report: Report) -> None:
+    newer = replace(report, report_id="report-2", created_at="2999-01-01T00:00:00+00:00")
+    other_weights = replace(newer, report_id="report-3", weights_sha256="f" * 64)
+    for each in (newer, report, other_weights):
+        store.save_report(each)
+    assert store.find_report(report.study_id, report.model, report.weights_sha256) == newer
+    assert store.find_report(report.study_id, report.model, "f" * 64) == other_weights
+    assert store.find_report(report.study_id, "camanet", report.weights_sha256) is None
+
+
+def test_marks_are_those_of_the_reader(store: FeedbackStore, report: Report) -> None:
+    for number in (1, 2, 3):
+        store.save_report(replace(report, report_id=f"report-{number}", study_id=f"study-{number}"))
+    store.save_correction("report-1", "Corrected.", "A")
+    store.save_correction("report-2", "Corrected.", "B")
+    for study, flagged in (("study-2", True), ("study-3", True), ("study-2", False), ("study-9", True)):
+        store.set_flag(study, flagged, "A")
+    store.set_flag("study-1", True, "B")
+    marks = store.study_marks("A")
+    assert marks.written == {"study-1", "study-2", "study-3"}
+    assert marks.corrected == {"study-1"}
+    assert marks.flagged == {"study-3", "study-9"}
 
 
 @pytest.mark.parametrize("text", ["", " \n\t", "x" * 20_001, "nul \0 in it", "half a surrogate \ud83d"])
