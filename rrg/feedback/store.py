@@ -135,7 +135,7 @@ class FeedbackStore:
         """Return which studies have a report, and which this reader has corrected or flagged."""
         name = checked_reader(reader)
         corrected = (
-            select(ReportRow.study_id.distinct())
+            select(ReportRow.study_id).distinct()
             .join(CorrectionRow, CorrectionRow.report_id == ReportRow.report_id)
             .where(CorrectionRow.reader == name)
         )
@@ -143,7 +143,7 @@ class FeedbackStore:
         flagged = select(FlagRow.study_id).where(FlagRow.number.in_(newest), FlagRow.flagged)
         with Session(self._engine) as session:
             return StudyMarks(
-                frozenset(session.scalars(select(ReportRow.study_id.distinct()))),
+                frozenset(session.scalars(select(ReportRow.study_id).distinct())),
                 frozenset(session.scalars(corrected)),
                 frozenset(session.scalars(flagged)),
             )

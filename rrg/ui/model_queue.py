@@ -151,3 +151,11 @@ class _Job:
     def stop(self) -> None:
         self._stopping.set()
         self.future.cancel()
+
+
+async def finish(states: AsyncIterator[Any]) -> Any:
+    """Return the result of a job, given its states. Raises what the job raises."""
+    async for state in states:
+        if isinstance(state, Done):
+            return state.result
+    raise Stopped

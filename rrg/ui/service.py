@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rrg.data.annotation import read_annotation
 from rrg.data.studies import Study, study_of_files
@@ -11,7 +12,9 @@ from rrg.errors import InputError
 from rrg.feedback import Correction, FeedbackStore
 from rrg.report import Report
 from rrg.ui.examples import EXAMPLES, cached_example, open_example
+from rrg.ui.model_queue import ModelQueue, Tell
 from rrg.ui.settings import Settings
+from rrg.ui.study_list import Entry, Query, Rows, StudyList
 from rrg.ui.uploads import StudyCache
 
 if TYPE_CHECKING:
@@ -33,9 +36,31 @@ class Service:
         """The models as they were when the process started, by name."""
         self.dataset = {study.id: study for study in read_annotation(settings.data)} if settings.data else {}
         """The studies of the data folder by id."""
+        self.queue = ModelQueue()
+        self._list = StudyList(
+            [
+                *map(Entry.of_study, self.dataset.values()),
+                *(Entry.of_example(example.id, example.label) for example in EXAMPLES.values()),
+            ]
+        )
         self._store = store
         self._examples = settings.home / "examples"
         self._uploads = StudyCache()
+
+    @property
+    def first_model(self) -> str | None:
+        """Name of the model that is offered first; None if no model has weights."""
+        return next((info.name for info in self.models.values() if info.available), None)
+
+    # Studies
+
+    def study_rows(self, query: Query, reader: str) -> Rows:
+        """Return the studies of a query with the marks of the reader."""
+        return self._list.rows(query, self._store.study_marks(reader))
+
+    def neighbour(self, study_id: str | None, step: Literal[1, -1], query: Query, reader: str) -> str | None:
+        """Return the id of the next or previous study of a query; None at the end of the list."""
+        return self._list.neighbour(study_id, step, query, self._store.study_marks(reader))
 
     def open_upload(self, frontal: Path | str | None, lateral: Path | str | None) -> Study:
         """Read uploaded image files into a study and cache it. Raises InputError for an image that cannot be used."""
@@ -43,41 +68,83 @@ class Service:
         self._uploads.put(study)
         return study
 
-    def open_example(self, example_id: str) -> Study:
-        """Open an example, downloading it if necessary. Raises InputError for an unknown or unreachable one."""
-        if example_id not in EXAMPLES:
-            raise InputError(f"There is no example {example_id!r}. Choose one of the list.")
-        return open_example(EXAMPLES[example_id], self._examples)
+    def open_files(self, paths: Sequence[str]) -> Study:
+        """Read one or two uploaded image files, frontal first, into a study and cache it.
 
-    def open_dataset_study(self, study_id: str) -> Study:
-        """Open a study of the data folder. Raises InputError for an unknown id."""
-        if study_id not in self.dataset:
-            raise InputError(f"There is no study {study_id!r} in the data folder. Choose one of the list.")
-        return self.dataset[study_id]
+        Raises InputError for more files, and for an image that cannot be used.
+        """
+        if len(paths) > 2:
+            raise InputError(
+                f"These are {len(paths)} files, and a study has one or two images. Choose a frontal view and, if there "
+                "is one, a lateral view."
+            )
+        return self.open_upload(*paths, *[None] * (2 - len(paths)))
+
+    def open_study(self, study_id: str) -> Study:
+        """Open a study by its id, downloading an example if necessary.
+
+        Raises InputError for an unknown id, an upload that left the cache, and an example that cannot be downloaded.
+        """
+        if study_id in EXAMPLES:
+            return open_example(EXAMPLES[study_id], self._examples)
+        study = self.find_study(study_id)
+        if study is None:
+            raise InputError("This image is no longer on the server. Open it again, or choose a study of the list.")
+        return study
 
     def find_study(self, study_id: str) -> Study | None:
         """Return an opened study by its id; None for an unknown one and for an upload that left the cache."""
         return self._uploads.get(study_id) or self.dataset.get(study_id) or cached_example(study_id, self._examples)
 
-    def generate_report(self, study: Study, model: str) -> Report:
+    def title_of(self, study: Study) -> str:
+        """Return the name of a study for the page. That of an upload says nothing of its file."""
+        if study.id in EXAMPLES:
+            return EXAMPLES[study.id].label
+        return study.id if study.id in self.dataset else "Upload"
+
+    def set_flag(self, study_id: str, flagged: bool, reader: str) -> None:
+        """Flag a study for a reader or remove the flag."""
+        self._store.set_flag(study_id, flagged, reader)
+
+    # Reports
+
+    def write_report(self, study: Study, model: str) -> Report:
         """Generate a report on a study and store it. Raises InputError for a model that cannot be loaded."""
         report = self.library.reporter(model).report(study)
         self._store.save_report(report)
         return report
 
+    def write_and_explain(self, study: Study, model: str, tell: Tell) -> Explanation | None:
+        """Generate a report, store it, tell it, and return its maps. Lines of progress are told as texts."""
+        title = self.models[model].title if model in self.models else model
+        tell(f"Loading {title}")
+        self.library.reporter(model)
+        tell("Writing the report")
+        report = self.write_report(study, model)
+        tell(report)
+        return self.explain(study, report)
+
     def find_report(self, report_id: str) -> Report | None:
         """Return a stored report by its id, or None."""
         return self._store.get_report(report_id)
 
+    def written_report(self, study: Study, model: str) -> Report | None:
+        """Return the stored report of a model, with the weights that it has now, on a study, or None."""
+        weights = self.models[model].weights_sha256 if model in self.models else None
+        return self._store.find_report(study.id, model, weights) if weights else None
+
     def explain(self, study: Study, report: Report) -> Explanation | None:
         """Compute the maps of a report; None when its model has other weights now than those that generated it."""
-        reporter = self.library.reporter(report.model)
-        return reporter.explain(study, report) if reporter.weights_sha256 == report.weights_sha256 else None
+        if report.model not in self.models or self.models[report.model].weights_sha256 != report.weights_sha256:
+            return None
+        return self.library.reporter(report.model).explain(study, report)
+
+    # Corrections
 
     def save_correction(self, report_id: str, text: str, reader: str) -> Correction:
         """Store a correction of a report. Raises InputError as `FeedbackStore.save_correction` does."""
         return self._store.save_correction(report_id, text, reader)
 
-    def latest_correction(self, report: Report) -> Correction | None:
-        """Return the newest correction of any report by the same model on the same study, or None."""
-        return self._store.latest_correction(report.study_id, report.model)
+    def latest_correction(self, report: Report, reader: str) -> Correction | None:
+        """Return a reader's newest correction of any report by the same model on the same study, or None."""
+        return self._store.latest_correction(report.study_id, report.model, reader)

@@ -3,28 +3,44 @@
 Templates are static because Gradio evaluates the output of Handlebars as a JavaScript template literal: even an
 escaped `{{text}}` would execute a report that contains `${...}`. The scripts write every text with `textContent`.
 
-The scripts communicate through events on `window`:
-- `rrg:point`: the pointer or focus is on a word, sentence or finding; null when it leaves.
+The scripts communicate through events on `window`. Those of a report, its findings and its viewer carry the `channel` of
+these components, because a page may have several of each:
+- `rrg:point`: the pointer or focus is on a word, sentence or finding; its `kind` is null when it leaves.
 - `rrg:pin`: pin the map of a word, sentence or finding, or release it if it is pinned.
 - `rrg:choose-finding`: pin the finding with this index, chosen in the overlay menu.
 - `rrg:shown`: the map that the viewer shows now.
+- `rrg:place`: a place of the image, with the words whose maps are strong there.
 - `rrg:report`: the report on the page, or null.
-- `rrg:notice`: a notice to show.
+- `rrg:study`: the study on the page, or null.
+- `rrg:step`: open the next (1) or previous (-1) study of the list. `rrg:flag`: flag the open study.
+- `rrg:edit`: go to the editor. `rrg:edited`: its text. `rrg:save`: save it. `rrg:drafts`: the drafts have changed.
+- `rrg:connection`: whether the server answers.
 """
 
+from rrg.ui.components.editor import editor, editor_value
 from rrg.ui.components.findings import findings_table, findings_value
+from rrg.ui.components.model_select import model_select
 from rrg.ui.components.notice import Notice, notice
 from rrg.ui.components.report_text import report_text, report_value
+from rrg.ui.components.study_header import study_header, study_value
+from rrg.ui.components.study_list import rows_value, study_list
 from rrg.ui.components.viewer import maps_value, viewer, views_value
 
 __all__ = [
     "Notice",
+    "editor",
+    "editor_value",
     "findings_table",
     "findings_value",
     "maps_value",
+    "model_select",
     "notice",
     "report_text",
     "report_value",
+    "rows_value",
+    "study_header",
+    "study_list",
+    "study_value",
     "viewer",
     "views_value",
 ]

@@ -6,6 +6,7 @@ function show() {
   line.querySelector(".text").textContent = text;
   line.querySelector(".detail").textContent = detail;
   line.hidden = !text;
+  window.dispatchEvent(new CustomEvent("rrg:status", { detail: { place: element.closest("[id]")?.id, tone, text } }));
 }
 window.addEventListener("rrg:notice", (event) => {
   if (!element.closest(`#${event.detail.place}`)) return;

@@ -1,6 +1,7 @@
 const find = (selector) => element.querySelector(selector);
 const lines = find(".lines");
-const point = (detail) => window.dispatchEvent(new CustomEvent("rrg:point", { detail }));
+const send = (name, detail) => window.dispatchEvent(new CustomEvent(name, { detail: detail && { ...detail, channel: props.channel } }));
+const point = (detail) => send("rrg:point", detail ?? { kind: null });
 
 function part(className, text, kind, index, label) {
   const node = document.createElement("span");
@@ -15,18 +16,33 @@ function part(className, text, kind, index, label) {
   return node;
 }
 
+function supportOf(line) {
+  if (line.support === null || line.support === undefined) return null;
+  const node = document.createElement("span");
+  node.className = "support";
+  node.textContent = `${Math.round(line.support * 100)} %`;
+  node.title = `${Math.round(line.support * 100)} % of the candidates say the same`;
+  return node;
+}
+
 function show() {
   const report = props.value || null; // Gradio converts None to an empty string
-  find(".empty").hidden = Boolean(report);
+  const partial = report ? "" : props.partial || "";
+  find(".empty").hidden = Boolean(report || partial);
+  find(".partial").hidden = !partial;
+  find(".partial").textContent = partial;
+  find(".copy").hidden = !report;
+  find(".copy").textContent = "Copy";
+  find(".shade").hidden = !report?.lines.some((line) => supportOf(line));
   lines.replaceChildren();
   find(".facts").textContent = report?.facts ?? "";
-  find(".reference").hidden = !report?.reference;
-  find(".reference-text").textContent = report?.reference ?? "";
-  report?.lines.forEach((words, sentence) => {
-    const line = document.createElement("div");
-    line.className = "line";
-    line.append(part("number", sentence + 1, "sentence", sentence, `Sentence ${sentence + 1}`));
+  report?.lines.forEach(({ words, ...line }, sentence) => {
+    const row = document.createElement("div");
+    row.className = "line";
+    row.style.setProperty("--support", line.support ?? 1);
+    row.append(part("number", sentence + 1, "sentence", sentence, `Sentence ${sentence + 1}`));
     const body = document.createElement("div");
+    body.className = "words";
     words.forEach((word, i) => {
       // The spacing of the report: a full stop follows its word without a blank.
       if (i) body.append(report.text.slice(words[i - 1].end, word.start));
@@ -36,10 +52,12 @@ function show() {
       node.dataset.end = word.end;
       body.append(node);
     });
-    line.append(body);
-    lines.append(line);
+    row.append(body);
+    const support = supportOf(line);
+    if (support) row.append(support);
+    lines.append(row);
   });
-  window.dispatchEvent(new CustomEvent("rrg:report", { detail: report }));
+  send("rrg:report", report);
   const first = lines.querySelector("[data-kind]");
   if (first) first.tabIndex = 0;
 }
@@ -59,7 +77,7 @@ lines.addEventListener("focusin", (event) => {
 lines.addEventListener("focusout", () => point(null));
 lines.addEventListener("click", (event) => {
   const node = target(event);
-  if (node) window.dispatchEvent(new CustomEvent("rrg:pin", { detail: detail(node) }));
+  if (node) send("rrg:pin", detail(node));
 });
 lines.addEventListener("keydown", (event) => {
   const node = target(event);
@@ -82,7 +100,8 @@ lines.addEventListener("keydown", (event) => {
 });
 
 window.addEventListener("rrg:shown", (event) => {
-  const { kind, index, spans, pinned } = event.detail;
+  const { kind, index, spans, pinned, channel } = event.detail;
+  if (channel !== props.channel) return;
   lines.querySelectorAll("[data-kind]").forEach((node) => {
     const own = node.dataset.kind === kind && Number(node.dataset.index) === index;
     const mentioned = (spans ?? []).some(([start, end]) => Number(node.dataset.start) < end && Number(node.dataset.end) > start);
@@ -92,5 +111,22 @@ window.addEventListener("rrg:shown", (event) => {
     if (node.dataset.kind === "sentence") node.closest(".line").classList.toggle("shown", own);
   });
 });
-watch("value", show);
+// The words whose maps are strong at a place of the image.
+window.addEventListener("rrg:place", (event) => {
+  if (event.detail.channel !== props.channel) return;
+  const strength = new Map(event.detail.words.map(({ index, value }) => [String(index), value]));
+  for (const node of lines.querySelectorAll(".word")) {
+    const value = strength.get(node.dataset.index) ?? 0;
+    node.classList.toggle("at-place", value > 0.5);
+  }
+});
+find(".copy").addEventListener("click", async () => {
+  await navigator.clipboard.writeText(props.value.text);
+  find(".copy").textContent = "Copied";
+});
+find(".shade").addEventListener("click", (event) => {
+  const shaded = element.classList.toggle("shaded");
+  event.currentTarget.setAttribute("aria-pressed", shaded);
+});
+watch(["value", "partial"], show);
 show();

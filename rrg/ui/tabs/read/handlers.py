@@ -1,0 +1,234 @@
+"""The handlers of the Read tab: functions of the service and of the values on the page, without components.
+
+A handler is an asynchronous generator of `Updates`, one after each step, so that the page shows progress. What runs a
+model goes through the queue of the service. Values come from the browser and are not trusted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from rrg.data.studies import Study
+from rrg.errors import InputError
+from rrg.report import Report
+from rrg.ui.components import Notice, editor_value
+from rrg.ui.events import error_message
+from rrg.ui.model_queue import Done, Running, Waiting
+from rrg.ui.service import Service
+from rrg.ui.study_list import Query
+from rrg.ui.tabs.read.updates import (
+    WRITE_AGAIN,
+    Updates,
+    closed,
+    explained,
+    listed,
+    opened,
+    reported,
+    status,
+    without_report,
+)
+
+IDLE = Notice("Choose a study of the list, or drop an image on the viewer.")
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the page shows when an event starts."""
+
+    study_id: str | None
+    model: str | None
+    reader: str
+    client: str | None
+    """Session of the browser tab."""
+
+    @classmethod
+    def of_values(cls, study: object, model: object, reader: object, client: str | None) -> Page:
+        """Read the values of the components `study`, `model` and `reader`."""
+        study_id = study.get("study_id") if isinstance(study, dict) else None
+        return cls(
+            study_id if isinstance(study_id, str) else None,
+            model if isinstance(model, str) and model else None,
+            reader if isinstance(reader, str) else "",
+            client,
+        )
+
+
+async def open_study(service: Service, page: Page, study_id: object) -> AsyncIterator[Updates]:
+    """Open a study of the list, an example or a cached upload, with its stored report if there is one."""
+    if not isinstance(study_id, str):
+        raise InputError("No study was named. Choose one of the list.")
+    yield closed() | status("Opening the study", "busy")
+    study = await asyncio.to_thread(service.open_study, study_id)
+    async for update in _show(service, page, study):
+        yield update
+
+
+async def open_files(service: Service, page: Page, paths: list[str] | None) -> AsyncIterator[Updates]:
+    """Open one or two uploaded files as a study."""
+    if not paths:
+        return
+    yield closed() | status("Reading the image" if len(paths) == 1 else "Reading the images", "busy")
+    study = await asyncio.to_thread(service.open_files, paths)
+    async for update in _show(service, page, study):
+        yield update
+
+
+async def step(service: Service, page: Page, direction: object, query: Query) -> AsyncIterator[Updates]:
+    """Open the next (1) or previous (-1) study of the list."""
+    if direction != 1 and direction != -1:
+        raise InputError("The step is malformed. Reload the page.")
+    neighbour = service.neighbour(page.study_id, direction, query, page.reader)
+    if neighbour is None:
+        end = "last" if direction == 1 else "first"
+        yield status(f"This is the {end} study of the list.", "warning")
+        return
+    async for update in open_study(service, page, neighbour):
+        yield update
+
+
+async def choose_model(service: Service, page: Page) -> AsyncIterator[Updates]:
+    """Show the stored report of another model on the open study."""
+    study = await asyncio.to_thread(service.find_study, page.study_id) if page.study_id else None
+    if study is None:
+        yield {"status": gr.skip()}
+        return
+    yield without_report()
+    async for update in _show_stored(service, page, study):
+        yield update
+
+
+async def write_report(service: Service, page: Page) -> AsyncIterator[Updates]:
+    """Generate the report on the open study, then its maps."""
+    if page.study_id is None:
+        raise InputError("There is no study open. Choose one of the list, or drop an image on the viewer.")
+    if page.model is None:
+        raise InputError("There is no model chosen. Choose one of the list.")
+    study = await asyncio.to_thread(service.open_study, page.study_id)
+    model = page.model
+    yield without_report() | status("Waiting for the model", "busy")
+    report: Report | None = None
+    async for state in service.queue.run(lambda tell: service.write_and_explain(study, model, tell), page.client):
+        match state:
+            case Waiting(ahead):
+                yield status(_waiting(ahead), "busy")
+            case Running(Report() as report):
+                yield reported(report, study, service.latest_correction(report, page.reader))
+                yield status("Computing where the model looked", "busy")
+            case Running(str(text)):
+                yield status(text, "busy")
+            case Done(explanation):
+                assert report is not None
+                yield explained(explanation) | status(f"Written in {report.seconds:.1f} s.", "good")
+
+
+async def restore(service: Service, page: Page, address: dict[str, str]) -> AsyncIterator[Updates]:
+    """Show what the address names: `study` and `model`, or `report`, the id of a stored report."""
+    if report_id := address.get("report"):
+        report = await asyncio.to_thread(service.find_report, report_id)
+        if report is None:
+            raise InputError("The report in the address is not known here. Open a study and have it reported again.")
+        study = await asyncio.to_thread(service.find_study, report.study_id)
+        yield {"model": report.model if report.model in service.models else gr.skip()}
+        if study is None:
+            warning = "The uploaded image was deleted. Upload it again to see it with its maps."
+            yield reported(report, None, service.latest_correction(report, page.reader)) | status(warning, "warning")
+            return
+        yield opened(service, study)
+        async for update in _show_report(service, page, study, report):
+            yield update
+        return
+    if not (study_id := address.get("study")):
+        yield {"status": gr.skip()}
+        return
+    model = address.get("model")
+    if model in service.models and service.models[model].available:
+        page = Page(page.study_id, model, page.reader, page.client)
+        yield {"model": model}
+    study = await asyncio.to_thread(service.find_study, study_id)
+    if study is None:
+        raise InputError("The image in the address is no longer on the server. Open it again.")
+    async for update in _show(service, page, study):
+        yield update
+
+
+async def save(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
+    """Store the correction that the editor sent."""
+    try:
+        report_id, text, query = _saved_values(values)
+        correction = await asyncio.to_thread(service.save_correction, report_id, text, page.reader)
+    except Exception as error:
+        yield {"editor": gr.update(failure=error_message(error))}
+        return
+    report = service.find_report(report_id)
+    assert report is not None
+    yield {"editor": gr.update(value=editor_value(report, correction), failure=None)} | listed(
+        service, query, page.reader
+    )
+
+
+async def flag(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
+    """Flag a study or remove its flag."""
+    study_id, flagged = (values.get(key) if isinstance(values, dict) else None for key in ("study_id", "flagged"))
+    if not isinstance(study_id, str) or not isinstance(flagged, bool):
+        raise InputError("The flag is malformed. Reload the page.")
+    await asyncio.to_thread(service.set_flag, study_id, flagged, page.reader)
+    assert isinstance(values, dict)
+    yield listed(service, Query.from_dict(values.get("query")), page.reader)
+
+
+def _saved_values(values: object) -> tuple[str, str, Query]:
+    report_id, text, query = (
+        values.get(key) if isinstance(values, dict) else None for key in ("report_id", "text", "query")
+    )
+    if not isinstance(report_id, str) or not isinstance(text, str):
+        raise InputError("There is no report to correct. Open a study and have it reported.")
+    return report_id, text, Query.from_dict(query)
+
+
+async def _show(service: Service, page: Page, study: Study) -> AsyncIterator[Updates]:
+    """Show a study and its stored report by the chosen model."""
+    yield await asyncio.to_thread(opened, service, study)
+    async for update in _show_stored(service, page, study):
+        yield update
+
+
+async def _show_stored(service: Service, page: Page, study: Study) -> AsyncIterator[Updates]:
+    report = await asyncio.to_thread(service.written_report, study, page.model) if page.model else None
+    if report is None:
+        yield status("Ready. Write the report.")
+        return
+    async for update in _show_report(service, page, study, report):
+        yield update
+
+
+async def _show_report(service: Service, page: Page, study: Study, report: Report) -> AsyncIterator[Updates]:
+    """Show a stored report, then its maps."""
+    shown: Updates = reported(report, study, service.latest_correction(report, page.reader))
+    shown["write"] = gr.update(value=WRITE_AGAIN)
+    yield shown | status("Computing where the model looked", "busy")
+    async for state in service.queue.run(lambda _: service.explain(study, report), page.client):
+        match state:
+            case Waiting(ahead):
+                yield status(_waiting(ahead), "busy")
+            case Done(explanation):
+                written = f"Written {report.created_at[:16].replace('T', ' ')} UTC."
+                note = "" if explanation else "Its model has other weights now, so there are no maps."
+                yield explained(explanation) | status(written, "good" if explanation else "warning", note)
+
+
+def _waiting(ahead: int) -> str:
+    return "Waiting for the model" if ahead == 0 else f"Waiting: {ahead} before this one"
+
+
+async def errors_in_status(updates: AsyncIterator[Updates]) -> AsyncIterator[Updates]:
+    """Turn an error of a handler into a status notice, which stays on the page; Gradio's toast would disappear."""
+    try:
+        async for update in updates:
+            yield update
+    except Exception as error:
+        yield status(error_message(error), "bad")

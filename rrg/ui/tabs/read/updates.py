@@ -1,0 +1,93 @@
+"""New values of the components of the Read tab."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+import gradio as gr
+
+from rrg.data.studies import Study
+from rrg.feedback import Correction
+from rrg.labels.findings import label_report
+from rrg.report import Report
+from rrg.ui.components import (
+    Notice,
+    editor_value,
+    findings_value,
+    maps_value,
+    report_value,
+    rows_value,
+    study_value,
+    views_value,
+)
+from rrg.ui.service import Service
+from rrg.ui.study_list import Query
+
+
+class Updates(TypedDict, total=False):
+    """New values of components, by their names in `Components`. Components without a key stay as they are."""
+
+    studies: Any
+    study: Any
+    model: Any
+    write: Any
+    viewer: Any
+    report: Any
+    editor: Any
+    findings: Any
+    status: Any
+
+
+WRITE, WRITE_AGAIN = "Write report", "Write again"
+
+
+def status(text: str, tone: Any = "quiet", detail: str = "") -> Updates:
+    """Show a line of status."""
+    return {"status": Notice(text, tone, detail).value()}
+
+
+def closed() -> Updates:
+    """Close the study with its report."""
+    return {"study": None, "viewer": gr.update(value=[], maps={})} | without_report()
+
+
+def without_report() -> Updates:
+    """Remove the report. The study stays open."""
+    return {
+        "viewer": gr.update(maps={}),
+        "report": gr.update(value=None, partial=""),
+        "editor": gr.update(value=None, failure=None),
+        "findings": None,
+        "write": gr.update(value=WRITE),
+    }
+
+
+def opened(service: Service, study: Study) -> Updates:
+    """Show a study without a report."""
+    radiographs = study.radiographs()
+    shown = without_report()
+    return shown | {
+        "study": study_value(study, service.title_of(study), radiographs),
+        "viewer": gr.update(value=views_value(radiographs), maps={}),
+    }
+
+
+def reported(report: Report, study: Study | None, correction: Correction | None) -> Updates:
+    """Show a report with the reader's correction. Its maps follow with `explained`."""
+    reference = study.report if study else None
+    return {
+        "report": gr.update(value=report_value(report), partial=""),
+        "findings": findings_value(report, label_report(reference) if reference else None),
+        "editor": gr.update(value=editor_value(report, correction), failure=None),
+        "write": gr.update(value=WRITE_AGAIN),
+    }
+
+
+def explained(explanation: Any) -> Updates:
+    """Show the maps of the report; None removes them."""
+    return {"viewer": gr.update(maps=maps_value(explanation) if explanation else {})}
+
+
+def listed(service: Service, query: Query, reader: str) -> Updates:
+    """Show the studies of a query."""
+    return {"studies": rows_value(service.study_rows(query, reader))}
