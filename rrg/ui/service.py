@@ -135,9 +135,10 @@ class Service:
 
     def explain(self, study: Study, report: Report) -> Explanation | None:
         """Compute the maps of a report; None when its model has other weights now than those that generated it."""
-        if report.model not in self.models or self.models[report.model].weights_sha256 != report.weights_sha256:
+        if report.model not in self.models:
             return None
-        return self.library.reporter(report.model).explain(study, report)
+        reporter = self.library.reporter(report.model)
+        return reporter.explain(study, report) if reporter.weights_sha256 == report.weights_sha256 else None
 
     # Corrections
 

@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from rrg.inference.library import ModelLibrary
 from rrg.ui.examples import SYNTHETIC
+from tests.ui.reading import open_listed, write
 
 pytestmark = pytest.mark.ui
 
@@ -24,11 +25,8 @@ def written(run_app: Callable[..., Any], page: Page, tmp_path: Path, tiny_camane
     with run_app(tmp_path, ModelLibrary(tiny_camanet)) as app:
         page.goto(app.url)
         expect(_menu(page)).to_be_disabled()
-        page.get_by_role("tab", name="Examples").click()
-        page.get_by_text(SYNTHETIC[0].label).click()
-        expect(page.locator("#viewer canvas[data-ready]")).to_have_count(2)
-        page.get_by_role("button", name="Write report").click()
-        expect(page.locator("#status .line")).to_contain_text("Written in")
+        open_listed(page, SYNTHETIC[0].label)
+        write(page)
         yield page
 
 
@@ -97,7 +95,7 @@ def test_the_menu_works_by_keyboard_and_shows_the_pinned_map(written: Page) -> N
 
 def test_a_new_report_clears_the_pinned_map(written: Page) -> None:
     _menu(written).select_option(label="Discriminative map")
-    written.get_by_role("button", name="Write report").click()
+    written.locator("#write").click()
     expect(_menu(written)).to_have_value("")
     expect(written.locator("#status .line")).to_contain_text("Written in")
     expect(written.locator("#viewer .legend-target")).to_contain_text("Point at a word")
