@@ -185,7 +185,7 @@ def _explained(service: Service, report: Report, study: Study) -> Updates:
 
 
 def _views(study: Study) -> Any:
-    return gr.update(value=views_value(study.radiographs()), maps={})
+    return gr.update(value=views_value(study), maps={})
 
 
 def _saved(correction: Correction) -> Notice:

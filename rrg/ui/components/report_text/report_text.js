@@ -1,6 +1,10 @@
 const find = (selector) => element.querySelector(selector);
 const lines = find(".lines");
-const point = (detail) => window.dispatchEvent(new CustomEvent("rrg:point", { detail }));
+const LOOKED = 0.5; // share of the maximum of a word's map from which the word counts as looking at a place
+const channel = props.channel ?? "read";
+const send = (name, detail) => window.dispatchEvent(new CustomEvent(name, { detail: { ...detail, channel } }));
+const listen = (name, handle) => window.addEventListener(name, (event) => { if (event.detail.channel === channel) handle(event.detail); });
+const point = (detail) => send("rrg:point", detail ?? { kind: null });
 
 function part(className, text, kind, index, label) {
   const node = document.createElement("span");
@@ -59,7 +63,7 @@ lines.addEventListener("focusin", (event) => {
 lines.addEventListener("focusout", () => point(null));
 lines.addEventListener("click", (event) => {
   const node = target(event);
-  if (node) window.dispatchEvent(new CustomEvent("rrg:pin", { detail: detail(node) }));
+  if (node) send("rrg:pin", detail(node));
 });
 lines.addEventListener("keydown", (event) => {
   const node = target(event);
@@ -81,8 +85,7 @@ lines.addEventListener("keydown", (event) => {
   }
 });
 
-window.addEventListener("rrg:shown", (event) => {
-  const { kind, index, spans, pinned } = event.detail;
+listen("rrg:shown", ({ kind, index, spans, pinned }) => {
   lines.querySelectorAll("[data-kind]").forEach((node) => {
     const own = node.dataset.kind === kind && Number(node.dataset.index) === index;
     const mentioned = (spans ?? []).some(([start, end]) => Number(node.dataset.start) < end && Number(node.dataset.end) > start);
@@ -90,6 +93,15 @@ window.addEventListener("rrg:shown", (event) => {
     node.classList.toggle("mentioned", mentioned);
     node.setAttribute("aria-pressed", own && pinned);
     if (node.dataset.kind === "sentence") node.closest(".line").classList.toggle("shown", own);
+  });
+});
+// The words that looked at a place light up, the stronger the closer the value there is to the maximum of their map.
+listen("rrg:place", ({ words }) => {
+  const values = new Map(words.map(({ index, value }) => [index, value]));
+  lines.querySelectorAll(".word").forEach((node) => {
+    const value = values.get(Number(node.dataset.index)) ?? 0;
+    node.classList.toggle("looked", value >= LOOKED);
+    node.style.setProperty("--looked", value >= LOOKED ? `${Math.round(value * 100)}%` : null);
   });
 });
 watch("value", show);
