@@ -29,11 +29,12 @@ def main(data: Path | None = None) -> None:
     from rrg.feedback import FeedbackStore
     from rrg.inference.library import ModelLibrary
     from rrg.ui.app import create_app, launch_options
+    from rrg.ui.service import Service
     from rrg.ui.uploads import delete_old_uploads
 
     delete_old_uploads(uploads)
-    app = create_app(settings, ModelLibrary(settings.weights), FeedbackStore(settings.database_url))
-    app.launch(**launch_options(settings))
+    service = Service(settings, ModelLibrary(settings.weights), FeedbackStore(settings.database_url))
+    create_app(service).launch(**launch_options(settings, service))
 
 
 if __name__ == "__main__":

@@ -33,9 +33,9 @@ window.rrg = (() => {
   const KEYS = {
     j: () => send("rrg:step", 1),
     k: () => send("rrg:step", -1),
-    w: () => document.querySelector("#write")?.click(),
+    g: () => document.querySelector("#write")?.click(),
     e: () => send("rrg:edit"),
-    f: () => send("rrg:flag"),
+    b: () => send("rrg:flag"),
   };
   document.addEventListener("keydown", (event) => {
     if (!document.querySelector("#room")?.offsetParent) return; // another tab is open

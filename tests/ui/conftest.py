@@ -27,6 +27,7 @@ from rrg.inference.library import ModelInfo
 from rrg.labels.findings import FINDINGS, label_report
 from rrg.report import Report, ReportFinding, Sentence, Word
 from rrg.ui.app import create_app, launch_options
+from rrg.ui.service import Service
 from rrg.ui.settings import Settings
 
 WEIGHTS = "a" * 64
@@ -135,8 +136,9 @@ def running(
     home.mkdir(parents=True, exist_ok=True)
     settings = Settings(home, "127.0.0.1", 0, sqlite_url(home / "rrg.sqlite3"), home / "weights", data)
     store = FeedbackStore(settings.database_url)
-    blocks = create_app(settings, library or FakeLibrary(texts), store)  # pyright: ignore[reportArgumentType]
-    options = launch_options(settings) | {"server_port": None}
+    service = Service(settings, library or FakeLibrary(texts), store)  # pyright: ignore[reportArgumentType]
+    blocks = create_app(service)
+    options = launch_options(settings, service) | {"server_port": None}
     try:
         _, url, _ = blocks.launch(**options, prevent_thread_lock=True, quiet=True)
         yield RunningApp(url, settings, store, blocks)

@@ -218,7 +218,7 @@ def test_an_address_that_names_nothing_is_an_error(app: Any, page: Page, address
 
 
 def test_studies_are_read_by_keyboard_alone(app: Any, page: Page) -> None:
-    """J opens the next study, W writes, E goes to the editor, Ctrl+Enter saves and opens the next: 4 keys a study."""
+    """J opens the next study, G writes, E goes to the editor, Ctrl+Enter saves and opens the next: 4 keys a study."""
     before = app.store.counts().corrections
     open_page(page, app.url)
     reader(page).fill("Dr Keys")
@@ -230,7 +230,7 @@ def test_studies_are_read_by_keyboard_alone(app: Any, page: Page) -> None:
     for number, example in enumerate(SYNTHETIC):
         expect(page.locator("#study .title")).to_have_text(example.label)
         expect(status(page)).to_contain_text("Ready")
-        page.keyboard.press("w")
+        page.keyboard.press("g")
         expect(status(page)).to_contain_text("Written in")
         page.keyboard.press("e")
         expect(editor(page)).to_be_focused()

@@ -16,9 +16,21 @@ def element(name: str, elem_id: str, value: Any = None, **props: Any) -> gr.HTML
         value,
         html_template=(FOLDER / name / f"{name}.html").read_text(encoding="utf-8"),
         css_template=(FOLDER / name / f"{name}.css").read_text(encoding="utf-8"),
-        js_on_load=(FOLDER / name / f"{name}.js").read_text(encoding="utf-8"),
+        js_on_load=script(FOLDER / name),
         apply_default_css=False,
         elem_id=elem_id,
         elem_classes=["rrg-element"],
         **props,
     )
+
+
+def script(folder: Path) -> str:
+    """Join the scripts of a component: its parts in the order of their names, then the one named after the folder.
+
+    A part `name.js` is the body of a function; what it returns is the constant `name` for all scripts of the component.
+    Other names do not leave the part, and nothing leaves the function in which Gradio runs the whole script.
+    """
+    main = folder / f"{folder.name}.js"
+    parts = [path for path in sorted(folder.glob("*.js")) if path != main]
+    wrapped = [f"const {path.stem} = (() => {{\n{path.read_text(encoding='utf-8')}}})();\n" for path in parts]
+    return "".join([*wrapped, main.read_text(encoding="utf-8")])

@@ -6,6 +6,7 @@ import gradio as gr
 
 from rrg.ui.examples import ATTRIBUTION
 from rrg.ui.service import Service
+from rrg.ui.tabs.read.layout import KEYS
 
 _TEXT = """
 ## What this is
@@ -20,14 +21,7 @@ its text. **Research use only, not a medical device.** Reports are written by a 
 - The page makes no request to any other server. Only a public example is downloaded, when you choose it.
 
 ## Keys
-| key | does |
-|---|---|
-| `J` / `K` | next / previous study of the list |
-| `W` | write the report |
-| `E` | go to the editor; `Esc` leaves it |
-| `Ctrl` + `Enter` | save and go to the next study |
-| `F` | flag the study |
-| `?` | keys of the viewer |
+{keys}
 """
 
 
@@ -35,5 +29,6 @@ def build(service: Service) -> None:
     """Build the tab in the current Blocks."""
     del service
     with gr.Column(elem_classes="prose-page"):
-        gr.Markdown(_TEXT)
+        rows = [*(f"| {key} | {meaning} |" for key, meaning in KEYS), "| ? | Keys of the viewer |"]
+        gr.Markdown(_TEXT.replace("{keys}", "\n".join(["| key | does |", "|---|---|", *rows])))
         gr.Markdown(ATTRIBUTION, elem_classes="hint")

@@ -1,6 +1,9 @@
 const find = (selector) => element.querySelector(selector);
 const lines = find(".lines");
-const send = (name, detail) => window.dispatchEvent(new CustomEvent(name, { detail: detail && { ...detail, channel: props.channel } }));
+const LOOKED = 0.5; // share of the maximum of a word's map from which the word counts as looking at a place
+const channel = props.channel ?? "read";
+const send = (name, detail) => window.dispatchEvent(new CustomEvent(name, { detail: { ...detail, channel } }));
+const listen = (name, handle) => window.addEventListener(name, (event) => { if (event.detail.channel === channel) handle(event.detail); });
 const point = (detail) => send("rrg:point", detail ?? { kind: null });
 
 function part(className, text, kind, index, label) {
@@ -57,7 +60,7 @@ function show() {
     if (support) row.append(support);
     lines.append(row);
   });
-  send("rrg:report", report);
+  window.dispatchEvent(new CustomEvent("rrg:report", { detail: report && { ...report, channel } }));
   const first = lines.querySelector("[data-kind]");
   if (first) first.tabIndex = 0;
 }
@@ -99,9 +102,7 @@ lines.addEventListener("keydown", (event) => {
   }
 });
 
-window.addEventListener("rrg:shown", (event) => {
-  const { kind, index, spans, pinned, channel } = event.detail;
-  if (channel !== props.channel) return;
+listen("rrg:shown", ({ kind, index, spans, pinned }) => {
   lines.querySelectorAll("[data-kind]").forEach((node) => {
     const own = node.dataset.kind === kind && Number(node.dataset.index) === index;
     const mentioned = (spans ?? []).some(([start, end]) => Number(node.dataset.start) < end && Number(node.dataset.end) > start);
@@ -111,14 +112,14 @@ window.addEventListener("rrg:shown", (event) => {
     if (node.dataset.kind === "sentence") node.closest(".line").classList.toggle("shown", own);
   });
 });
-// The words whose maps are strong at a place of the image.
-window.addEventListener("rrg:place", (event) => {
-  if (event.detail.channel !== props.channel) return;
-  const strength = new Map(event.detail.words.map(({ index, value }) => [String(index), value]));
-  for (const node of lines.querySelectorAll(".word")) {
-    const value = strength.get(node.dataset.index) ?? 0;
-    node.classList.toggle("at-place", value > 0.5);
-  }
+// The words that looked at a place light up, the stronger the closer the value there is to the maximum of their map.
+listen("rrg:place", ({ words }) => {
+  const values = new Map(words.map(({ index, value }) => [index, value]));
+  lines.querySelectorAll(".word").forEach((node) => {
+    const value = values.get(Number(node.dataset.index)) ?? 0;
+    node.classList.toggle("looked", value >= LOOKED);
+    node.style.setProperty("--looked", value >= LOOKED ? `${Math.round(value * 100)}%` : null);
+  });
 });
 find(".copy").addEventListener("click", async () => {
   await navigator.clipboard.writeText(props.value.text);

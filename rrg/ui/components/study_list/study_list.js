@@ -35,7 +35,7 @@ function option(row) {
   flag.tabIndex = -1;
   flag.setAttribute("aria-pressed", row.flagged);
   flag.setAttribute("aria-label", row.flagged ? "Remove the flag" : "Flag to come back to");
-  flag.title = flag.getAttribute("aria-label") + " (F)";
+  flag.title = flag.getAttribute("aria-label") + " (B)";
   node.append(flag);
   return node;
 }

@@ -1,219 +1,382 @@
-const find = (selector) => element.querySelector(selector);
-const container = find(".views"), opacity = find(".opacity input"), menu = find(".overlay select");
-const COLORS = props.colormap.map((hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)));
-const OVERLAY_SIDE = 384; // the browser enlarges the overlay further; a redraw then takes well under one frame
+// The viewer: its state, what changes it, and when it is painted. The other scripts of this folder do the work.
+const IDLE = 150; // milliseconds after the last change until a view is painted at full resolution
 const NOTHING = { kind: null, index: null };
+const ZOOM_STEP = 1.25, DRAG_RANGE = 400; // a drag over this many pixels changes window and level by their whole range
+const { make } = stages;
 
-let canvases = [];   // one per view: { canvas, image }
-let pointed = NOTHING, pinned = NOTHING, inverted = false, scheduled = false;
+const find = (selector) => element.querySelector(selector);
+const container = find(".views"), overlayMenu = find(".overlay select"), presetMenu = find(".preset");
+const colourMenu = find(".colours select"), opacity = find(".opacity input"), threshold = find(".threshold input");
 
-find(".ramp").style.background = `linear-gradient(to right, ${props.colormap.join(",")})`;
+let views = [], shownValue = null, loading = null;
+let heatmaps = { word: [], sentence: [], finding: [], native: [] }, regions = [];
+let pointed = NOTHING, pinned = NOTHING, place = null, placeKept = false;
+let tool = matchMedia("(pointer: coarse)").matches ? "pan" : "window";
+let active = 0, single = false, contour = false, regionsShown = false, palette = null;
 
-function make(tag, className, text) {
-  const node = document.createElement(tag);
-  node.className = className;
-  node.textContent = text ?? "";
-  return node;
-}
+const send = (name, detail) => window.dispatchEvent(new CustomEvent(name, { detail: { ...detail, channel: props.channel } }));
+const listen = (name, handle) => window.addEventListener(name, (event) => {
+  if ((event.detail?.channel ?? "read") === props.channel) handle(event.detail);
+});
+const current = () => views[active];
 
-function placeholder(title, hint) {
-  const figure = make("figure", "view empty");
-  const stage = make("div", "stage");
-  stage.append(make("span", "empty-title", title), make("span", "empty-hint", hint));
-  figure.append(stage);
-  return figure;
-}
+// Views ---------------------------------------------------------------------------------------------------------------
 
 function showViews() {
-  const views = props.value || [];
-  canvases = [];
-  container.replaceChildren();
-  container.classList.toggle("single", views.length === 1);
+  const value = props.value || [];
+  if (JSON.stringify(value) === shownValue) return; // new maps alone leave zoom and window as they are
+  shownValue = JSON.stringify(value);
+  loading?.abort();
+  loading = new AbortController();
+  views.forEach((view) => sizes.unobserve(view.stage));
+  views = value.map(stages.view);
+  active = 0;
+  single = false;
+  container.replaceChildren(...views.map((view) => view.figure));
   if (!views.length) {
-    container.append(placeholder("Frontal", "No image open"), placeholder("Lateral", "Optional"));
+    const how = props.files ? "Drop an image here, or choose Open files" : "No image open";
+    container.append(stages.placeholder("Frontal", how), stages.placeholder("Lateral", "Optional"));
   }
-  views.forEach((view, index) => {
-    const figure = make("figure", "view");
-    const stage = make("div", "stage");
-    const canvas = make("canvas", "");
-    canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", `${view.title} radiograph`);
-    stage.append(canvas);
-    const caption = make("figcaption", "");
-    caption.append(make("strong", "", view.title), make("span", "", view.caption));
-    figure.append(stage, caption);
-    container.append(figure);
-    const entry = { canvas, image: new Image(), index };
-    entry.image.onload = () => {
-      // The aspect ratio accounts for non-square pixels.
-      canvas.height = entry.image.naturalHeight;
-      canvas.width = Math.round(entry.image.naturalHeight * view.aspect);
-      canvas.dataset.ready = "true";
-      schedule();
-    };
-    entry.image.src = "data:image/png;base64," + view.png;
-    canvases.push(entry);
-  });
+  for (const view of views) {
+    connect(view);
+    sizes.observe(view.stage);
+    fetchPixels(view);
+  }
+  say("");
+  setPlace(null, false);
   pinned = pointed = NOTHING;
   announce();
+  showState();
 }
 
-const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-
-function choice(text, value) {
-  const option = make("option", "", text);
-  option.value = value;
-  return option;
+async function fetchPixels(view) {
+  const { signal } = loading;
+  view.message.setAttribute("role", "status");
+  view.message.textContent = "Loading the image";
+  try {
+    view.radiograph = await radiographs.load(view.info, signal);
+  } catch (error) {
+    if (!signal.aborted) stages.failed(view, error.message, () => fetchPixels(view));
+    return;
+  }
+  if (signal.aborted) return;
+  view.message.textContent = "";
+  repaint(view);
 }
 
-// Lists the maps of the model and of findings in groups: "class map: Edema" is "Edema" in the group "Class map".
-function listMaps() {
-  menu.replaceChildren(choice("What the pointer is at", ""));
-  const groups = new Map();
-  const add = (group, text, value) => {
-    if (!groups.has(group)) {
-      groups.set(group, make("optgroup", ""));
-      groups.get(group).label = group;
-      menu.append(groups.get(group));
+// Sizes in pixels of the screen, so that a pixel of the canvas is one of the screen at every device pixel ratio.
+const sizes = new ResizeObserver((entries) => {
+  for (const entry of entries) {
+    const view = views.find((other) => other.stage === entry.target);
+    if (!view) continue;
+    view.box = { width: entry.contentRect.width, height: entry.contentRect.height };
+    view.ratio = window.devicePixelRatio;
+    for (const canvas of [view.canvas, view.overlay]) {
+      canvas.width = Math.max(1, Math.round(view.box.width * view.ratio));
+      canvas.height = Math.max(1, Math.round(view.box.height * view.ratio));
     }
-    groups.get(group).append(choice(capital(text), value));
-  };
-  (props.maps?.native ?? []).forEach((map, index) => {
-    const [group, ...rest] = map.target.split(": ");
-    if (rest.length) add(capital(group), rest.join(": "), `native ${index}`);
-    else menu.append(choice(capital(group), `native ${index}`));
-  });
-  (props.maps?.finding ?? []).forEach((map, index) => {
-    if (map) add(`${map.method} of the classifier`, map.target, `finding ${index}`);
-  });
-  menu.disabled = menu.options.length === 1;
-  if (!props.maps?.[pinned.kind]?.[pinned.index]) pinned = NOTHING;
-  announce();
+    paint(view, false);
+  }
+});
+
+// Painting ------------------------------------------------------------------------------------------------------------
+
+const ready = (view) => view.radiograph && view.box.width > 0 && view.box.height > 0;
+
+function paint(view, fast) {
+  if (!ready(view)) return;
+  painting.paint(view, fast);
+  paintOverlay(view);
+  stages.describe(view);
+  view.canvas.dataset.ready = "true";
 }
 
-function currentMap() {
+// Paint in the next frame; with `fast` coarsely, and at full resolution once nothing has changed for a moment.
+function repaint(view, fast = false) {
+  view.fast = fast;
+  clearTimeout(view.idle);
+  if (fast) view.idle = setTimeout(() => repaint(view), IDLE);
+  view.frame ??= requestAnimationFrame(() => {
+    view.frame = undefined;
+    paint(view, view.fast);
+  });
+}
+
+function shownMap() {
   const { kind, index } = pinned.kind ? pinned : pointed;
-  const map = kind && props.maps?.[kind]?.[index];
-  if (map && !map.bytes) map.bytes = Uint8Array.from(atob(map.data), (c) => c.charCodeAt(0));
-  return map || null;
+  return (kind && heatmaps[kind]?.[index]) || null;
 }
 
-// Linear interpolation of `cells` values to `size` pixels: the neighbours of each pixel and the weight of the upper one.
-// Cell c covers c/cells .. (c+1)/cells of the image, so its centre is at (c + 0.5)/cells.
-function interpolation(size, cells) {
-  return Array.from({ length: size }, (_, i) => {
-    const at = Math.min(Math.max(((i + 0.5) * cells) / size - 0.5, 0), cells - 1);
-    const lower = Math.min(Math.floor(at), Math.max(cells - 2, 0));
-    return { lower, upper: Math.min(lower + 1, cells - 1), weight: at - lower };
+function paintOverlay(view) {
+  if (!ready(view)) return;
+  const map = shownMap();
+  const share = Number(threshold.value) / 100;
+  const visible = map?.max && view.index < map.shape[0];
+  if (visible && (view.picture?.map !== map || view.picture.palette !== palette)) {
+    view.picture = { map, palette, canvas: maps.raster(map, view.index, view.size, palette.colours) };
+  }
+  if (visible && contour && (view.contour?.map !== map || view.contour.share !== share)) {
+    view.contour = { map, share, lines: maps.contours(map, view.index, share) };
+  }
+  overlay.paint(view, {
+    picture: visible ? view.picture.canvas : null,
+    contour: visible && contour ? view.contour.lines : null,
+    opacity: opacity.value / 100,
+    colour: palette.hexes.at(-1),
+    regions: regionsShown ? regions : null,
+    place,
   });
 }
 
-function overlay(map, view, width, height) {
-  const [, rows, columns] = map.shape;
-  const start = view * rows * columns;
-  const scale = Math.min(1, OVERLAY_SIDE / Math.max(width, height));
-  const canvas = document.createElement("canvas");
-  canvas.width = Math.max(1, Math.round(width * scale));
-  canvas.height = Math.max(1, Math.round(height * scale));
-  const context = canvas.getContext("2d");
-  const pixels = context.createImageData(canvas.width, canvas.height);
-  const across = interpolation(canvas.width, columns), down = interpolation(canvas.height, rows);
-  let at = 0;
-  for (const y of down) {
-    const above = start + y.lower * columns, below = start + y.upper * columns;
-    for (const x of across) {
-      const top = map.bytes[above + x.lower] * (1 - x.weight) + map.bytes[above + x.upper] * x.weight;
-      const bottom = map.bytes[below + x.lower] * (1 - x.weight) + map.bytes[below + x.upper] * x.weight;
-      const value = (top * (1 - y.weight) + bottom * y.weight) / 255;
-      const place = value * (COLORS.length - 1), low = Math.min(Math.floor(place), COLORS.length - 2);
-      for (let c = 0; c < 3; c++) {
-        pixels.data[at++] = COLORS[low][c] + (COLORS[low + 1][c] - COLORS[low][c]) * (place - low);
-      }
-      pixels.data[at++] = 255 * value ** 1.5; // weak attention leaves the anatomy visible
-    }
+// At once, not in the next frame: a map has to follow the pointer.
+function repaintOverlays() {
+  views.forEach(paintOverlay);
+}
+
+function choosePalette() {
+  const hexes = props.colormaps[colourMenu.value];
+  palette = { hexes, colours: maps.palette(hexes, Number(threshold.value) / 100) };
+  find(".ramp").style.background = `linear-gradient(to right, ${hexes.join(",")})`;
+  find(".threshold output").textContent = `${threshold.value} %`;
+  repaintOverlays();
+}
+
+// Maps ----------------------------------------------------------------------------------------------------------------
+
+function listMaps() {
+  const sent = props.maps || {};
+  for (const kind of Object.keys(heatmaps)) {
+    heatmaps[kind] = (sent[kind] ?? []).map((map) => map && maps.decoded(map));
   }
-  context.putImageData(pixels, 0, 0);
-  return canvas;
-}
-
-function draw() {
-  scheduled = false;
-  const map = currentMap();
-  for (const { canvas, image, index } of canvases) {
-    if (!canvas.dataset.ready) continue;
-    const context = canvas.getContext("2d");
-    context.filter = inverted ? "invert(1)" : "none";
-    context.drawImage(image, 0, 0, canvas.width, canvas.height);
-    context.filter = "none";
-    if (map && index < map.shape[0]) {
-      context.globalAlpha = opacity.value / 100;
-      context.imageSmoothingEnabled = true;
-      context.drawImage(overlay(map, index, canvas.width, canvas.height), 0, 0, canvas.width, canvas.height);
-      context.globalAlpha = 1;
-    }
-  }
-  describe(map);
-}
-
-function describe(map) {
-  element.classList.toggle("has-map", Boolean(map));
-  find(".unpin").hidden = !pinned.kind;
-  menu.value = ["native", "finding"].includes(pinned.kind) ? `${pinned.kind} ${pinned.index}` : "";
-  const hint = !canvases.length
-    ? "Open a study to begin."
-    : props.maps?.word
-      ? "Point at a word, a sentence number or a finding to see its map; click to keep it, or choose an overlay."
-      : "Maps appear here once a report is written.";
-  const name = map && (pinned.kind === "native" ? capital(map.target) : `${pinned.kind ? "Kept: " : ""}“${map.target}”`);
-  find(".legend-target").textContent = name || hint;
-  find(".legend-method").textContent = map
-    ? [map.method, map.reduction, map.layer].filter(Boolean).join(" · ") + ". Where the model looked is not proof of what is there."
-    : "";
-  find(".legend-max").textContent = map ? (map.max > 0 ? map.max.toPrecision(2) : "0 everywhere") : "";
-}
-
-function schedule() {
-  if (scheduled) return;
-  scheduled = true;
-  requestAnimationFrame(draw);
+  regions = sent.regions ?? [];
+  legend.list(overlayMenu, heatmaps);
+  if (!heatmaps[pinned.kind]?.[pinned.index]) pinned = NOTHING;
+  setPlace(null, false);
+  announce();
+  showState();
 }
 
 function announce() {
   const shown = pinned.kind ? pinned : pointed;
-  window.dispatchEvent(new CustomEvent("rrg:shown", { detail: { ...shown, pinned: Boolean(pinned.kind) } }));
-  schedule();
+  send("rrg:shown", { ...shown, pinned: Boolean(pinned.kind) });
+  overlayMenu.value = ["native", "finding"].includes(pinned.kind) ? `${pinned.kind} ${pinned.index}` : "";
+  repaintOverlays();
+  describeMap();
+}
+
+function describeMap() {
+  find(".unpin").hidden = !pinned.kind && !placeKept;
+  const { kind } = pinned.kind ? pinned : pointed;
+  legend.describe(element, {
+    map: shownMap(), kind, pinned: Boolean(pinned.kind), place,
+    hasViews: views.length > 0, hasMaps: heatmaps.word.length > 0,
+  });
 }
 
 function release() {
   pinned = pointed = NOTHING;
+  setPlace(null, false);
   announce();
 }
 
-window.addEventListener("rrg:point", (event) => { pointed = event.detail ?? NOTHING; announce(); });
-window.addEventListener("rrg:pin", (event) => {
-  const same = pinned.kind === event.detail.kind && pinned.index === event.detail.index;
-  pinned = same ? NOTHING : event.detail;
-  announce();
-});
-window.addEventListener("keydown", (event) => { if (event.key === "Escape" && pinned.kind) release(); });
-find(".unpin").addEventListener("click", release);
-menu.addEventListener("change", () => {
-  const [kind, index] = menu.value.split(" ");
+// Look up the words at a place of a view (pixels of its stage), or none.
+function lookUp(view, at, keep) {
+  const [x, y] = geometry.inverse(geometry.matrix(view.placement, view.size, view.box), at);
+  const column = x / view.size.width, row = y / view.size.height;
+  const inside = column >= 0 && column <= 1 && row >= 0 && row <= 1;
+  setPlace(inside ? { view: view.index, row, column } : null, inside && keep);
+}
+
+function setPlace(next, keep) {
+  if (!next && !place) return;
+  place = next;
+  placeKept = Boolean(next) && keep;
+  const words = place ? maps.wordsAt(heatmaps.word, place.view, place.row, place.column) : [];
+  send("rrg:place", place ? { ...place, kept: placeKept, words } : { view: null, words });
+  repaintOverlays();
+  describeMap();
+}
+
+// Actions -------------------------------------------------------------------------------------------------------------
+
+function arrange(change, fast = true) {
+  const view = current();
+  if (!view || !view.box.width) return;
+  view.placement = change(view.placement, view.size, view.box);
+  repaint(view, fast);
+  showState();
+}
+
+const middle = (view) => [view.box.width / 2, view.box.height / 2];
+const zoomBy = (factor) => arrange((placement, size, box) => geometry.zoomed(placement, factor, middle(current()), size, box));
+const turn = (name) => arrange((placement) => geometry.turned(placement, name), false);
+
+function setWindow(view, change) {
+  const next = { ...view.window, ...change };
+  view.window = { level: Math.min(Math.max(next.level, -0.5), 1.5), width: Math.min(Math.max(next.width, painting.NARROWEST), 3) };
+  showState();
+}
+
+function activate(index) {
+  if (!views[index]) return;
+  active = index;
+  showState();
+}
+
+const actions = {
+  tool: (name) => { tool = name; if (name !== "look" && !placeKept) setPlace(null, false); },
+  preset: (index) => { if (current()) { setWindow(current(), presets[index]); repaint(current()); } },
+  zoomIn: () => zoomBy(ZOOM_STEP),
+  zoomOut: () => zoomBy(1 / ZOOM_STEP),
+  fit: () => arrange((placement) => ({ ...placement, zoom: 1, pan: [0, 0] }), false),
+  turnLeft: () => turn("left"),
+  turnRight: () => turn("right"),
+  flipHorizontal: () => turn("horizontal"),
+  flipVertical: () => turn("vertical"),
+  invert: () => { if (current()) { current().inverted = !current().inverted; repaint(current()); } },
+  reset: () => {
+    if (!current()) return;
+    Object.assign(current(), { placement: geometry.fresh(), inverted: false });
+    setWindow(current(), presets[0]);
+    repaint(current());
+  },
+  nextView: () => activate(Math.min(active + 1, views.length - 1)),
+  previousView: () => activate(Math.max(active - 1, 0)),
+  maximise: () => { single = !single && views.length > 1; },
+  swap: () => trigger("swap"),
+  fullScreen: () => (document.fullscreenElement ? document.exitFullscreen() : element.requestFullscreen()),
+  open: () => openFiles?.(),
+  contour: () => {
+    contour = !contour;
+    if (contour && threshold.value === "0") { threshold.value = 50; choosePalette(); }
+    repaintOverlays();
+  },
+  regions: () => { regionsShown = !regionsShown; repaintOverlays(); },
+  release,
+  help: () => shortcuts.sheet(find(".help"), props.page_keys),
+};
+
+function act(name, argument) {
+  actions[name](argument);
+  showState();
+}
+
+function showState() {
+  const view = current();
+  const preset = view ? presets.findIndex(({ level, width }) => level === view.window.level && width === view.window.width) : 0;
+  presetMenu.value = preset < 0 ? "" : preset;
+  container.classList.toggle("alone", single || views.length === 1);
+  views.forEach((other, index) => other.figure.classList.toggle("active", index === active));
+  const none = !view, unmapped = overlayMenu.disabled && !heatmaps.word.length;
+  presetMenu.disabled = none;
+  const needImage = ["zoomIn", "zoomOut", "fit", "turnLeft", "turnRight", "flipHorizontal", "flipVertical", "invert", "reset"];
+  toolbar.show(element, {
+    tool,
+    pressed: {
+      invert: Boolean(view?.inverted), flipHorizontal: Boolean(view && geometry.mirrored(view.placement.orientation)),
+      maximise: single, fullScreen: document.fullscreenElement === element, contour, regions: regionsShown,
+    },
+    disabled: { ...Object.fromEntries(needImage.map((name) => [name, none])), maximise: views.length < 2, contour: unmapped },
+    hidden: { swap: !props.swappable || !views.length, open: !props.files, regions: !regions.length },
+  });
+}
+
+// Input ---------------------------------------------------------------------------------------------------------------
+
+function connect(view) {
+  const change = (step) => { view.placement = step(view.placement, view.size, view.box); repaint(view, true); };
+  pointer.attach(view.stage, {
+    tool: () => tool,
+    press: (used, at) => { activate(view.index); if (used === "look") lookUp(view, at, true); },
+    drag: (used, [x, y], start, at) => {
+      if (used === "window") {
+        setWindow(view, { width: view.window.width + x / DRAG_RANGE, level: view.window.level + y / DRAG_RANGE });
+        repaint(view, true);
+      } else if (used === "pan") change((placement, size, box) => geometry.moved(placement, [x, y], size, box));
+      else if (used === "zoom") change((placement, size, box) => geometry.zoomed(placement, Math.exp(-y / 100), start, size, box));
+      else if (used === "look") lookUp(view, at, true);
+    },
+    release: showState,
+    move: (step) => change((placement, size, box) => geometry.moved(placement, step, size, box)),
+    zoom: (factor, at) => { activate(view.index); change((placement, size, box) => geometry.zoomed(placement, factor, at, size, box)); },
+    hover: (at, alt) => {
+      if (placeKept) return;
+      if (tool === "look" || alt) lookUp(view, at, false);
+      else setPlace(null, false);
+    },
+    leave: () => { if (!placeKept) setPlace(null, false); },
+    double: () => { if (tool !== "look") { activate(view.index); act("maximise"); } },
+  });
+  view.stage.addEventListener("focus", () => activate(view.index));
+}
+
+function say(text) {
+  find(".notice").textContent = text;
+  find(".notice").hidden = !text;
+}
+
+// Of several viewers on the page, the one used last has the keys.
+const use = () => { element.dataset.used = performance.now(); };
+const hasKeys = () => element.offsetParent && ![...document.querySelectorAll(".rrg-viewer")].some(
+  (other) => other !== element && other.offsetParent && Number(other.dataset.used ?? 0) > Number(element.dataset.used ?? 0),
+);
+
+function onKey(event) {
+  if (!element.isConnected) { window.removeEventListener("keydown", onKey); return; }
+  if (event.key === "Escape" && !document.querySelector("dialog[open]")) {
+    say("");
+    if (pinned.kind || place) release();
+    return;
+  }
+  if (!hasKeys() || document.querySelector("dialog[open]")) return;
+  const [name, argument] = shortcuts.action(event) ?? [];
+  if (!name) return;
+  event.preventDefault();
+  act(name, argument);
+}
+
+element.classList.add("rrg-viewer");
+element.addEventListener("pointerdown", use, true);
+element.addEventListener("focusin", use);
+const openFiles = props.files ? files.attach(element, props.files, say) : null;
+presetMenu.append(...presets.map(({ name, level, width }, index) =>
+  legend.choice(`${index + 1} ${name} (W ${Math.round(width * 100)} L ${Math.round(level * 100)})`, index)), legend.choice("Own window", ""));
+presetMenu.lastChild.hidden = true;
+presetMenu.addEventListener("change", () => act("preset", Number(presetMenu.value)));
+colourMenu.append(...Object.keys(props.colormaps).map((name) => legend.choice(name, name)));
+colourMenu.addEventListener("change", choosePalette);
+threshold.addEventListener("input", choosePalette);
+opacity.addEventListener("input", repaintOverlays);
+overlayMenu.addEventListener("change", () => {
+  const [kind, index] = overlayMenu.value.split(" ");
   // The findings table pins a finding, because it has the spans of the words that mention it.
-  if (kind === "finding") window.dispatchEvent(new CustomEvent("rrg:choose-finding", { detail: Number(index) }));
+  if (kind === "finding") send("rrg:choose-finding", { index: Number(index) });
   else { pinned = kind ? { kind, index: Number(index) } : NOTHING; announce(); }
 });
-opacity.addEventListener("input", schedule);
-find(".invert").addEventListener("click", (event) => {
-  inverted = !inverted;
-  event.currentTarget.setAttribute("aria-pressed", inverted);
-  schedule();
+// A menu that was used with the mouse gives the keys back to the image.
+for (const menu of [presetMenu, colourMenu, overlayMenu]) {
+  let byMouse = false;
+  menu.addEventListener("pointerdown", () => { byMouse = true; });
+  menu.addEventListener("keydown", () => { byMouse = false; });
+  menu.addEventListener("change", () => { if (byMouse) current()?.stage.focus({ preventScroll: true }); });
+}
+toolbar.attach(element, act);
+listen("rrg:point", (detail) => {
+  const next = detail?.kind ? detail : NOTHING;
+  if (next.kind === pointed.kind && next.index === pointed.index) return;
+  pointed = next;
+  announce();
 });
-find(".enlarge").addEventListener("click", (event) => {
-  const enlarged = container.classList.toggle("enlarged");
-  event.currentTarget.setAttribute("aria-pressed", enlarged);
+listen("rrg:pin", (detail) => {
+  const same = pinned.kind === detail.kind && pinned.index === detail.index;
+  pinned = same ? NOTHING : detail;
+  announce();
 });
+window.addEventListener("keydown", onKey);
+window.addEventListener("keyup", (event) => { if (event.key === "Alt" && place && !placeKept && tool !== "look") setPlace(null, false); });
+document.addEventListener("fullscreenchange", showState);
 watch("value", showViews);
 watch("maps", listMaps);
+choosePalette();
 showViews();
 listMaps();

@@ -50,6 +50,7 @@ def build(service: Service) -> None:
         paths: list[str] | None, study: Any, model: Any, reader: Any, request: gr.Request
     ) -> AsyncIterator[dict[Any, Any]]:
         shown_now = Page.of_values(study, model, reader, request.session_hash)
+        yield {components.files: None}  # or the next files would be added to these
         async for update in shown(handlers.open_files(service, shown_now, paths)):
             yield update
 
@@ -77,7 +78,7 @@ def build(service: Service) -> None:
     # Opening another study cancels what runs for the previous one, which must not appear beside the new images.
     opening: dict[str, Any] = options | {"cancels": running, "trigger_mode": "always_last"}
     opened = [
-        components.files.upload(files, [components.files, *page], **opening),
+        components.files.upload(files, [components.files, *page], **opening | {"outputs": [*outputs, components.files]}),
         components.studies.open(
             of_event(lambda service, shown, values: handlers.open_study(service, shown, values.get("study_id"))),
             page,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from rrg.ui.components import (
+    dropped_files,
     editor,
     findings_table,
     model_select,
@@ -18,6 +19,15 @@ from rrg.ui.service import Service
 from rrg.ui.study_list import Query
 from rrg.ui.tabs.read.handlers import IDLE
 from rrg.ui.tabs.read.updates import WRITE
+
+KEYS = (
+    ("J, K", "Next and previous study"),
+    ("G", "Generate the report"),
+    ("E", "Go to the editor; Esc leaves it"),
+    ("Ctrl + Enter", "Save and go to the next study"),
+    ("B", "Bookmark: flag the study"),
+)
+"""Keys of the page and what they do."""
 
 _PANELS = """
 <div class="panel-tabs" role="tablist" aria-label="Panels">
@@ -47,8 +57,8 @@ class Components:
             with gr.Column(elem_id="studies", min_width=0, scale=0):
                 self.studies = study_list(service.study_rows(Query(), ""))
             with gr.Column(elem_id="images", min_width=0):
-                self.viewer = viewer()
-                self.files = gr.File(file_count="multiple", elem_id="files", label="Images", show_label=False)
+                self.files = dropped_files("files")
+                self.viewer = viewer(files=self.files, page_keys=KEYS)
             with gr.Column(elem_id="column", min_width=0, scale=0):
                 self.status = notice("status", IDLE)
                 self.report = report_text()

@@ -68,7 +68,7 @@ def opened(service: Service, study: Study) -> Updates:
     shown = without_report()
     return shown | {
         "study": study_value(study, service.title_of(study), radiographs),
-        "viewer": gr.update(value=views_value(radiographs), maps={}),
+        "viewer": gr.update(value=views_value(study), maps={}),
     }
 
 

@@ -1,0 +1,72 @@
+// The layer over a radiograph: the picture of a map, its contour, the regions and the place that was looked up.
+const LINE = 1.5;
+
+// Paint a view { overlay, size, box, ratio, placement, index } with { map, picture, contour, opacity, colour, regions,
+// place }; what is null is left out.
+function paint(view, shown) {
+  const context = view.overlay.getContext("2d");
+  const matrix = geometry.matrix(view.placement, view.size, view.box);
+  const onCanvas = matrix.map((entry) => entry * view.ratio);
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.clearRect(0, 0, view.overlay.width, view.overlay.height);
+  if (shown.picture) {
+    context.setTransform(...onCanvas);
+    context.globalAlpha = shown.opacity;
+    context.imageSmoothingEnabled = true;
+    context.drawImage(shown.picture, 0, 0, view.size.width, view.size.height);
+    context.globalAlpha = 1;
+  }
+  context.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
+  const onScreen = (x, y) => geometry.forward(matrix, [x * view.size.width, y * view.size.height]);
+  if (shown.contour) outline(context, shown.contour, shown.colour, onScreen);
+  for (const region of shown.regions ?? []) if (region.view === view.index) frame(context, region, onScreen, view.box);
+  if (shown.place?.view === view.index) cross(context, onScreen(shown.place.column, shown.place.row));
+}
+
+// Twice: a dark line under a bright one shows on every grey.
+function stroke(context, colour, width = LINE) {
+  context.lineJoin = "round";
+  context.strokeStyle = "rgba(0, 0, 0, 0.7)";
+  context.lineWidth = width + 2;
+  context.stroke();
+  context.strokeStyle = colour;
+  context.lineWidth = width;
+  context.stroke();
+}
+
+function outline(context, lines, colour, onScreen) {
+  context.beginPath();
+  for (const [x1, y1, x2, y2] of lines) {
+    context.moveTo(...onScreen(x1, y1));
+    context.lineTo(...onScreen(x2, y2));
+  }
+  stroke(context, colour);
+}
+
+function frame(context, { name, box: [x0, y0, x1, y1] }, onScreen, box) {
+  const corners = [onScreen(x0, y0), onScreen(x1, y1)];
+  const [left, top] = [0, 1].map((axis) => Math.min(corners[0][axis], corners[1][axis]));
+  const [right, bottom] = [0, 1].map((axis) => Math.max(corners[0][axis], corners[1][axis]));
+  context.beginPath();
+  context.rect(left, top, right - left, bottom - top);
+  stroke(context, "#7cc4f0", 1);
+  context.font = "500 11px system-ui, sans-serif";
+  const width = context.measureText(name).width + 8;
+  const x = Math.min(Math.max(left, 0), box.width - width), y = Math.min(Math.max(top, 0), box.height - 16);
+  context.fillStyle = "rgba(0, 0, 0, 0.65)";
+  context.fillRect(x, y, width, 16);
+  context.fillStyle = "#d9eefb";
+  context.textBaseline = "middle";
+  context.fillText(name, x + 4, y + 8.5);
+}
+
+function cross(context, [x, y]) {
+  context.beginPath();
+  for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+    context.moveTo(x + dx * 4, y + dy * 4);
+    context.lineTo(x + dx * 12, y + dy * 12);
+  }
+  stroke(context, "#ffffff");
+}
+
+return { paint };
