@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from rrg.feedback import Correction
+from rrg.feedback import ANONYMOUS, Correction
 from rrg.report import Report
 from rrg.ui.components.element import element
 
@@ -30,9 +30,10 @@ def editor_value(report: Report, correction: Correction | None) -> dict[str, Any
     }
 
 
-def _saved(correction: Correction) -> dict[str, str]:
+def _saved(correction: Correction) -> dict[str, Any]:
     return {
         "id": correction.correction_id,
         "reader": correction.reader,
+        "named": correction.reader != ANONYMOUS,
         "at": f"{correction.saved_at[:16].replace('T', ' ')} UTC",
     }

@@ -28,7 +28,7 @@ function describe() {
   else if (elsewhere && changed()) tell("Not saved yet. Another tab of this browser edits the same report: save in one of them only.", "warning");
   else if (elsewhere) tell("Another tab of this browser edits this report.", "warning");
   else if (changed()) tell(unreachable ? "Not saved: the server cannot be reached. The draft is kept in this tab." : "Not saved yet. The draft is kept in this tab.", "warning");
-  else if (saved) tell(`Saved ${saved.at} by ${saved.reader}.`, "good");
+  else if (saved) tell(`Saved ${saved.at} by ${saved.reader}.${saved.named ? "" : " Enter your name or code as reader to find it again."}`, "good");
   else tell("", "quiet");
   state.title = saved ? `Correction ${saved.id}` : "";
 }

@@ -74,6 +74,7 @@ function rememberUpload(study) {
 
 const ask = () => trigger("query", { query: query() });
 search.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(ask, SEARCH_PAUSE); });
+search.addEventListener("keydown", (event) => { if (event.key === "Enter") { clearTimeout(timer); ask(); list.focus(); } });
 filter.addEventListener("change", ask);
 const flagged = (row) => trigger("mark", {
   study_id: row.dataset.id, flagged: row.querySelector(".flag").getAttribute("aria-pressed") !== "true", query: query(),

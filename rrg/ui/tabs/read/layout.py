@@ -48,7 +48,9 @@ class Components:
             )
             self.study = study_header()
             self.model = model_select(service.models.values(), service.first_model)
-            self.write = gr.Button(WRITE, variant="primary", size="sm", elem_id="write", min_width=0, scale=0)
+            self.write = gr.Button(
+                WRITE, variant="primary", size="sm", elem_id="write", min_width=0, scale=0, interactive=False
+            )
             self.stop = gr.Button("Stop", size="sm", elem_id="stop", min_width=0, scale=0)
             self.reader = gr.Textbox(
                 label="Reader", placeholder="Name or code", max_lines=1, elem_id="reader", min_width=120, scale=0

@@ -48,7 +48,11 @@ def status(text: str, tone: Any = "quiet", detail: str = "") -> Updates:
 
 def closed() -> Updates:
     """Close the study with its report."""
-    return {"study": None, "viewer": gr.update(value=[], maps={})} | without_report()
+    return without_report() | {
+        "study": None,
+        "viewer": gr.update(value=[], maps={}),
+        "write": gr.update(value=WRITE, interactive=False),
+    }
 
 
 def without_report() -> Updates:
@@ -69,6 +73,7 @@ def opened(service: Service, study: Study) -> Updates:
     return shown | {
         "study": study_value(study, service.title_of(study), radiographs),
         "viewer": gr.update(value=views_value(study), maps={}),
+        "write": gr.update(value=WRITE, interactive=True),
     }
 
 
