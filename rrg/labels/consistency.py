@@ -49,10 +49,12 @@ _NARROWS_LIST = re.compile(
 )
 _NARROWS_NEXT = re.compile(
     r"\b(?:focal|lobar|segmental|confluent|dense|displaced|tension|discrete|calcified|free|layering|loculated|radiopaque"
-    r"|air ?space|air-space|alveolar|interstitial|nodular|patchy|pulmonary|parenchymal|infiltrative|subpulmonic|apical)\b",
+    r"|air[ -]?space|alveolar|interstitial|nodular|patchy|pulmonary|parenchymal|infiltrative|subpulmonic|apical)\b",
     re.IGNORECASE,
 )
-_NARROWED_AFTER = re.compile(r" *(?:of (?:significant|large|any)|to suggest|suggest\w*|large enough|is large|in size)", re.IGNORECASE)
+_NARROWED_AFTER = re.compile(
+    r" *(?:of (?:significant|large|any)|to suggest|suggest\w*|large enough|is large|in size)", re.IGNORECASE
+)
 _LIST_END = re.compile(r"[,;:/]|\b(?:and|or|nor)\b", re.IGNORECASE)
 _BONE = re.compile(
     r"\b(?:shoulder|ribs?|clavic\w+|humer\w+|spin\w+|vertebra\w*|stern\w+|scapul\w+|hip|wrist|elbow|compression|lumbar"
@@ -61,7 +63,10 @@ _BONE = re.compile(
 )
 # Statements that are weaker than the labeler takes them, since a word before them is missing: "XXXX reflects fluid".
 _MAYBE = re.compile(r"(?:\bx{2,}|_{2,}) (?:reflect|represent|relat|due|from|consistent)\w*", re.IGNORECASE)
-_NEGATION = re.compile(r"\b(?:no|not|without|nor|neither|negative|absence|free|clear|resolv\w+|unlikely)\b", re.IGNORECASE)
+_NEGATION = re.compile(
+    r"\b(?:no|not|without|nor|neither|negative|absence|(?:free|clear|devoid) (?:of|from)|resolv\w+|unlikely)\b",
+    re.IGNORECASE,
+)
 _LUNG_FINDINGS = frozenset({"Lung Opacity", "Consolidation", "Lung Lesion"})
 _CLEAR = re.compile(r"\b(?:clear\b|clear .*lungs)$", re.IGNORECASE)
 # Not all of both lungs is called clear: "otherwise clear", "clear of effusion", "clear except for the left base".
@@ -85,7 +90,9 @@ _IS_ON = re.compile(
     r" (?:on|in|at|along) (?:the |its )?$",
     re.IGNORECASE,
 )
-_SAME_ONE = re.compile(r"\b(?:the|this|that|these|those|said) (?:(?:aforementioned|described|known|pleural|small|large) )*$", re.IGNORECASE)
+_SAME_ONE = re.compile(
+    r"\b(?:the|this|that|these|those|said) (?:(?:aforementioned|described|known|pleural|small|large) )*$", re.IGNORECASE
+)
 _NO_SUCH_PLACE = re.compile(r"\b(?:(?P<lobe>left middle lobe)|right lingula)\b", re.IGNORECASE)
 
 
@@ -102,7 +109,11 @@ def _negated(text: str, mentions: Sequence[Mention]) -> Iterator[Conflict]:
         stated = [m for m in mentions if m.name == name and m.status is Status.PRESENT]
         negated = [m for m in mentions if m.name == name and m.status is Status.ABSENT]
         pair = next(
-            (pair for pair in product(stated, negated) if pair[0].sentence != pair[1].sentence and _covers(text, *pair)),
+            (
+                pair
+                for pair in product(stated, negated)
+                if pair[0].sentence != pair[1].sentence and _covers(text, *pair)
+            ),
             None,
         )
         if pair is None:
@@ -182,9 +193,7 @@ def _moved(text: str, mentions: Sequence[Mention]) -> Iterator[Conflict]:
         if is_on is None or not _SAME_ONE.search(text[: later.start]):
             continue
         earlier = [
-            m
-            for m in mentions
-            if m.name == later.name and m.status is Status.PRESENT and m.sentence < later.sentence
+            m for m in mentions if m.name == later.name and m.status is Status.PRESENT and m.sentence < later.sentence
         ]
         if {m.side for m in earlier} == {Side.LEFT if later.side is Side.RIGHT else Side.RIGHT}:
             message = f"The text puts the {later.name.lower()} on the {earlier[-1].side} and then on the {later.side}."

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 
 from rrg.labels.findings import Status, label_concepts
 from rrg.labels.sentences import Span, sentence_spans
@@ -209,7 +210,7 @@ def _preceded(sentence: str, drafts: Sequence[_Draft], word: re.Match[str]) -> l
 
 def _share(sentence: str, drafts: Sequence[_Draft], kind: str) -> None:
     """Give a mention without a place that of its neighbour in a list: "left effusion and atelectasis"."""
-    for first, second in zip(drafts, drafts[1:], strict=False):
+    for first, second in pairwise(drafts):
         if (
             first.status is not second.status
             or not {first.name, second.name} <= _SHARING

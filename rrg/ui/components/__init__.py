@@ -10,10 +10,12 @@ The scripts communicate through events on `window`:
 - `rrg:shown`: the map that the viewer shows now.
 - `rrg:report`: the report on the page, or null.
 - `rrg:notice`: a notice to show.
+- `rrg:hide-reference`: whether the reference is hidden until the correction is saved; the same in all channels.
 """
 
 from rrg.ui.components.findings import findings_table, findings_value
 from rrg.ui.components.notice import Notice, notice
+from rrg.ui.components.reference import reference_panel, reference_value
 from rrg.ui.components.report_text import report_text, report_value
 from rrg.ui.components.viewer import maps_value, viewer, views_value
 
@@ -23,6 +25,8 @@ __all__ = [
     "findings_value",
     "maps_value",
     "notice",
+    "reference_panel",
+    "reference_value",
     "report_text",
     "report_value",
     "viewer",
