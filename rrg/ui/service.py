@@ -11,7 +11,7 @@ from rrg.data.studies import Study, study_of_files
 from rrg.errors import InputError
 from rrg.feedback import Correction, FeedbackStore
 from rrg.report import Report
-from rrg.ui.examples import EXAMPLES, cached_example, open_example
+from rrg.ui.examples import EXAMPLES, PUBLIC, SYNTHETIC, cached_example, open_example
 from rrg.ui.model_queue import ModelQueue, Tell
 from rrg.ui.settings import Settings
 from rrg.ui.study_list import Entry, Query, Rows, StudyList
@@ -40,7 +40,7 @@ class Service:
         self._list = StudyList(
             [
                 *map(Entry.of_study, self.dataset.values()),
-                *(Entry.of_example(example.id, example.label) for example in EXAMPLES.values()),
+                *(Entry.of_example(example.id, example.label) for example in (*SYNTHETIC, *PUBLIC)),
             ]
         )
         self._store = store

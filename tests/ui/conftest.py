@@ -126,6 +126,7 @@ class RunningApp:
     settings: Settings
     store: FeedbackStore
     blocks: gr.Blocks
+    service: Service
 
 
 @contextmanager
@@ -141,7 +142,7 @@ def running(
     options = launch_options(settings, service) | {"server_port": None}
     try:
         _, url, _ = blocks.launch(**options, prevent_thread_lock=True, quiet=True)
-        yield RunningApp(url, settings, store, blocks)
+        yield RunningApp(url, settings, store, blocks, service)
     finally:
         blocks.close(verbose=False)
         store.close()

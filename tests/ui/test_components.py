@@ -1,4 +1,4 @@
-"""The values that components send to the browser: views, maps, findings."""
+"""The values that components send to the browser: views and maps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from PIL import Image
 from rrg.data.radiographs import Provenance, Radiograph
 from rrg.explanation.maps import Explanation, Heatmap
 from rrg.explanation.rendering import COLORMAP
-from rrg.ui.components.findings import disagreement
 from rrg.ui.components.viewer import maps_value, views_value
 
 
@@ -99,20 +98,3 @@ def test_lightness_rises_with_the_value_for_all_colour_vision_types(vision: str)
     luminance = np.array([[0.2126, 0.7152, 0.0722] @ DICHROMATS[vision] @ _linear(colour) for colour in COLORMAP])
     lightness = 116 * np.cbrt(luminance) - 16
     assert (np.diff(lightness) > 2).all()
-
-
-@pytest.mark.parametrize(
-    ("status", "probability", "flag"),
-    [
-        ("present", 0.9, ""),
-        ("uncertain", 0.9, ""),
-        ("absent", 0.1, ""),
-        ("blank", 0.1, ""),
-        ("present", 0.1, "text only"),
-        ("absent", 0.9, "image only"),
-        ("blank", 0.9, "image only"),
-        ("present", None, ""),
-    ],
-)
-def test_disagreement(status: str, probability: float | None, flag: str) -> None:
-    assert disagreement(status, probability) == flag

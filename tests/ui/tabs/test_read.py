@@ -165,7 +165,7 @@ def test_an_address_is_restored_with_its_report(service: Service, page: Page) ->
 def test_a_report_on_a_deleted_upload_is_restored_without_images(
     service: Service, settings: Settings, store: FeedbackStore, fake_library: Any, radiograph_file: Callable[..., Path]
 ) -> None:
-    page = Page(service.open_files([str(radiograph_file(0))]).id, "plain", "", None)
+    page = Page(service.open_files([str(radiograph_file(0))]).id, "plain", "")
     report = _final(handlers.write_report(service, page))["report"]["value"]
     restarted = Service(settings, fake_library, store)
     shown = _final(handlers.restore(restarted, page, {"report": report["report_id"]}))
@@ -202,6 +202,31 @@ def test_steps_go_through_the_list_and_end(service: Service, page: Page) -> None
         seen.append(shown["study"]["study_id"])
     assert seen == [example.id for example in SYNTHETIC]
     assert "last study" in shown["status"]["text"]
+
+
+def test_the_reference_follows_the_edited_text(service: Service, page: Page) -> None:
+    study = service.open_study(SYNTHETIC[0].id)
+    assert study.report
+    written = _final(handlers.write_report(service, page))["reference"]
+    edited = _final(handlers.edited(service, page, {"text": study.report, "saved": False}))["reference"]
+    assert not all(row["equal"] for row in written["rows"])
+    assert all(row["equal"] for row in edited["rows"])
+
+
+def test_a_pasted_reference_counts_for_its_study_only(
+    service: Service, page: Page, radiograph_file: Callable[..., Path]
+) -> None:
+    page = replace(page, study_id=service.open_files([str(radiograph_file(0))]).id)
+    report = _final(handlers.write_report(service, page))
+    assert not report["reference"]["reference"]
+    pasted = _final(handlers.paste(service, page, {"text": "No effusion."}, report["report"]["value"]))
+    assert pasted["findings"]["has_reference"]
+    assert pasted["reference"]["reference"]
+    kept = replace(page, pasted=pasted["pasted"])
+    assert _final(handlers.open_study(service, kept, page.study_id))["reference"]["reference"]
+    other = service.open_files([str(radiograph_file(1))]).id
+    _all(handlers.write_report(service, replace(kept, study_id=other)))
+    assert not _final(handlers.open_study(service, kept, other))["reference"]["reference"]
 
 
 def test_a_flag_is_stored_for_the_reader(service: Service, page: Page) -> None:

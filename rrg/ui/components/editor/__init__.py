@@ -14,7 +14,7 @@ from rrg.ui.components.element import element
 def editor() -> gr.HTML:
     """Build the component. Its value is `editor_value(...)`, or None without a report; its prop `failure` is a message.
 
-    Its event `save` carries `{report_id, text, query}`.
+    Its events are `save` (`{report_id, text, query}`) and `edited` (`{text, saved}`), a moment after the last key.
     """
     return element("editor", "editor", value=None, failure=None)
 

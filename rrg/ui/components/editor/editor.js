@@ -4,6 +4,8 @@ const find = (selector) => element.querySelector(selector);
 const area = find("textarea"), state = find(".state");
 const PREFIX = "rrg:draft:", TAB = crypto.randomUUID?.() ?? String(Math.random());
 const channel = new BroadcastChannel("rrg-drafts");
+const EDITED_PAUSE = 600; // milliseconds after the last key before the text is compared with the reference
+let timer = null;
 let saving = false, next = false, elsewhere = false, unreachable = false;
 
 const value = () => props.value || null; // Gradio converts None to an empty string
@@ -39,7 +41,6 @@ function keep() {
   if (changed()) sessionStorage.setItem(key(report), area.value);
   else sessionStorage.removeItem(key(report));
   window.dispatchEvent(new CustomEvent("rrg:drafts"));
-  window.dispatchEvent(new CustomEvent("rrg:edited", { detail: { report_id: report.report_id, text: area.value } }));
   describe();
 }
 
@@ -71,7 +72,10 @@ function save(andNext) {
 area.addEventListener("input", () => {
   props.failure = null;
   keep();
-  if (value()) channel.postMessage({ key: key(value()), tab: TAB });
+  if (!value()) return;
+  channel.postMessage({ key: key(value()), tab: TAB });
+  clearTimeout(timer);
+  timer = setTimeout(() => { if (value()) trigger("edited", { text: area.value, saved: Boolean(value().saved) }); }, EDITED_PAUSE);
 });
 channel.onmessage = (event) => {
   if (value() && event.data.key === key(value()) && event.data.tab !== TAB) { elsewhere = true; describe(); }

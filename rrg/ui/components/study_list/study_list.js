@@ -17,18 +17,21 @@ function make(tag, className, text) {
   return node;
 }
 
-function option(row) {
+function entry(row) {
   const node = make("div", "row");
   node.dataset.id = row.id;
-  node.setAttribute("role", "option");
-  node.setAttribute("aria-selected", row.id === open);
+  node.setAttribute("role", "listitem");
   const state = row.corrected ? "corrected" : row.draft ? "draft" : row.written ? "written" : "unread";
   const mark = make("span", "mark");
   mark.dataset.state = state;
   mark.title = { corrected: "Corrected by you", draft: "Draft, not saved", written: "Has a report", unread: "Unread" }[state];
   const text = make("span", "text");
   text.append(make("span", "title", row.title), make("span", "detail", row.detail));
-  node.append(mark, text, make("span", "hidden-text", mark.title));
+  const button = make("button", "open");
+  button.type = "button";
+  button.tabIndex = -1; // the list itself has the focus, and arrow keys go through it
+  button.append(mark, text, make("span", "hidden-text", mark.title));
+  node.append(button);
   if (row.id.startsWith("upload-")) return node;
   const flag = make("button", "flag", "⚑");
   flag.type = "button";
@@ -45,7 +48,7 @@ function show() {
   const drafted = new Set(drafts());
   const own = filter.value === "all" && !search.value ? uploads() : [];
   const shown = [...own.map((row) => ({ ...row, draft: drafted.has(row.id) })), ...rows.map((row) => ({ ...row, draft: drafted.has(row.id) }))];
-  list.replaceChildren(...shown.map(option));
+  list.replaceChildren(...shown.map(entry));
   if (matching > rows.length) list.append(make("p", "more", `${(matching - rows.length).toLocaleString("en")} more. Search to narrow the list.`));
   find(".progress").textContent = `${corrected.toLocaleString("en")} of ${total.toLocaleString("en")} corrected`
     + (matching === total ? "" : ` · ${matching.toLocaleString("en")} match`);
@@ -57,8 +60,9 @@ function show() {
 }
 
 function reveal() {
-  for (const row of list.querySelectorAll(".row")) row.setAttribute("aria-selected", row.dataset.id === open);
-  const current = list.querySelector('[aria-selected="true"]');
+  for (const row of list.querySelectorAll(".row")) row.classList.toggle("current", row.dataset.id === open);
+  for (const button of list.querySelectorAll(".open")) button.setAttribute("aria-current", button.parentElement.dataset.id === open);
+  const current = list.querySelector(".current");
   if (!current) return;
   // Not scrollIntoView: it would scroll the page as well.
   const top = current.offsetTop - list.offsetTop;
@@ -99,7 +103,7 @@ window.addEventListener("rrg:study", (event) => {
 });
 window.addEventListener("rrg:step", (event) => trigger("step", { step: event.detail, query: query() }));
 window.addEventListener("rrg:flag", () => {
-  const row = list.querySelector('[aria-selected="true"]');
+  const row = list.querySelector(".current");
   if (row?.querySelector(".flag")) flagged(row);
 });
 window.addEventListener("rrg:refresh-list", ask);

@@ -21,42 +21,51 @@ def build(service: Service) -> None:
     """Build the tab in the current Blocks and connect its events."""
     components = Components(service)
     outputs = [getattr(components, name) for name in Updates.__annotations__]
-    page = [components.study, components.model, components.reader]
+    page = [components.study, components.model, components.reader, components.pasted]
 
     async def shown(updates: Stream) -> AsyncIterator[dict[Any, Any]]:
         async for update in errors_in_status(updates):
             yield {getattr(components, name): value for name, value in update.items()}
 
     def of_page(handler: Callable[[Service, Page], Stream]) -> Callable[..., AsyncIterator[dict[Any, Any]]]:
-        async def run(study: Any, model: Any, reader: Any, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
-            async for update in shown(handler(service, Page.of_values(study, model, reader, request.session_hash))):
+        async def run(
+            study: Any, model: Any, reader: Any, pasted: Any, request: gr.Request
+        ) -> AsyncIterator[dict[Any, Any]]:
+            async for update in shown(handler(service, Page.of_values(study, model, reader, pasted, request.session_hash))):
                 yield update
 
         return run
 
     def of_event(handler: Callable[[Service, Page, Any], Stream]) -> Callable[..., AsyncIterator[dict[Any, Any]]]:
         async def run(
-            study: Any, model: Any, reader: Any, request: gr.Request, event: gr.EventData
+            study: Any, model: Any, reader: Any, pasted: Any, request: gr.Request, event: gr.EventData
         ) -> AsyncIterator[dict[Any, Any]]:
             values = event._data if isinstance(event._data, dict) else {}
             async for update in shown(
-                handler(service, Page.of_values(study, model, reader, request.session_hash), values)
+                handler(service, Page.of_values(study, model, reader, pasted, request.session_hash), values)
             ):
                 yield update
 
         return run
 
     async def files(
-        paths: list[str] | None, study: Any, model: Any, reader: Any, request: gr.Request
+        paths: list[str] | None, study: Any, model: Any, reader: Any, pasted: Any, request: gr.Request
     ) -> AsyncIterator[dict[Any, Any]]:
-        shown_now = Page.of_values(study, model, reader, request.session_hash)
+        shown_now = Page.of_values(study, model, reader, pasted, request.session_hash)
         yield {components.files: None}  # or the next files would be added to these
         async for update in shown(handlers.open_files(service, shown_now, paths)):
             yield update
 
     async def load(reader: Any, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
-        shown_now = Page.of_values(None, service.first_model, reader, request.session_hash)
+        shown_now = Page.of_values(None, service.first_model, reader, None, request.session_hash)
         async for update in shown(handlers.restore(service, shown_now, dict(request.query_params))):
+            yield update
+
+    async def paste(
+        study: Any, model: Any, reader: Any, pasted: Any, report: Any, request: gr.Request, event: gr.EventData
+    ) -> AsyncIterator[dict[Any, Any]]:
+        shown_now = Page.of_values(study, model, reader, pasted, request.session_hash)
+        async for update in shown(handlers.paste(service, shown_now, event._data, report)):
             yield update
 
     async def rows(service: Service, shown_now: Page, values: dict[str, Any]) -> Stream:
@@ -89,6 +98,8 @@ def build(service: Service) -> None:
     components.studies.query(of_event(rows), page, trigger_mode="always_last", **options)
     components.studies.mark(of_event(handlers.flag), page, **options)
     components.editor.save(of_event(handlers.save), page, trigger_mode="once", **options)
+    components.editor.edited(of_event(handlers.edited), page, trigger_mode="always_last", **options)
+    components.reference.paste(paste, [*page, components.report], **options)
     components.stop.click(
         lambda: status("Stopped.")["status"],
         None,

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
 
 from rrg.data.studies import Study
 from rrg.errors import InputError
+from rrg.feedback.records import MAX_TEXT
 from rrg.report import Report
 from rrg.ui.components import Notice, editor_value
 from rrg.ui.events import error_message
@@ -22,9 +23,9 @@ from rrg.ui.model_queue import Done, Running, Waiting
 from rrg.ui.service import Service
 from rrg.ui.study_list import Query
 from rrg.ui.tabs.read.updates import (
-    WRITE_AGAIN,
     Updates,
     closed,
+    compared,
     explained,
     listed,
     opened,
@@ -37,25 +38,43 @@ IDLE = Notice("Choose a study of the list, or drop an image on the viewer.")
 
 
 @dataclass(frozen=True)
+class Pasted:
+    """A reference report that the reader pasted."""
+
+    study_id: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Page:
     """What the page shows when an event starts."""
 
     study_id: str | None
     model: str | None
     reader: str
-    client: str | None
+    client: str | None = None
     """Session of the browser tab."""
+    pasted: Pasted | None = None
 
     @classmethod
-    def of_values(cls, study: object, model: object, reader: object, client: str | None) -> Page:
-        """Read the values of the components `study`, `model` and `reader`."""
+    def of_values(cls, study: object, model: object, reader: object, pasted: object, client: str | None) -> Page:
+        """Read the values of the components `study`, `model`, `reader` and `pasted`."""
         study_id = study.get("study_id") if isinstance(study, dict) else None
         return cls(
             study_id if isinstance(study_id, str) else None,
             model if isinstance(model, str) and model else None,
             reader if isinstance(reader, str) else "",
             client,
+            pasted if isinstance(pasted, Pasted) else None,
         )
+
+    def reference_of(self, study: Study | None) -> str | None:
+        """Return the reference report of a study: its own, else the one that the reader pasted."""
+        if study is None:
+            return None
+        if study.report is None and self.pasted is not None and self.pasted.study_id == study.id:
+            return self.pasted.text
+        return study.report
 
 
 async def open_study(service: Service, page: Page, study_id: object) -> AsyncIterator[Updates]:
@@ -117,7 +136,7 @@ async def write_report(service: Service, page: Page) -> AsyncIterator[Updates]:
             case Waiting(ahead):
                 yield status(_waiting(ahead), "busy")
             case Running(Report() as report):
-                yield reported(report, study, service.latest_correction(report, page.reader))
+                yield reported(report, page.reference_of(study), service.latest_correction(report, page.reader))
                 yield status("Computing where the model looked", "busy")
             case Running(str(text)):
                 yield status(text, "busy")
@@ -147,7 +166,7 @@ async def restore(service: Service, page: Page, address: dict[str, str]) -> Asyn
         return
     model = address.get("model")
     if model in service.models and service.models[model].available:
-        page = Page(page.study_id, model, page.reader, page.client)
+        page = replace(page, model=model)
         yield {"model": model}
     study = await asyncio.to_thread(service.find_study, study_id)
     if study is None:
@@ -166,9 +185,34 @@ async def save(service: Service, page: Page, values: object) -> AsyncIterator[Up
         return
     report = service.find_report(report_id)
     assert report is not None
-    yield {"editor": gr.update(value=editor_value(report, correction), failure=None)} | listed(
-        service, query, page.reader
+    study = await asyncio.to_thread(service.find_study, report.study_id)
+    yield (
+        {"editor": gr.update(value=editor_value(report, correction), failure=None)}
+        | compared(text, page.reference_of(study), corrected=True)
+        | listed(service, query, page.reader)
     )
+
+
+async def edited(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
+    """Compare the text that is being edited with the reference."""
+    text, saved = (values.get(key) if isinstance(values, dict) else None for key in ("text", "saved"))
+    if not isinstance(text, str):
+        raise InputError("The text is malformed. Reload the page.")
+    study = await asyncio.to_thread(service.find_study, page.study_id) if page.study_id else None
+    yield compared(text, page.reference_of(study), corrected=bool(saved))
+
+
+async def paste(service: Service, page: Page, values: object, report: object) -> AsyncIterator[Updates]:
+    """Keep the reference that the reader pasted for the open study, and compare the report with it."""
+    text = values.get("text") if isinstance(values, dict) else None
+    report_id = report.get("report_id") if isinstance(report, dict) else None
+    written = service.find_report(report_id) if isinstance(report_id, str) else None
+    if not isinstance(text, str) or page.study_id is None or written is None:
+        raise InputError("There is no report to compare with the reference. Open a study and have it reported.")
+    pasted = Pasted(page.study_id, text[:MAX_TEXT])
+    correction = service.latest_correction(written, page.reader)
+    shown = reported(written, pasted.text, correction)
+    yield {"pasted": pasted, "findings": shown["findings"], "reference": shown["reference"]}
 
 
 async def flag(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
@@ -208,9 +252,8 @@ async def _show_stored(service: Service, page: Page, study: Study) -> AsyncItera
 
 async def _show_report(service: Service, page: Page, study: Study, report: Report) -> AsyncIterator[Updates]:
     """Show a stored report, then its maps."""
-    shown: Updates = reported(report, study, service.latest_correction(report, page.reader))
-    shown["write"] = gr.update(value=WRITE_AGAIN)
-    yield shown | status("Computing where the model looked", "busy")
+    correction = service.latest_correction(report, page.reader)
+    yield reported(report, page.reference_of(study), correction) | status("Computing where the model looked", "busy")
     async for state in service.queue.run(lambda _: service.explain(study, report), page.client):
         match state:
             case Waiting(ahead):

@@ -10,6 +10,7 @@ from rrg.ui.components import (
     findings_table,
     model_select,
     notice,
+    reference_panel,
     report_text,
     study_header,
     study_list,
@@ -68,3 +69,6 @@ class Components:
                 gr.HTML(_PANELS, elem_id="panels")
                 with gr.Column(elem_id="panel-findings", elem_classes="panel"):
                     self.findings = findings_table()
+                with gr.Column(elem_id="panel-reference", elem_classes="panel"):
+                    self.reference = reference_panel()
+        self.pasted = gr.State(None)

@@ -15,6 +15,7 @@ from rrg.ui.components import (
     editor_value,
     findings_value,
     maps_value,
+    reference_value,
     report_value,
     rows_value,
     study_value,
@@ -35,6 +36,8 @@ class Updates(TypedDict, total=False):
     report: Any
     editor: Any
     findings: Any
+    reference: Any
+    pasted: Any
     status: Any
 
 
@@ -62,6 +65,7 @@ def without_report() -> Updates:
         "report": gr.update(value=None, partial=""),
         "editor": gr.update(value=None, failure=None),
         "findings": None,
+        "reference": None,
         "write": gr.update(value=WRITE),
     }
 
@@ -77,15 +81,19 @@ def opened(service: Service, study: Study) -> Updates:
     }
 
 
-def reported(report: Report, study: Study | None, correction: Correction | None) -> Updates:
-    """Show a report with the reader's correction. Its maps follow with `explained`."""
-    reference = study.report if study else None
+def reported(report: Report, reference: str | None, correction: Correction | None) -> Updates:
+    """Show a report with the reader's correction and the reference. Its maps follow with `explained`."""
     return {
         "report": gr.update(value=report_value(report), partial=""),
         "findings": findings_value(report, label_report(reference) if reference else None),
         "editor": gr.update(value=editor_value(report, correction), failure=None),
         "write": gr.update(value=WRITE_AGAIN),
-    }
+    } | compared(correction.text if correction else report.text, reference, correction is not None)
+
+
+def compared(text: str, reference: str | None, corrected: bool) -> Updates:
+    """Compare the text in the editor with the reference."""
+    return {"reference": reference_value(text, reference, corrected)}
 
 
 def explained(explanation: Any) -> Updates:
