@@ -131,15 +131,19 @@ class RunningApp:
 
 @contextmanager
 def running(
-    home: Path, library: object | None = None, data: Path | None = None, texts: dict[str, str] | None = None
+    home: Path,
+    library: object | None = None,
+    data: Path | None = None,
+    texts: dict[str, str] | None = None,
+    **further: object,
 ) -> Iterator[RunningApp]:
-    """The app on a free port, with a store of its own in `home`."""
+    """The app on a free port, with a store of its own in `home`; `further` are options of `launch`."""
     home.mkdir(parents=True, exist_ok=True)
     settings = Settings(home, "127.0.0.1", 0, sqlite_url(home / "rrg.sqlite3"), home / "weights", data)
     store = FeedbackStore(settings.database_url)
     service = Service(settings, library or FakeLibrary(texts), store)  # pyright: ignore[reportArgumentType]
     blocks = create_app(service)
-    options = launch_options(settings, service) | {"server_port": None}
+    options = launch_options(settings, service) | {"server_port": None} | further
     try:
         _, url, _ = blocks.launch(**options, prevent_thread_lock=True, quiet=True)
         yield RunningApp(url, settings, store, blocks, service)

@@ -1,6 +1,6 @@
 const find = (selector) => element.querySelector(selector);
 const lines = find(".lines");
-const LOOKED = 0.5; // share of the maximum of a word's map from which the word counts as looking at a place
+const LOOKED = 0.5, LOOKED_MOST = 0.8; // shares of the maximum of a word's map from which the word looked at a place
 const channel = props.channel ?? "read";
 const send = (name, detail) => window.dispatchEvent(new CustomEvent(name, { detail: { ...detail, channel } }));
 const listen = (name, handle) => window.addEventListener(name, (event) => { if (event.detail.channel === channel) handle(event.detail); });
@@ -118,6 +118,7 @@ listen("rrg:place", ({ words }) => {
   lines.querySelectorAll(".word").forEach((node) => {
     const value = values.get(Number(node.dataset.index)) ?? 0;
     node.classList.toggle("looked", value >= LOOKED);
+    node.classList.toggle("looked-most", value >= LOOKED_MOST);
     node.style.setProperty("--looked", value >= LOOKED ? `${Math.round(value * 100)}%` : null);
   });
 });

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -94,7 +95,7 @@ def _caption(radiograph: Radiograph) -> str:
 def maps_value(explanation: Explanation) -> dict[str, list[Any]]:
     """Convert an explanation to the prop `maps`: lists for words, sentences, the 14 findings and the model's own maps.
 
-    A finding without a map is None.
+    A finding without a map is None. The list `regions` has the named boxes.
     """
     of_finding = {heatmap.target: _map(heatmap) for heatmap in explanation.findings}
     return {
@@ -102,6 +103,7 @@ def maps_value(explanation: Explanation) -> dict[str, list[Any]]:
         "sentence": [_map(heatmap) for heatmap in explanation.sentences],
         "finding": [of_finding.get(name) for name in FINDINGS],
         "native": [_map(heatmap) for heatmap in explanation.native],
+        "regions": [asdict(region) for region in explanation.regions],
     }
 
 
@@ -115,6 +117,7 @@ def _map(heatmap: Heatmap) -> dict[str, Any]:
         "method": heatmap.method,
         "layer": heatmap.layer,
         "reduction": heatmap.reduction,
+        "description": heatmap.description,
         "max": largest,
         "shape": list(values.shape),
         "data": base64.b64encode(scaled.astype(np.uint8).tobytes()).decode("ascii"),

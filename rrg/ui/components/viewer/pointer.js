@@ -10,8 +10,8 @@ function toolOf(event, chosen) {
   return event.altKey ? "look" : chosen;
 }
 
-// `on`: tool() is the chosen tool; press(tool, at), drag(tool, change, start, at), release(), zoom(factor, at),
-// move(change), hover(at, alt), leave(), double(). Positions are pixels from the stage's corner.
+// `on`: tool() is the chosen tool; press(tool, at), drag(tool, change, start, at), zoom(factor, at), move(change),
+// hover(at, alt), leave(), double(). Positions are pixels from the stage's corner.
 function attach(stage, on) {
   const fingers = new Map();
   let tool = null, start = null, last = null;
@@ -59,7 +59,6 @@ function attach(stage, on) {
     stage.addEventListener(name, (event) => {
       fingers.delete(event.pointerId);
       tool = null; // after a pinch, the finger that remains does nothing
-      on.release();
     });
   }
   stage.addEventListener("pointerleave", () => { if (!fingers.size) on.leave(); });

@@ -29,11 +29,13 @@ const LAYOUT = [
 ];
 const MOUSE = [
   ["Left drag", "The chosen tool"],
-  ["Middle drag, Ctrl or Shift + drag", "Pan"],
+  ["Middle drag", "Pan"],
+  ["Ctrl or Shift + drag", "Pan"],
   ["Right drag", "Zoom"],
   ["Wheel", "Zoom at the pointer"],
   ["Double click", "One view, both views"],
-  ["Alt + point, Alt + click", "Look up words, keep the place"],
+  ["Alt + point", "Look up the words of the place"],
+  ["Alt + click", "Keep the place"],
   ["Two fingers", "Zoom and pan"],
 ];
 const NAMES = { " ": "Space", ArrowRight: "→", ArrowLeft: "←", Escape: "Esc" };

@@ -29,7 +29,7 @@ function view(info, index) {
   return {
     info, index, figure, stage, canvas, overlay, marks, readout, message,
     size: { width: info.height * info.aspect, height: info.height },
-    box: { width: 0, height: 0 }, ratio: 1, radiograph: null, picture: null, contour: null,
+    box: { width: 0, height: 0 }, ratio: 1, ready: false, radiograph: null, picture: null, contour: null,
     placement: geometry.fresh(), window: presets[0], inverted: false,
   };
 }

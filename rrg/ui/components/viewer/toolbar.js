@@ -1,11 +1,18 @@
 // The buttons of the viewer: each names its action, and the arrow keys move between those of the toolbar.
-function attach(element, act) {
+// `stage()` is the view that gets the keys back after a menu was used with the mouse.
+function attach(element, act, stage) {
   element.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-do], button[data-tool]");
     if (!button) return;
     if (button.dataset.tool) act("tool", button.dataset.tool);
     else act(button.dataset.do);
   });
+  for (const menu of element.querySelectorAll("select")) {
+    let byMouse = false;
+    menu.addEventListener("pointerdown", () => { byMouse = true; });
+    menu.addEventListener("keydown", () => { byMouse = false; });
+    menu.addEventListener("change", () => { if (byMouse) stage()?.focus({ preventScroll: true }); });
+  }
   const bar = element.querySelector(".tools");
   const buttons = () => [...bar.querySelectorAll("button")].filter((button) => !button.hidden && !button.disabled);
   const enter = (button) => {
