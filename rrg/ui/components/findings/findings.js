@@ -75,9 +75,10 @@ function show() {
     name.scope = "row";
     const label = make("td", "mention");
     label.append(make("span", "status", row.label));
-    const flags = make("td", "flags");
+    const flags = make("span", "flags");
     row.flags.forEach((flag) => flags.append(make("span", REFERENCE_FLAGS.includes(flag) ? "flag against-reference" : "flag", flag)));
-    line.append(name, label, make("td", "reference", row.reference), probabilityCell(row), flags);
+    name.append(flags);
+    line.append(name, label, make("td", "reference", row.reference), probabilityCell(row));
     body.append(line);
   });
 }

@@ -44,6 +44,7 @@ function entry(row) {
 }
 
 function show() {
+  if (props.value && (props.value.text !== search.value || props.value.filter !== filter.value)) return; // of an earlier query
   const { rows = [], matching = 0, corrected = 0, total = 0 } = props.value || {};
   const drafted = new Set(drafts());
   const own = filter.value === "all" && !search.value ? uploads() : [];

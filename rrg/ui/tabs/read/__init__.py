@@ -95,7 +95,7 @@ def build(service: Service) -> None:
         ),
         components.studies.step(of_event(_step), page, **opening),
     ]
-    components.studies.query(of_event(rows), page, trigger_mode="always_last", **options)
+    components.studies.query(of_event(rows), page, trigger_mode="multiple", **options)
     components.studies.mark(of_event(handlers.flag), page, **options)
     components.editor.save(of_event(handlers.save), page, trigger_mode="once", **options)
     components.editor.edited(of_event(handlers.edited), page, trigger_mode="always_last", **options)

@@ -103,4 +103,4 @@ def explained(explanation: Any) -> Updates:
 
 def listed(service: Service, query: Query, reader: str) -> Updates:
     """Show the studies of a query."""
-    return {"studies": rows_value(service.study_rows(query, reader))}
+    return {"studies": rows_value(service.study_rows(query, reader), query)}
