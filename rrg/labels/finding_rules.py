@@ -7,7 +7,8 @@ patterns need not handle case, line breaks or hyphenation, and no pattern crosse
 Five tables define a class:
 
 `MENTIONS` name a finding. The cues in the clause around a mention decide its status.
-`SIGNS` suggest a finding without naming it ("blunted costophrenic angle"). They are uncertain, unless a cue negates them.
+`SIGNS` suggest a finding without naming it ("blunted costophrenic angle"). They are uncertain at most, and yield to a
+mention that is absent.
 `ABNORMAL_STATEMENTS` state a finding in a full predicate ("the heart is enlarged"). Cues outside of it do not apply.
 `NOT_NORMAL_STATEMENTS` state a finding by denying that the anatomy is normal ("the lungs are not clear").
 `NORMAL_STATEMENTS` negate a finding without naming it ("heart size is normal").
@@ -28,7 +29,7 @@ def _gap(words: int, stop: str = "", commas: bool = True) -> str:
 
 
 _NORMAL = (
-    r"(?:normal|unremarkable|unenlarged|not (?:\w+ )?(?:enlarged|dilated)|within limits of normal"
+    r"(?:normal|unremarkable|unenlarged|(?:not|no longer) (?:\w+ )?(?:enlarged|dilated)|within limits of normal"
     r"|within (?:the )?(?:range of )?(?:normal )?limits)"
 )
 # Words that must not occur inside a "... is normal" statement: the text after them is about something else or abnormal.
@@ -50,6 +51,13 @@ _BOTH_LUNGS = r"(?:(?<!left )(?<!right )(?<!lobe )(?<!neither )lungs?(?: fields?
 # "Not" may precede what the lungs also are: "the lungs are not hyperinflated and are clear".
 _NOT_CLEAR = _ABNORMAL.replace("not ", r"not (?!(?:hyper|over|under)\w+ )")
 _COSTOPHRENIC = r"(?:costophrenic|cp|(?<!cardiophrenic )angles?|sulc\w+|recess\w*)"
+# A sign is not explained by something else: "blunting of the costophrenic angle due to scarring".
+_SCAR = r"(?:scar|thicken|fibro|sclero|adhesi|atelecta)"
+_NO_OTHER_CAUSE = (
+    rf"(?! (?:(?!and |with |in )[a-z]+ ){{0,4}}{_SCAR})"
+    r"(?! (?:[a-z0-9,'.]+(?<!\.) ){0,15}?(?:due|secondary|related|represents?|reflects?|possibly|probably|likely"
+    rf"|consistent|compatible|from) (?:(?!effusion|fluid)[a-z]+ ){{0,4}}{_SCAR})"
+)
 _BONES = r"(?:bones?|bony|osseous|skelet(?:on|al)|ribs)"
 _SPINE = r"(?:spine|spinal|vertebra[el]?|(?:thoracic|lumbar|dorsal|thoracolumbar|thoraco lumbar)(?: spine)?)"
 _DEGENERATIVE = r"(?:degenerative|degeneration|arthritic|spondylitic|spondylotic)"
@@ -127,10 +135,12 @@ MENTIONS: dict[str, tuple[str, ...]] = {
         rf"{_PACER}|{_PORT}|{_VASCULAR_LINE}|picc|catheters?|cannulas?|shunt|stents?|stimulators?|tracheostomy",
         r"(?:support|monitoring) (?:lines?|devices?|tubes?|apparatus)|lines and tubes|tubes and lines",
         r"(?:endotracheal|et|ng|og|nasogastric|orogastric|nasoenteric|enteric|feeding|gastric|chest|tracheostomy"
-        r"|thoracostomy|gastrostomy|jejunostomy|nephrostomy|peg|g|j|gj|pleural|drainage) tubes?|dobb?hoff|ett|ngt|ogt",
+        r"|thoracostomy|gastrostomy|jejunostomy|nephrostomy|peg|g|j|gj|pleural|drainage|airway) tubes?",
+        r"dobb?hoff|ett|ngt|ogt",
         r"(?:arterial|umbilical|femoral|picc) (?:\w+ )?lines?|hickman|broviac|groshong|perma ?cath|swan ganz|pigtail",
         r"(?:jugular|subclavian|femoral|ij|vascular|venous|introducer) (?:\w+ )?sheath",
         r"(?:cardiac|implant(?:ed|able)|assist|pacing|wall|occlu(?:der|sion)|closure) (?:\w+ )?devices?|loop recorder",
+        r"implant(?:ed|able) (?:\w+ )?monitors?",
         r"iabp|lvad|rvad|bivad|ecmo|impella|tav[ir]|(?:ivc|cava|caval) filter",
         r"(?:prosthetic|artificial|mechanical|bioprosthetic|porcine) (?:\w+ )?valves?",
         r"valve (?:replacement|prosthesis|ring)",
@@ -173,7 +183,8 @@ NOT_NORMAL_STATEMENTS: dict[str, tuple[str, ...]] = {
 
 SIGNS: dict[str, tuple[str, ...]] = {
     "Pleural Effusion": (
-        rf"blunt(?:ed|ing) {_gap(6)}{_COSTOPHRENIC}|{_COSTOPHRENIC} {_gap(4, 'not|sharp|clear')}blunt(?:ed|ing)",
+        rf"(?<!chronic )(?:blunt(?:ed|ing) {_gap(6)}{_COSTOPHRENIC}"
+        rf"|{_COSTOPHRENIC} {_gap(4, 'not|sharp|clear')}blunt(?:ed|ing))\b{_NO_OTHER_CAUSE}",
         rf"{_COSTOPHRENIC} (?:\w+ ){{0,2}}{_NOT} (?:\w+ )?(?:clear|sharp)",
     ),
 }
