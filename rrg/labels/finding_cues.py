@@ -48,6 +48,7 @@ _GONE = r"(?:resolved|cleared|disappeared|removed|gone|discontinued|taken out|pu
 _NOT_QUITE = (
     r"(?:not|never|incompletely|partially|partly|nearly|almost|mostly|largely|mainly|somewhat|only|slowly|gradually)"
 )
+_IN_PART = r"(?:somewhat|partially|partly|incompletely|in part)"
 _NOT_ALL = (
     r"(?:no|without|incomplete|partial|near|nearly|almost|subtotal|some|minimal|mild|moderate|continued|continuing"
     r"|ongoing|further|gradual|slow|progressive)"
@@ -89,10 +90,10 @@ NEGATIONS = (
 # After a finding: it is absent.
 POST_NEGATIONS = (
     rf"(?:{_COPULA} (?:\w+ )?)?(?:not|no longer) (?:(?!{_BARELY} )\w+ ){{0,2}}{_SEEN}"
-    rf"(?! (?:is|are|was|were)|(?: (?:on|in) (?:\w+ ){{0,2}}{_OTHER_IMAGE}))",
+    rf"(?! (?:is|are|was|were|(?:on|in) (?:\w+ ){{0,2}}{_OTHER_IMAGE})\b)",
     rf"(?:cannot|can not|could not) be (?:(?!{_BARELY} )\w+ )?{_SEEN}",
-    rf"(?:has|have) (?:(?!{_NOT_QUITE} )\w+ ){{0,3}}(?:resolved|cleared|disappeared|removed)",
-    rf"{_COPULA} (?:(?!{_NOT_QUITE} )\w+ )?(?:absent|negative|ruled out|excluded|{_GONE})",
+    rf"(?:has|have) (?:(?!{_NOT_QUITE} )\w+ ){{0,3}}(?:resolved|cleared|disappeared|removed)(?! {_IN_PART})",
+    rf"{_COPULA} (?:(?!{_NOT_QUITE} )\w+ )?(?:absent|negative|ruled out|excluded|{_GONE})(?! {_IN_PART})",
     rf"{_IS}(?:unlikely|improbable)(?! (?:to|due|represents?|related))|{_IS}not (?:very )?likely(?! \w)",
     rf"(?:{_COPULA} )?no longer in (?:place|situ)",
     # The verdict after a heading: "pneumothorax: no". Normalised text has "none" for "no" at the end of a statement.

@@ -183,9 +183,10 @@ NOT_NORMAL_STATEMENTS: dict[str, tuple[str, ...]] = {
 
 SIGNS: dict[str, tuple[str, ...]] = {
     "Pleural Effusion": (
-        rf"(?<!chronic )(?:blunt(?:ed|ing) {_gap(6)}{_COSTOPHRENIC}"
-        rf"|{_COSTOPHRENIC} {_gap(4, 'not|sharp|clear')}blunt(?:ed|ing))\b{_NO_OTHER_CAUSE}",
+        rf"(?<!chronic )(?:blunt(?:ed|ing) {_gap(6, 'effusion|fluid')}{_COSTOPHRENIC}"
+        rf"|{_COSTOPHRENIC} {_gap(4, 'not|sharp|clear|effusion|fluid')}blunt(?:ed|ing))\b{_NO_OTHER_CAUSE}",
         rf"{_COSTOPHRENIC} (?:\w+ ){{0,2}}{_NOT} (?:\w+ )?(?:clear|sharp)",
+        r"neither (?:costophrenic|cp) (?:angle|sulcus|recess) (?:\w+ )?(?:clear|sharp)",
     ),
 }
 

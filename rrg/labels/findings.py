@@ -220,9 +220,9 @@ def _statement_status(statement: str) -> Status:
     return Status.UNCERTAIN if uncertain else Status.PRESENT
 
 
-def _finding(name: str, normalised: _NormalisedText) -> Finding:
+def _finding(name: str, normalised: _NormalisedText, use_signs: bool = True) -> Finding:
     mentions = list(normalised.mentions(name))
-    if any(m.kind == "mention" and m.status is Status.ABSENT for m in mentions):
+    if not use_signs or any(m.kind == "mention" and m.status is Status.ABSENT for m in mentions):
         mentions = [m for m in mentions if m.kind != "sign"]  # "blunted costophrenic angle, no effusion"
     for status in (Status.PRESENT, Status.UNCERTAIN, Status.ABSENT):
         spans = tuple(m.span for m in mentions if m.status is status)
@@ -259,6 +259,9 @@ def asserted_concepts(text: str) -> frozenset[str]:
 
 
 def label_concepts(text: str) -> tuple[Finding, ...]:
-    """Label the concepts of a report, in the order of `CONCEPTS`."""
+    """Label the concepts of a report, in the order of `CONCEPTS`.
+
+    A sign such as "blunted costophrenic angle" is a concept of its own, so it labels no other concept.
+    """
     normalised = _NormalisedText(text)
-    return tuple(_finding(name, normalised) for name in CONCEPTS)
+    return tuple(_finding(name, normalised, use_signs=False) for name in CONCEPTS)

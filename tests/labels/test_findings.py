@@ -208,6 +208,12 @@ def test_concepts_of_a_sentence(text: str, expected: dict[str, Status]) -> None:
     assert concepts(text) == expected
 
 
+def test_a_sign_is_a_concept_of_its_own() -> None:
+    text = "Blunting of the left costophrenic angle."
+    assert statuses(text) == {PE: U}
+    assert asserted_concepts(text) == {"Costophrenic Blunting"}
+
+
 def test_names_and_order_of_classes() -> None:
     assert len(FINDINGS) == 14
     assert FINDINGS[13] == "No Finding"
@@ -343,12 +349,14 @@ def test_the_order_of_sentences_changes_no_label(sentences: list[str], random: R
 
 
 @settings(deadline=None, max_examples=200)
-@given(st.text(st.characters(exclude_categories=())))
+@given(st.text(st.characters(exclude_categories=()) | st.sampled_from("\u0130\ufb01\u017f\u212a\u00df\u00a0-:([*_")))
 def test_any_unicode_is_labelled(text: str) -> None:
+    report = f"{text}\n\nEffusion"
     assert [f.name for f in label_report(text)] == list(FINDINGS)
     assert [f.name for f in label_concepts(text)] == list(CONCEPTS)
-    spans = [span for f in label_report(text) for span in f.spans]
-    assert all(0 <= start < end <= len(text) for start, end in spans)
+    effusion = label_report(report)[FINDINGS.index(PE)]
+    assert effusion.status is P
+    assert effusion.spans[-1] == (len(report) - len("Effusion"), len(report))
 
 
 @settings(deadline=None, max_examples=100)
