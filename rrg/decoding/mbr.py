@@ -23,6 +23,7 @@ from transformers import GenerationConfig, LogitsProcessorList
 
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.decoding.ngrams import NgramFrequencies
+from rrg.decoding.progress import Progress, ProgressCallback, WordCallback
 from rrg.decoding.recombination import CandidateScorer, recombine
 from rrg.decoding.sampling import GumbelNoise
 from rrg.decoding.search import search
@@ -89,6 +90,7 @@ def mbr_decode(
     tokenizer: ReportTokenizer,
     seeds: Sequence[int],
     ngram_frequencies: NgramFrequencies | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Tensor:
     """Ids [B, T] of the best-scored report of each study after BOS, padded.
 
@@ -99,6 +101,7 @@ def mbr_decode(
         tokenizer: The model's.
         seeds: One a study.
         ngram_frequencies: Needed where `config.cider_weight` is not 0.
+        progress: Follows the progress, and may raise `Stopped`.
     """
     assert encoder_outputs.last_hidden_state is not None and encoder_outputs.finding_logits is not None
     studies = len(encoder_outputs.last_hidden_state)
@@ -107,8 +110,11 @@ def mbr_decode(
     reports: list[list[int]] = []
     for first in range(0, studies, batch):
         part = slice(first, min(first + batch, studies))
-        ids = sample(model, encoder_outputs.rows(part), seeds[part], config).cpu().numpy()  # [b,K,T]
+        on_word = None if progress is None else _follow_samples(first, studies, config.samples, progress)
+        ids = sample(model, encoder_outputs.rows(part), seeds[part], config, on_word).cpu().numpy()  # [b,K,T]
         for of_study, findings in zip(ids, probabilities[part], strict=True):
+            if progress is not None:
+                progress(Progress("scoring", len(reports), studies))
             samples = [tuple(tokenizer.decode_words(row)) for row in of_study]
             finding_scores = config.finding_scores(findings)
             scorer = CandidateScorer(
@@ -120,12 +126,28 @@ def mbr_decode(
     return torch.tensor([row + padding * (length - len(row)) for row in reports], device=model.device)
 
 
-def sample(model: ReportModel, encoder_outputs: ReportEncoderOutput, seeds: Sequence[int], config: MBRConfig) -> Tensor:
-    """Ids [B, K, T] of K seeded samples of each study after BOS, padded."""
+def _follow_samples(first: int, studies: int, samples: int, progress: ProgressCallback) -> WordCallback:
+    """Report the progress of sampling; `first` is the number of studies that were sampled before."""
+
+    def on_word(ended: int, ids: Tensor) -> None:
+        progress(Progress("sampling", first * samples + ended, studies * samples, ids.shape[1] - 1))
+
+    return on_word
+
+
+def sample(
+    model: ReportModel,
+    encoder_outputs: ReportEncoderOutput,
+    seeds: Sequence[int],
+    config: MBRConfig,
+    on_word: WordCallback | None = None,
+) -> Tensor:
+    """Ids [B, K, T] of K seeded samples of each study after BOS, padded. `on_word` is called after each word."""
     ids = search(
         model,
         encoder_outputs,
         num_samples=config.samples,
+        on_word=on_word,
         num_beams=1,
         do_sample=False,  # the noise makes the argmax a sample
         length_penalty=1.0,
