@@ -1,4 +1,4 @@
-"""The entry point of decoding: from encoded studies to the token ids of their reports."""
+"""The entry point of decoding: from encoded studies to the token ids of their reports and the candidates' support."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rrg.data.text import detokenize
 from rrg.data.tokenizer import ReportTokenizer
-from rrg.decoding.mbr import MBRConfig, mbr_decode
+from rrg.decoding.mbr import Decoded, MBRConfig, mbr_decode
 from rrg.decoding.ngrams import NgramFrequencies
 from rrg.decoding.progress import Progress, ProgressCallback, Step, WordCallback
 from rrg.decoding.search import search
@@ -27,8 +27,8 @@ def generate(
     seeds: Sequence[int],
     ngram_frequencies: NgramFrequencies | None = None,
     progress: ProgressCallback | None = None,
-) -> Tensor:
-    """Decode one report for each study by the model's generation settings: ids [B, T] after BOS, padded.
+) -> Decoded:
+    """Decode one report for each study by the model's generation settings.
 
     Args:
         model: The model, in evaluation mode. Its `generation_config` selects MBR decoding or a search.
@@ -41,7 +41,7 @@ def generate(
     config = MBRConfig.from_generation_config(model.generation_config)  # type: ignore[arg-type]
     if config is None:
         on_word = None if progress is None else _follow_search(model, encoder_outputs, tokenizer, progress)
-        return search(model, encoder_outputs, on_word=on_word)
+        return Decoded(search(model, encoder_outputs, on_word=on_word))
     return mbr_decode(model, encoder_outputs, config, tokenizer, seeds, ngram_frequencies, progress)
 
 

@@ -27,6 +27,7 @@ from rrg.decoding.progress import Progress, ProgressCallback, WordCallback
 from rrg.decoding.recombination import CandidateScorer, recombine
 from rrg.decoding.sampling import GumbelNoise
 from rrg.decoding.search import search
+from rrg.decoding.support import Support, measure_support
 from rrg.models.base import ReportModel
 from rrg.models.outputs import ReportEncoderOutput
 
@@ -82,6 +83,16 @@ class MBRConfig:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """Decoded reports of B studies."""
+
+    ids: Tensor
+    """[B, T] after BOS, padded."""
+    supports: tuple[Support, ...] | None = None
+    """How many candidates agree with each report; None for a search, which has no candidates."""
+
+
 @torch.no_grad()
 def mbr_decode(
     model: ReportModel,
@@ -91,8 +102,8 @@ def mbr_decode(
     seeds: Sequence[int],
     ngram_frequencies: NgramFrequencies | None = None,
     progress: ProgressCallback | None = None,
-) -> Tensor:
-    """Ids [B, T] of the best-scored report of each study after BOS, padded.
+) -> Decoded:
+    """The best-scored report of each study.
 
     Args:
         model: The model, in evaluation mode.
@@ -108,6 +119,7 @@ def mbr_decode(
     batch = max(1, _MAX_ROWS // config.samples)
     probabilities = encoder_outputs.finding_logits.float().sigmoid().cpu().numpy()  # [B,14]
     reports: list[list[int]] = []
+    supports: list[Support] = []
     for first in range(0, studies, batch):
         part = slice(first, min(first + batch, studies))
         on_word = None if progress is None else _follow_samples(first, studies, config.samples, progress)
@@ -121,9 +133,11 @@ def mbr_decode(
                 samples, config.recall_weight, finding_scores, config.cider_weight, ngram_frequencies
             )
             reports.append(tokenizer.encode_words(recombine(samples, scorer))[0])
+            supports.append(measure_support(tuple(tokenizer.decode_words(reports[-1])), samples))
     length = 1 + max(map(len, reports))
     padding = [model.config.pad_token_id]
-    return torch.tensor([row + padding * (length - len(row)) for row in reports], device=model.device)
+    ids = torch.tensor([row + padding * (length - len(row)) for row in reports], device=model.device)
+    return Decoded(ids, tuple(supports))
 
 
 def _follow_samples(first: int, studies: int, samples: int, progress: ProgressCallback) -> WordCallback:

@@ -130,7 +130,8 @@ class Reporter:
         ]
         batch = StudyFeatures.concatenate(encoded_studies)
         encoded = self.model.encode(view_mask=batch.view_mask, features=batch.features)
-        ids = generate(self.model, encoded, self.tokenizer, seeds, self._loaded.ngram_frequencies, progress)
+        decoded = generate(self.model, encoded, self.tokenizer, seeds, self._loaded.ngram_frequencies, progress)
+        ids, supports = decoded.ids, decoded.supports
         probabilities = self._word_probabilities(encoded, ids).cpu().numpy()  # [B,T]
         assert encoded.finding_logits is not None
         findings = encoded.finding_logits.float().sigmoid().cpu().numpy()  # [B,14]
@@ -138,7 +139,7 @@ class Reporter:
         settings = decoding_settings(self.model)
         return [
             make_report(
-                read_ids(self.tokenizer, ids[i].tolist(), probabilities[i]),
+                read_ids(self.tokenizer, ids[i].tolist(), probabilities[i], None if supports is None else supports[i]),
                 findings[i],
                 study.id,
                 self.name,
