@@ -28,6 +28,12 @@ class Sentence:
     text: str
     start: int
     end: int
+    support: float | None = None
+    """Share of the MBR candidates, 0 to 1, that assert and negate the same findings as this sentence; not calibrated.
+
+    Definition: `rrg.decoding.support.sentence_support`. None where the decoding has no candidates, and in records
+    from before it was measured.
+    """
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,11 @@ class Report:
     """Time to generate the report."""
     created_at: str
     """Time of generation, UTC, ISO 8601."""
+    agreement: float | None = None
+    """Share of the MBR candidates, 0 to 1, that assert exactly those of the 13 findings that the report asserts.
+
+    None where the decoding has no candidates, and in records from before it was measured.
+    """
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -17,6 +17,7 @@ from rrg.data.studies import Study
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.decoding import generate
 from rrg.decoding.generation import decoding_settings
+from rrg.decoding.progress import Progress, ProgressCallback
 from rrg.errors import InputError
 from rrg.explanation.maps import Explanation, explain
 from rrg.inference.feature_cache import FeatureCache, sampling_seed
@@ -59,10 +60,16 @@ class Reporter:
     def weights_sha256(self) -> str:
         return self._loaded.weights_sha256
 
-    def report(self, study: Study) -> Report:
-        """The model's report on one study. Raises InputError when an image of it cannot be read."""
+    def report(self, study: Study, progress: ProgressCallback | None = None) -> Report:
+        """The model's report on one study. Raises InputError when an image of it cannot be read.
+
+        `progress` is called for every step and every word. It stops the work by raising `Stopped`
+        (`rrg.decoding.progress`), which this method then raises. A stop leaves only complete entries in the cache.
+        """
         started = time.perf_counter()
-        return self._generate([study], [study.radiographs()], started)[0]
+        if progress is not None:
+            progress(Progress("reading images", 0, 1))
+        return self._generate([study], [study.radiographs()], started, progress)[0]
 
     def reports(
         self,
@@ -108,16 +115,23 @@ class Reporter:
 
     @torch.inference_mode()
     def _generate(
-        self, studies: Sequence[Study], radiographs: Sequence[Sequence[Radiograph]], started: float
+        self,
+        studies: Sequence[Study],
+        radiographs: Sequence[Sequence[Radiograph]],
+        started: float,
+        progress: ProgressCallback | None = None,
     ) -> list[Report]:
         """Reports on a batch of studies; `started` is the time at which reading it began."""
+        if progress is not None:
+            progress(Progress("encoding images", 0, len(studies)))
         encoded_studies = self.feature_cache.encode(self.model, self.transform, radiographs)
         seeds = [
             sampling_seed(images, study.slots[0]) for images, study in zip(radiographs, encoded_studies, strict=True)
         ]
         batch = StudyFeatures.concatenate(encoded_studies)
         encoded = self.model.encode(view_mask=batch.view_mask, features=batch.features)
-        ids = generate(self.model, encoded, self.tokenizer, seeds, self._loaded.ngram_frequencies)
+        decoded = generate(self.model, encoded, self.tokenizer, seeds, self._loaded.ngram_frequencies, progress)
+        ids, supports = decoded.ids, decoded.supports
         probabilities = self._word_probabilities(encoded, ids).cpu().numpy()  # [B,T]
         assert encoded.finding_logits is not None
         findings = encoded.finding_logits.float().sigmoid().cpu().numpy()  # [B,14]
@@ -125,7 +139,7 @@ class Reporter:
         settings = decoding_settings(self.model)
         return [
             make_report(
-                read_ids(self.tokenizer, ids[i].tolist(), probabilities[i]),
+                read_ids(self.tokenizer, ids[i].tolist(), probabilities[i], None if supports is None else supports[i]),
                 findings[i],
                 study.id,
                 self.name,

@@ -23,8 +23,8 @@ def add_endpoints(service: Service) -> None:
     ) -> dict[str, Any]:
         """Generate a report on one or two radiographs and store it, so that it can be corrected.
 
-        Returns report_id, study_id, text, words, sentences, findings, model, weights_sha256, decoding, seconds and
-        created_at.
+        Returns report_id, study_id, text, words, sentences, findings, model, weights_sha256, decoding, seconds,
+        created_at and agreement.
         """
         study = await asyncio.to_thread(service.open_upload, frontal, lateral)
         written = await finish(service.queue.run(lambda _: service.write_report(study, model), request.session_hash))
