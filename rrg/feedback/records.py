@@ -43,7 +43,7 @@ class Correction:
             reader=reader,
             saved_at=utc_now(),
             parent_id=parent_id,
-            app_version=_app_version(),
+            app_version=app_version(),
         )
 
 
@@ -104,7 +104,8 @@ def _storable(text: str) -> bool:
     return "\0" not in text and not any(unicodedata.category(character) == "Cs" for character in text)
 
 
-def _app_version() -> str:
+def app_version() -> str:
+    """Version of the installed package."""
     try:
         return version("rrg")
     except PackageNotFoundError:
