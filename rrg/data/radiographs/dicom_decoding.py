@@ -124,12 +124,13 @@ def _decode_compressed(dataset: Dataset, syntax: UID) -> tuple[np.ndarray, str, 
             f"`pip install {plugin.package}`, or export the X-ray uncompressed."
         )
     notes = complete_planes(dataset) if dataset.SamplesPerPixel == 3 else ()
-    allocated, stored = dataset.BitsAllocated, dataset.BitsStored
+    allocated, stored = int(dataset.BitsAllocated), int(dataset.BitsStored)
     if syntax != RLELossless:
         stored = _checked_bits(dataset, syntax)
         if stored > allocated:
-            allocated = 16
-            notes += (f"BitsAllocated {dataset.BitsAllocated} ignored, for the compressed values have {stored} bits",)
+            notes += (f"BitsAllocated {allocated} ignored, for the compressed values have {stored} bits",)
+            allocated = dataset.BitsAllocated = 16
+            dataset.BitsStored = stored
     decoding = Decoding(
         syntax=JPEGLossless if syntax == JPEGExtended12Bit else syntax,  # pydicom keeps 12 bits from this decoder
         plugin=plugin.name,

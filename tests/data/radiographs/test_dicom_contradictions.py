@@ -200,13 +200,6 @@ def test_compressed_frames_without_their_number_are_refused(dicom_file: DicomFil
             read_radiograph(file.getvalue())
 
 
-def test_decoded_image_of_another_size_is_refused(dicom_file: DicomFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = (np.zeros((3, 96, 80), np.uint16), {})
-    monkeypatch.setattr("pydicom.pixels.decoders.base.Decoder.as_array", lambda *_, **__: wrong)
-    with pytest.raises(InputError, match="3 x 96 x 80, where its header states 96 x 80"):
-        read_radiograph(dicom_file(CHEST_12))
-
-
 def test_samples_per_pixel_decides_on_colour(dicom_file: DicomFile) -> None:
     content = dicom_file(CHEST_12, PhotometricInterpretation="RGB", **FULL_12)
     assert_shows(content, CHEST, "RGB contradicts SamplesPerPixel 1")
