@@ -61,6 +61,7 @@ def main() -> None:
     """Decode what the command line and the standard input give."""
     decoding = Decoding(**json.loads(sys.argv[1]))
     _limit(decoding.seconds)
+    import numpy as np
     from pydicom.pixels.decoders.base import get_decoder
 
     data = sys.stdin.buffer.read()
@@ -73,7 +74,7 @@ def main() -> None:
             "photometric_interpretation": str(properties["photometric_interpretation"]),
         }
         sys.stdout.buffer.write(json.dumps(described).encode() + b"\n")
-        sys.stdout.buffer.write(decoded.data)
+        sys.stdout.buffer.write(np.ascontiguousarray(decoded).data)
     except MemoryError:
         sys.exit(Outcome.MEMORY)
 
