@@ -92,6 +92,12 @@ class FeedbackStore:
             session.add(CorrectionRow(**asdict(correction)))
         return correction
 
+    def get_correction(self, correction_id: str) -> Correction | None:
+        """Return a correction by its id, or None."""
+        with Session(self._engine) as session:
+            row = session.scalars(select(CorrectionRow).where(CorrectionRow.correction_id == correction_id)).first()
+            return _record(row) if row else None
+
     def corrections(self, report_id: str) -> list[Correction]:
         """Return the corrections of one report in the order of saving."""
         rows = select(CorrectionRow).where(CorrectionRow.report_id == report_id).order_by(CorrectionRow.number)
@@ -102,9 +108,7 @@ class FeedbackStore:
         """Return the newest report of a model with these weights on a study, or None."""
         rows = (
             select(ReportRow)
-            .where(
-                ReportRow.study_id == study_id, ReportRow.model == model, ReportRow.weights_sha256 == weights_sha256
-            )
+            .where(ReportRow.study_id == study_id, ReportRow.model == model, ReportRow.weights_sha256 == weights_sha256)
             .order_by(ReportRow.created_at.desc())
             .limit(1)
         )
@@ -135,7 +139,8 @@ class FeedbackStore:
         """Return which studies have a report, and which this reader has corrected or flagged."""
         name = checked_reader(reader)
         corrected = (
-            select(ReportRow.study_id).distinct()
+            select(ReportRow.study_id)
+            .distinct()
             .join(CorrectionRow, CorrectionRow.report_id == ReportRow.report_id)
             .where(CorrectionRow.reader == name)
         )

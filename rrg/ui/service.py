@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -10,15 +11,17 @@ from rrg.data.annotation import read_annotation
 from rrg.data.studies import Study, study_of_files
 from rrg.errors import InputError
 from rrg.feedback import Correction, FeedbackStore
+from rrg.labels.findings import FINDINGS
 from rrg.report import Report
 from rrg.ui.examples import EXAMPLES, PUBLIC, SYNTHETIC, cached_example, open_example
-from rrg.ui.model_queue import ModelQueue, Tell
+from rrg.ui.export import ExportedStudy, export
+from rrg.ui.model_queue import ModelQueue, Tell, finish
 from rrg.ui.settings import Settings
 from rrg.ui.study_list import Entry, Query, Rows, StudyList
 from rrg.ui.uploads import StudyCache
 
 if TYPE_CHECKING:
-    from rrg.explanation.maps import Explanation
+    from rrg.explanation.maps import Explanation, Heatmap
     from rrg.inference.library import ModelLibrary
 
 
@@ -108,19 +111,18 @@ class Service:
 
     # Reports
 
-    def write_report(self, study: Study, model: str) -> Report:
-        """Generate a report on a study and store it. Raises InputError for a model that cannot be loaded."""
-        report = self.library.reporter(model).report(study)
+    def write_report(self, study: Study, model: str, tell: Tell | None = None) -> Report:
+        """Generate a report on a study and store it. Raises InputError for a model that cannot be loaded.
+
+        `tell` receives the `rrg.decoding.progress.Progress`.
+        """
+        report = self.library.reporter(model).report(study, tell)
         self._store.save_report(report)
         return report
 
     def write_and_explain(self, study: Study, model: str, tell: Tell) -> Explanation | None:
-        """Generate a report, store it, tell it, and return its maps. Lines of progress are told as texts."""
-        title = self.models[model].title if model in self.models else model
-        tell(f"Loading {title}")
-        self.library.reporter(model)
-        tell("Writing the report")
-        report = self.write_report(study, model)
+        """Generate a report, store it, tell it, and return its maps. Before it, the progress is told."""
+        report = self.write_report(study, model, tell)
         tell(report)
         return self.explain(study, report)
 
@@ -140,6 +142,32 @@ class Service:
         reporter = self.library.reporter(report.model)
         return reporter.explain(study, report) if reporter.weights_sha256 == report.weights_sha256 else None
 
+    async def export(
+        self, report_id: str, suffix: str, correction_id: str | None, maps: Sequence[tuple[str, int]]
+    ) -> tuple[Report, bytes]:
+        """Write the study of a report in a format of `rrg.ui.export`. Returns the report and the content of the file.
+
+        Args:
+            report_id: a stored report.
+            suffix: the format.
+            correction_id: a correction of the report to include.
+            maps: kind ("word", "sentence", "finding", "native") and index of the maps to include. Without any, those of
+                the findings that the report asserts.
+
+        Raises:
+            InputError: the report is unknown, or its images are no longer on the server.
+        """
+        report = self.find_report(report_id)
+        study = self.find_study(report.study_id) if report else None
+        if report is None or study is None:
+            raise InputError("The report or its images are no longer on the server. Open the study again.")
+        correction = self._store.get_correction(correction_id) if correction_id else None
+        explanation = await finish(self.queue.run(lambda _: self.explain(study, report)))
+        exported = ExportedStudy.now(
+            study, report, correction, _chosen_maps(explanation, report, maps), reference=study.report
+        )
+        return report, await asyncio.to_thread(export, exported, suffix)
+
     # Corrections
 
     def save_correction(self, report_id: str, text: str, reader: str) -> Correction:
@@ -149,3 +177,16 @@ class Service:
     def latest_correction(self, report: Report, reader: str) -> Correction | None:
         """Return a reader's newest correction of any report by the same model on the same study, or None."""
         return self._store.latest_correction(report.study_id, report.model, reader)
+
+
+def _chosen_maps(
+    explanation: Explanation | None, report: Report, chosen: Sequence[tuple[str, int]]
+) -> tuple[Heatmap, ...]:
+    if explanation is None:
+        return ()
+    kinds = {"word": explanation.words, "sentence": explanation.sentences, "native": explanation.native}
+    asserted = {finding.name for finding in report.findings if finding.status in ("present", "uncertain")}
+    if chosen:
+        asserted = {FINDINGS[index] for kind, index in chosen if kind == "finding" and index < len(FINDINGS)}
+    picked = [kinds[kind][index] for kind, index in chosen if kind in kinds and index < len(kinds[kind])]
+    return (*picked, *(heatmap for heatmap in explanation.findings if heatmap.target in asserted))

@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
 from rrg.data.studies import Study
+from rrg.decoding.progress import Progress, ProgressCallback
 from rrg.errors import InputError
 from rrg.explanation.maps import Explanation, Heatmap
 from rrg.feedback import FeedbackStore
@@ -44,7 +45,9 @@ class FakeReporter:
         self.name = name
         self.text = text
 
-    def report(self, study: Study) -> Report:
+    def report(self, study: Study, progress: ProgressCallback | None = None) -> Report:
+        if progress is not None:
+            progress(Progress("sampling", 1, 4, words=3))
         radiographs = study.radiographs()
         pixels = "".join(radiograph.sha256 for radiograph in radiographs)
         brightness = float(np.mean([radiograph.pixels.mean() for radiograph in radiographs]))

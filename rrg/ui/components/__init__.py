@@ -14,16 +14,17 @@ event ("read" unless stated) says which of them it concerns.
 - `rrg:report`: the report on the page, or null.
 - `rrg:study`: the study on the page, or null.
 - `rrg:step`: open the next (1) or previous (-1) study of the list. `rrg:flag`: flag the open study.
-- `rrg:edit`: go to the editor. `rrg:save`: save it. `rrg:drafts`: the drafts have changed.
+- `rrg:edit`: go to the editor. `rrg:save`: save it. `rrg:saved`: the id of the saved correction, or null.
+- `rrg:drafts`: the drafts have changed. `rrg:status`: the tone of a notice.
 - `rrg:connection`: whether the server answers.
 - `rrg:hide-reference`: whether the reference is hidden until the correction is saved; the same in all channels.
 """
 
 from rrg.ui.components.editor import editor, editor_value
+from rrg.ui.components.export_menu import export_menu
 from rrg.ui.components.findings import findings_table, findings_value
 from rrg.ui.components.model_select import model_select
 from rrg.ui.components.notice import Notice, notice
-from rrg.ui.components.reference import reference_panel, reference_value
 from rrg.ui.components.reference import reference_panel, reference_value
 from rrg.ui.components.report_text import report_text, report_value
 from rrg.ui.components.study_header import study_header, study_value
@@ -35,13 +36,12 @@ __all__ = [
     "dropped_files",
     "editor",
     "editor_value",
+    "export_menu",
     "findings_table",
     "findings_value",
     "maps_value",
     "model_select",
     "notice",
-    "reference_panel",
-    "reference_value",
     "reference_panel",
     "reference_value",
     "report_text",

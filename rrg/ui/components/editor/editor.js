@@ -49,6 +49,7 @@ function show() {
   const report = value(), kept = report && draft(report);
   find(".editor").hidden = !report;
   saving = false;
+  window.dispatchEvent(new CustomEvent("rrg:saved", { detail: report?.saved?.id ?? null }));
   if (!report) { shown = null; return; }
   area.value = kept ?? report.text; // what was typed while a save was under way is in the draft
   if (shown === null || key(shown) !== key(report)) elsewhere = false;

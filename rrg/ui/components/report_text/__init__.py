@@ -16,7 +16,9 @@ def report_text(channel: str = "read") -> gr.HTML:
     Args:
         channel: the viewer that shows the maps of its words has the same channel.
     """
-    return element("report_text", "report" if channel == "read" else f"report-{channel}", value=None, partial="", channel=channel)
+    return element(
+        "report_text", "report" if channel == "read" else f"report-{channel}", value=None, partial="", channel=channel
+    )
 
 
 def report_value(report: Report) -> dict[str, Any]:
@@ -28,6 +30,7 @@ def report_value(report: Report) -> dict[str, Any]:
         "text": report.text,
         "lines": [
             {
+                "support": sentence.support,
                 "words": [
                     {
                         "index": index,
@@ -40,7 +43,7 @@ def report_value(report: Report) -> dict[str, Any]:
                     if word.sentence == number
                 ],
             }
-            for number, _sentence in enumerate(report.sentences)
+            for number, sentence in enumerate(report.sentences)
         ],
         "facts": f"{report.model} · weights {report.weights_sha256[:8]} · {report.seconds:.1f} s",
     }

@@ -12,7 +12,7 @@ from rrg.ui.study_list import Query
 from rrg.ui.tabs.read import handlers
 from rrg.ui.tabs.read.handlers import Page, errors_in_status
 from rrg.ui.tabs.read.layout import Components
-from rrg.ui.tabs.read.updates import Updates, listed, status
+from rrg.ui.tabs.read.updates import UPDATED, Updates, listed, status
 
 Stream = AsyncIterator[Updates]
 
@@ -20,7 +20,7 @@ Stream = AsyncIterator[Updates]
 def build(service: Service) -> None:
     """Build the tab in the current Blocks and connect its events."""
     components = Components(service)
-    outputs = [getattr(components, name) for name in Updates.__annotations__]
+    outputs = [getattr(components, name) for name in UPDATED]
     page = [components.study, components.model, components.reader, components.pasted]
 
     async def shown(updates: Stream) -> AsyncIterator[dict[Any, Any]]:
@@ -31,7 +31,9 @@ def build(service: Service) -> None:
         async def run(
             study: Any, model: Any, reader: Any, pasted: Any, request: gr.Request
         ) -> AsyncIterator[dict[Any, Any]]:
-            async for update in shown(handler(service, Page.of_values(study, model, reader, pasted, request.session_hash))):
+            async for update in shown(
+                handler(service, Page.of_values(study, model, reader, pasted, request.session_hash))
+            ):
                 yield update
 
         return run
@@ -41,9 +43,8 @@ def build(service: Service) -> None:
             study: Any, model: Any, reader: Any, pasted: Any, request: gr.Request, event: gr.EventData
         ) -> AsyncIterator[dict[Any, Any]]:
             values = event._data if isinstance(event._data, dict) else {}
-            async for update in shown(
-                handler(service, Page.of_values(study, model, reader, pasted, request.session_hash), values)
-            ):
+            shown_now = Page.of_values(study, model, reader, pasted, request.session_hash)
+            async for update in shown(handler(service, shown_now, values)):
                 yield update
 
         return run
@@ -87,7 +88,9 @@ def build(service: Service) -> None:
     # Opening another study cancels what runs for the previous one, which must not appear beside the new images.
     opening: dict[str, Any] = options | {"cancels": running, "trigger_mode": "always_last"}
     opened = [
-        components.files.upload(files, [components.files, *page], **opening | {"outputs": [*outputs, components.files]}),
+        components.files.upload(
+            files, [components.files, *page], **{**opening, "outputs": [*outputs, components.files]}
+        ),
         components.studies.open(
             of_event(lambda service, shown, values: handlers.open_study(service, shown, values.get("study_id"))),
             page,

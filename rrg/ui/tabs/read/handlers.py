@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import gradio as gr
 
@@ -27,6 +26,7 @@ from rrg.ui.tabs.read.updates import (
     closed,
     compared,
     explained,
+    in_progress,
     listed,
     opened,
     reported,
@@ -101,7 +101,7 @@ async def step(service: Service, page: Page, direction: object, query: Query) ->
     """Open the next (1) or previous (-1) study of the list."""
     if direction != 1 and direction != -1:
         raise InputError("The step is malformed. Reload the page.")
-    neighbour = service.neighbour(page.study_id, direction, query, page.reader)
+    neighbour = service.neighbour(page.study_id, 1 if direction == 1 else -1, query, page.reader)
     if neighbour is None:
         end = "last" if direction == 1 else "first"
         yield status(f"This is the {end} study of the list.", "warning")
@@ -138,8 +138,8 @@ async def write_report(service: Service, page: Page) -> AsyncIterator[Updates]:
             case Running(Report() as report):
                 yield reported(report, page.reference_of(study), service.latest_correction(report, page.reader))
                 yield status("Computing where the model looked", "busy")
-            case Running(str(text)):
-                yield status(text, "busy")
+            case Running(progress) if progress is not None:
+                yield in_progress(progress)
             case Done(explanation):
                 assert report is not None
                 yield explained(explanation) | status(f"Written in {report.seconds:.1f} s.", "good")

@@ -7,6 +7,7 @@ import gradio as gr
 from rrg.ui.components import (
     dropped_files,
     editor,
+    export_menu,
     findings_table,
     model_select,
     notice,
@@ -32,8 +33,10 @@ KEYS = (
 
 _PANELS = """
 <div class="panel-tabs" role="tablist" aria-label="Panels">
-  <button type="button" role="tab" id="tab-findings" aria-controls="panel-findings" aria-selected="true">Findings</button>
-  <button type="button" role="tab" id="tab-reference" aria-controls="panel-reference" aria-selected="false" tabindex="-1">Reference</button>
+  <button type="button" role="tab" id="tab-findings" aria-controls="panel-findings" aria-selected="true"
+    >Findings</button>
+  <button type="button" role="tab" id="tab-reference" aria-controls="panel-reference" aria-selected="false"
+    tabindex="-1">Reference</button>
 </div>
 """
 
@@ -53,6 +56,7 @@ class Components:
                 WRITE, variant="primary", size="sm", elem_id="write", min_width=0, scale=0, interactive=False
             )
             self.stop = gr.Button("Stop", size="sm", elem_id="stop", min_width=0, scale=0)
+            export_menu()
             self.reader = gr.Textbox(
                 label="Reader", placeholder="Name or code", max_lines=1, elem_id="reader", min_width=120, scale=0
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -24,22 +24,18 @@ from rrg.ui.components import (
 from rrg.ui.service import Service
 from rrg.ui.study_list import Query
 
+if TYPE_CHECKING:
+    from rrg.decoding.progress import Progress
 
-class Updates(TypedDict, total=False):
-    """New values of components, by their names in `Components`. Components without a key stay as they are."""
 
-    studies: Any
-    study: Any
-    model: Any
-    write: Any
-    viewer: Any
-    report: Any
-    editor: Any
-    findings: Any
-    reference: Any
-    pasted: Any
-    status: Any
+Updates = dict[str, Any]
+"""New values of components, by their names in `Components`. Components without a key stay as they are."""
 
+UPDATED = (
+    *("studies", "study", "model", "write", "viewer", "report", "editor", "findings", "reference", "pasted"),
+    "status",
+)
+"""Names of the components that `Updates` may hold."""
 
 WRITE, WRITE_AGAIN = "Write report", "Write again"
 
@@ -94,6 +90,28 @@ def reported(report: Report, reference: str | None, correction: Correction | Non
 def compared(text: str, reference: str | None, corrected: bool) -> Updates:
     """Compare the text in the editor with the reference."""
     return {"reference": reference_value(text, reference, corrected)}
+
+
+_STEPS = {
+    "loading model": "Loading the model",
+    "reading images": "Reading the images",
+    "encoding images": "Encoding the images",
+    "greedy search": "Writing",
+    "beam search": "Writing",
+    "sampling": "Writing candidates",
+    "scoring": "Choosing among the candidates",
+}
+
+
+def in_progress(progress: Progress) -> Updates:
+    """Show how far a report is, and its text so far where that is final."""
+    text = _STEPS[progress.step]
+    if progress.step == "sampling":
+        text = f"{progress.total} candidates, {progress.done} written"
+    elif progress.words:
+        text = f"{text}, {progress.words} words"
+    shown = status(text, "busy")
+    return shown | {"report": gr.update(partial=progress.text)} if progress.text else shown
 
 
 def explained(explanation: Any) -> Updates:
