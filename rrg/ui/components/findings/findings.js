@@ -1,8 +1,6 @@
 const find = (selector) => element.querySelector(selector);
 const body = find("tbody");
-const channel = props.channel ?? "read";
-const send = (name, detail) => window.dispatchEvent(new CustomEvent(name, { detail: { ...detail, channel } }));
-const listen = (name, handle) => window.addEventListener(name, (event) => { if (event.detail.channel === channel) handle(event.detail); });
+const send = (name, detail) => window.dispatchEvent(new CustomEvent(name, { detail }));
 
 function make(tag, className, text) {
   const node = document.createElement(tag);
@@ -36,7 +34,7 @@ function probabilityCell(row) {
     verdict.textContent = row.in_image ? "present" : "absent";
     verdict.classList.toggle("in-image", row.in_image);
   }
-  cell.append(bar, make("span", "percent", percent(row.probability)), verdict);
+  cell.append(bar, make("span", "percent", percent(row.probability)), " ", verdict);
   return cell;
 }
 
@@ -73,11 +71,9 @@ function show() {
     line.tabIndex = at === 0 ? 0 : -1;
     const name = make("th", "name", row.name);
     name.scope = "row";
+    row.flags.forEach((flag) => name.append(" ", make("span", REFERENCE_FLAGS.includes(flag) ? "flag against-reference" : "flag", flag)));
     const label = make("td", "mention");
     label.append(make("span", "status", row.label));
-    const flags = make("span", "flags");
-    row.flags.forEach((flag) => flags.append(make("span", REFERENCE_FLAGS.includes(flag) ? "flag against-reference" : "flag", flag)));
-    name.append(flags);
     line.append(name, label, make("td", "reference", row.reference), probabilityCell(row));
     body.append(line);
   });
@@ -87,7 +83,7 @@ const target = (event) => event.target.closest("tr");
 const finding = (index) => ({ kind: "finding", index, spans: props.value.rows[index].spans });
 const detail = (row) => finding(Number(row.dataset.index));
 body.addEventListener("pointerover", (event) => { const row = target(event); if (row) send("rrg:point", detail(row)); });
-body.addEventListener("pointerleave", () => send("rrg:point", { kind: null }));
+body.addEventListener("pointerleave", () => send("rrg:point", null));
 body.addEventListener("focusin", (event) => {
   const row = target(event);
   if (!row) return;
@@ -95,7 +91,7 @@ body.addEventListener("focusin", (event) => {
   row.tabIndex = 0;
   send("rrg:point", detail(row));
 });
-body.addEventListener("focusout", () => send("rrg:point", { kind: null }));
+body.addEventListener("focusout", () => send("rrg:point", null));
 body.addEventListener("click", (event) => { const row = target(event); if (row) send("rrg:pin", detail(row)); });
 body.addEventListener("keydown", (event) => {
   const row = target(event);
@@ -108,8 +104,9 @@ body.addEventListener("keydown", (event) => {
     send("rrg:pin", detail(row));
   }
 });
-listen("rrg:choose-finding", ({ index }) => send("rrg:pin", finding(index)));
-listen("rrg:shown", ({ kind, index, pinned }) => {
+window.addEventListener("rrg:choose-finding", (event) => send("rrg:pin", finding(event.detail)));
+window.addEventListener("rrg:shown", (event) => {
+  const { kind, index, pinned } = event.detail;
   body.querySelectorAll("tr").forEach((row) => {
     const own = kind === "finding" && Number(row.dataset.index) === index;
     row.classList.toggle("shown", own);

@@ -20,7 +20,10 @@ function remember(hide) {
 function sentence(parts) {
   const cell = make("td", "");
   if (parts.length === 0) cell.append(make("span", "missing", "nothing like it"));
-  parts.forEach((part) => cell.append(part.differs ? make("mark", "", part.text) : part.text));
+  parts.forEach((part) => {
+    const words = part.text.trimEnd();
+    cell.append(part.differs ? make("mark", "", words) : words, part.text.slice(words.length));
+  });
   return cell;
 }
 
