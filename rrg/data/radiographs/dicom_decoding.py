@@ -129,7 +129,7 @@ def _decode_compressed(dataset: Dataset, syntax: UID) -> tuple[np.ndarray, str, 
         stored = _checked_bits(dataset, syntax)
         if stored > allocated:
             notes += (f"BitsAllocated {allocated} ignored, for the compressed values have {stored} bits",)
-            allocated = dataset.BitsAllocated = 16
+            allocated = dataset.BitsAllocated = 16  # `complete_header` made these well-formed
             dataset.BitsStored = stored
     decoding = Decoding(
         syntax=JPEGLossless if syntax == JPEGExtended12Bit else syntax,  # pydicom keeps 12 bits from this decoder

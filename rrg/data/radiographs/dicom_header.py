@@ -86,7 +86,7 @@ def check_radiograph(dataset: Dataset) -> tuple[str, ...]:
         notes.append(f"modality {modality}: check that this is a chest radiograph")
     elif modality not in _MODALITIES:
         raise InputError(
-            f"This DICOM file is of modality {modality}, not a projection radiograph. Choose a chest X-ray (modality "
+            f"This DICOM file is of modality {code_of(modality)}, not a projection radiograph. Choose a chest X-ray (modality "
             "CR, DX, DR or RG)."
         )
     image_class = image_class_of(dataset)
@@ -174,6 +174,11 @@ def numbers_of(dataset: Dataset, keyword: str) -> list[float]:
     except Exception:  # pydicom raises many types on an empty or malformed value
         return numbers
     return numbers
+
+
+def code_of(text: str) -> str:
+    """Return a text for a message if it looks like a code, else "(unknown)": in a mangled file it may be a name."""
+    return text if re.fullmatch(r"[A-Z0-9 ]{1,16}", text) else "(unknown)"
 
 
 def items_of(dataset: Dataset, keyword: str) -> list[Dataset] | None:

@@ -6,11 +6,12 @@ Sizes are checked before anything is decoded, so that a small file cannot exhaus
 from __future__ import annotations
 
 import numpy as np
+from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_fragments
 from pydicom.uid import UID, RLELossless
 
-from rrg.data.radiographs.dicom_header import number_of, text_of
+from rrg.data.radiographs.dicom_header import code_of, number_of, text_of
 from rrg.data.radiographs.radiograph import check_size
 from rrg.errors import InputError
 
@@ -36,9 +37,16 @@ def complete_header(dataset: Dataset) -> tuple[str, ...]:
     frames = number_of(dataset, "NumberOfFrames") or 1
     if frames > 1:
         raise InputError(f"This DICOM file holds {frames:.0f} frames. Export one radiograph per file.")
-    dataset.NumberOfFrames = 1
+    _set(dataset, "NumberOfFrames", 1)
     rows, columns = (int(_required(dataset, tag)) for tag in ("Rows", "Columns"))
+    _set(dataset, "Rows", rows)
+    _set(dataset, "Columns", columns)
     check_size(rows, columns)
+    if not _syntax(dataset).is_transfer_syntax:
+        raise InputError(
+            "The transfer syntax of this DICOM file (tag TransferSyntaxUID) is none of the DICOM standard. Export the "
+            "X-ray again, best uncompressed."
+        )
     notes = _complete_colour(dataset)
     check_size(rows, columns, bytes_per_pixel=dataset.SamplesPerPixel * _complete_bits(dataset, notes) // 8)
     if not _syntax(dataset).is_compressed:
@@ -64,6 +72,11 @@ def _check_pixel_data(dataset: Dataset) -> None:
         )
 
 
+def _set(dataset: Dataset, keyword: str, value: int | str) -> None:
+    """Replace an element. Assignment to an attribute would decode the old value first, which may be malformed."""
+    dataset.add_new(keyword, dictionary_VR(keyword), value)
+
+
 def _required(dataset: Dataset, keyword: str) -> float:
     number = number_of(dataset, keyword)
     if number is None:
@@ -77,8 +90,8 @@ def _complete_colour(dataset: Dataset) -> list[str]:
     stated = text_of(dataset, "PhotometricInterpretation").replace(" ", "_")
     if stated and stated not in (*_GREY, *_COLOUR):
         raise InputError(
-            f"The photometric interpretation {stated.replace('_', ' ')} of this DICOM file is not read here. Export "
-            "the X-ray as MONOCHROME2."
+            f"The photometric interpretation {code_of(stated.replace('_', ' '))} of this DICOM file is not read here. "
+            "Export the X-ray as MONOCHROME2."
         )
     samples = number_of(dataset, "SamplesPerPixel")
     if samples is None:
@@ -89,13 +102,13 @@ def _complete_colour(dataset: Dataset) -> list[str]:
             f"This DICOM file has {samples:g} samples per pixel (tag SamplesPerPixel), where a radiograph has 1 or 3. "
             "Export the X-ray as MONOCHROME2."
         )
-    dataset.SamplesPerPixel = int(samples)
+    _set(dataset, "SamplesPerPixel", int(samples))
     photometric = stated
     if stated not in (_COLOUR if samples == 3 else _GREY):
         photometric = "RGB" if samples == 3 else "MONOCHROME2"
         cause = f"{stated} contradicts SamplesPerPixel {samples:g}" if stated else "is missing"
         notes.append(f"PhotometricInterpretation {cause}, read as {photometric}")
-    dataset.PhotometricInterpretation = photometric
+    _set(dataset, "PhotometricInterpretation", photometric)
     return notes
 
 
@@ -115,11 +128,13 @@ def _complete_bits(dataset: Dataset, notes: list[str]) -> int:
         cause = "is missing" if stored is None else f"{stored:g} cannot be"
         notes.append(f"BitsStored {cause}, read as {allocated:g}")
         stored = allocated
-    dataset.BitsAllocated, dataset.BitsStored = int(allocated), int(stored)
+    _set(dataset, "BitsAllocated", int(allocated))
+    _set(dataset, "BitsStored", int(stored))
     sign = number_of(dataset, "PixelRepresentation")
     if sign not in (0, 1):
         notes.append("PixelRepresentation is missing, read as 0 (unsigned)")
-        dataset.PixelRepresentation = 0
+        sign = 0
+    _set(dataset, "PixelRepresentation", int(sign))
     return int(allocated)
 
 
@@ -185,10 +200,10 @@ def complete_planes(dataset: Dataset) -> tuple[str, ...]:
     stated = number_of(dataset, "PlanarConfiguration")
     if _syntax(dataset).is_compressed:
         if stated not in (0, 1):
-            dataset.PlanarConfiguration = 0
+            _set(dataset, "PlanarConfiguration", 0)
         return ()
     if dataset.PhotometricInterpretation != "RGB":
-        dataset.PlanarConfiguration = 0 if stated not in (0, 1) else int(stated)
+        _set(dataset, "PlanarConfiguration", 0 if stated not in (0, 1) else int(stated))
         return ()
     wide = "<u2" if _syntax(dataset).is_little_endian else ">u2"
     words = np.frombuffer(dataset.PixelData, np.uint8 if dataset.BitsAllocated == 8 else wide)
@@ -198,12 +213,12 @@ def complete_planes(dataset: Dataset) -> tuple[str, ...]:
     spread = [int(np.abs(np.diff(order.astype(np.int64), axis=1)).sum()) for order in (by_pixel, by_plane)]
     better = int(spread[1] < spread[0])
     if stated not in (0, 1):
-        dataset.PlanarConfiguration = better
+        _set(dataset, "PlanarConfiguration", better)
         return (f"PlanarConfiguration is missing, read as {better}",)
     if better != stated and spread[better] == 0:
-        dataset.PlanarConfiguration = better
+        _set(dataset, "PlanarConfiguration", better)
         return (f"PlanarConfiguration {stated:g} contradicts the pixels, read as {better}",)
-    dataset.PlanarConfiguration = int(stated)
+    _set(dataset, "PlanarConfiguration", int(stated))
     return ()
 
 
