@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,6 +96,29 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pat
 def tiny_weights(tiny_folder: Callable[[str], Path]) -> Path:
     """A folder of weights with one tiny R2GenCMN."""
     return tiny_folder("r2gen_cmn").parent
+
+
+@pytest.fixture
+def tiny_shared(tiny_weights: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """Makes the folder of a tiny R2GenCMN with a given name; all share an image encoder, `shared.safetensors`."""
+    from safetensors.torch import load_file, save_file
+
+    source, weights, part = tiny_weights / "r2gen_cmn", tmp_path / "weights", "image_encoder."
+    state = load_file(source / "model.safetensors")
+    weights.mkdir()
+    encoder = {key.removeprefix(part): value for key, value in state.items() if key.startswith(part)}
+    save_file(encoder, weights / "shared.safetensors")
+
+    def folder(name: str) -> Path:
+        path = weights / name
+        shutil.copytree(source, path)
+        others = {key: value for key, value in state.items() if not key.startswith(part)}
+        save_file(others, path / "model.safetensors", {"format": "pt"})
+        config = json.loads((path / "config.json").read_text())
+        (path / "config.json").write_text(json.dumps({**config, "image_encoder_file": "../shared.safetensors"}))
+        return path
+
+    return folder
 
 
 @pytest.fixture(scope="session")

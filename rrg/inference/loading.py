@@ -12,6 +12,7 @@ from rrg.data.transforms import ViewTransform
 from rrg.decoding.mbr import MBRConfig
 from rrg.decoding.ngrams import NgramFrequencies
 from rrg.errors import InputError
+from rrg.inference.training_statistics import TrainingStatistics, statistics_beside
 from rrg.inference.weights import model_type, weights_digest
 from rrg.layers.image_encoder import ImageEncoder
 from rrg.models import ARCHITECTURES
@@ -29,6 +30,8 @@ class LoadedModel:
     weights_sha256: str
     ngram_frequencies: NgramFrequencies | None = None
     """Needed where the CIDEr weight of MBR decoding is above 0."""
+    statistics: TrainingStatistics | None = None
+    """Statistics of the training data, for badges; None where there is no file of them beside the folder."""
 
     @property
     def transform(self) -> ViewTransform:
@@ -68,4 +71,5 @@ def load_model(folder: Path | str, device: str | None = None, image_encoder: Ima
     mbr = MBRConfig.from_generation_config(model.generation_config)
     frequencies = NgramFrequencies.from_pretrained(folder) if mbr is not None and mbr.cider_weight else None
     tokenizer = ReportTokenizer.from_pretrained(folder)
-    return LoadedModel(folder.resolve().name, model, tokenizer, weights_digest(folder), frequencies)
+    name, digest, statistics = folder.resolve().name, weights_digest(folder), statistics_beside(folder)
+    return LoadedModel(name, model, tokenizer, digest, frequencies, statistics)

@@ -36,6 +36,17 @@ def shared_encoder(folder: Path) -> tuple[Path, str] | None:
     return (folder / config["image_encoder_file"]).resolve(), backbone
 
 
+def encoder_digest(folder: Path) -> str | None:
+    """sha256 of what decides the image features of a model: its shared encoder and input size. None without one."""
+    shared = shared_encoder(folder)
+    if shared is None:
+        return None
+    path, backbone = shared
+    config = _config(folder)
+    transform = [config.get(name) for name in ("image_size", "image_mean", "image_std")]
+    return hashlib.sha256(repr((backbone, transform)).encode() + path.read_bytes()).hexdigest()
+
+
 def _config(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "config.json").read_text(encoding="utf-8"))
 
