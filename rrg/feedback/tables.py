@@ -53,3 +53,23 @@ class FlagRow(Base):
     reader: Mapped[str] = mapped_column(String)
     flagged: Mapped[bool] = mapped_column(Boolean)
     saved_at: Mapped[str] = mapped_column(String)
+
+
+class VoteRow(Base):
+    """A vote between two reports on a study. `number` gives the order of saving."""
+
+    __tablename__ = "votes"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    vote_id: Mapped[str] = mapped_column(String, unique=True)
+    study_id: Mapped[str] = mapped_column(String)
+    report_a: Mapped[str] = mapped_column(ForeignKey("reports.report_id"))
+    report_b: Mapped[str] = mapped_column(ForeignKey("reports.report_id"))
+    model_a: Mapped[str] = mapped_column(String)
+    model_b: Mapped[str] = mapped_column(String)
+    choice: Mapped[str] = mapped_column(String)
+    reason: Mapped[str] = mapped_column(Text)
+    reader: Mapped[str] = mapped_column(String)
+    saved_at: Mapped[str] = mapped_column(String)
+    app_version: Mapped[str] = mapped_column(String)

@@ -12,10 +12,12 @@ window.rrg = (() => {
     }
     window.history.replaceState(null, "", url);
   }
+  let study = null; // for components that are made later
   let restored = false; // the first values of the components are empty and would erase the address
   window.addEventListener("rrg:study", (event) => {
-    if (event.detail) restored = true;
-    if (restored) setAddress({ study: event.detail?.study_id, report: null });
+    study = event.detail;
+    if (study) restored = true;
+    if (restored) setAddress({ study: study?.study_id, report: null });
   });
   window.addEventListener("rrg:report", (event) => {
     if (event.detail && (event.detail.channel ?? "read") === "read") {
@@ -37,9 +39,12 @@ window.rrg = (() => {
     e: () => send("rrg:edit"),
     b: () => send("rrg:flag"),
   };
+  const COMPARE_KEYS = { j: KEYS.j, k: KEYS.k, g: () => document.querySelector("#compare-write")?.click() };
+  const visible = (selector) => Boolean(document.querySelector(selector)?.offsetParent);
   document.addEventListener("keydown", (event) => {
-    if (!document.querySelector("#room")?.offsetParent) return; // another tab is open
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    const keys = visible("#room") ? KEYS : visible("#compare-room") ? COMPARE_KEYS : null;
+    if (!keys) return; // another tab is open
+    if (keys === KEYS && event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       send("rrg:save", { next: true });
       return;
@@ -49,7 +54,7 @@ window.rrg = (() => {
       if (event.key === "Escape") event.target.blur();
       return;
     }
-    const action = KEYS[event.key.toLowerCase()];
+    const action = keys[event.key.toLowerCase()];
     if (!action) return;
     event.preventDefault();
     action();
@@ -105,5 +110,5 @@ window.rrg = (() => {
   }
   setInterval(check, CHECK);
 
-  return { reader: () => { applyList(); return sessionStorage.getItem(READER) ?? ""; } };
+  return { study: () => study, reader: () => { applyList(); return sessionStorage.getItem(READER) ?? ""; } };
 })();

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from rrg.data.annotation import read_annotation
 from rrg.data.studies import Study, study_of_files
 from rrg.errors import InputError
-from rrg.feedback import Correction, FeedbackStore
+from rrg.feedback import Correction, FeedbackStore, Vote
 from rrg.labels.findings import FINDINGS
 from rrg.report import Report
 from rrg.ui.examples import EXAMPLES, PUBLIC, SYNTHETIC, cached_example, open_example
@@ -178,6 +178,11 @@ class Service:
         """Return a reader's newest correction of any report by the same model on the same study, or None."""
         return self._store.latest_correction(report.study_id, report.model, reader)
 
+    # Votes
+
+    def save_vote(self, vote_id: str, report_a: str, report_b: str, choice: str, reason: str, reader: str) -> Vote:
+        """Store a vote between two reports. Raises InputError as `FeedbackStore.save_vote` does."""
+        return self._store.save_vote(vote_id, report_a, report_b, choice, reason, reader)
 
 def _chosen_maps(
     explanation: Explanation | None, report: Report, chosen: Sequence[tuple[str, int]]

@@ -123,6 +123,58 @@ def test_marks_are_those_of_the_reader(store: FeedbackStore, report: Report) -> 
     assert marks.flagged == {"study-3", "study-9"}
 
 
+@pytest.fixture
+def pair(store: FeedbackStore, report: Report) -> tuple[str, str]:
+    """Ids of two stored reports on one study, of the models r2gen_cmn and camanet."""
+    store.save_report(report)
+    store.save_report(replace(report, report_id="report-2", model="camanet"))
+    return report.report_id, "report-2"
+
+
+@pytest.mark.parametrize("choice", ["a", "b", "equal", "both bad"])
+def test_vote_round_trip(store: FeedbackStore, pair: tuple[str, str], choice: str) -> None:
+    vote = store.save_vote("vote-1", *pair, choice, " Größer “links”\n", " Dr. Müller ")
+    assert (vote.study_id, vote.report_a, vote.report_b) == ("study-1", *pair)
+    assert (vote.model_a, vote.model_b, vote.choice) == ("r2gen_cmn", "camanet", choice)
+    assert (vote.reason, vote.reader) == (" Größer “links”\n", "Dr. Müller")
+    other = store.save_vote("vote-2", *reversed(pair), "equal")
+    assert (other.model_a, other.reader, other.reason) == ("camanet", "anonymous", "")
+    assert store.votes() == [vote, other]
+
+
+def test_a_repeated_vote_is_stored_once_and_cannot_be_changed(store: FeedbackStore, pair: tuple[str, str]) -> None:
+    vote = store.save_vote("vote-1", *pair, "a", "Better.", "A")
+    assert store.save_vote("vote-1", *pair, "a", "Better.", "A") == vote
+    for changed in (("b", "Better.", "A"), ("a", "Worse.", "A"), ("a", "Better.", "B")):
+        with pytest.raises(InputError, match="already saved"):
+            store.save_vote("vote-1", *pair, *changed)
+    with pytest.raises(InputError, match="already saved"):
+        store.save_vote("vote-1", *reversed(pair), "a", "Better.", "A")
+    assert store.votes() == [vote]
+
+
+@pytest.mark.parametrize("others", [("report-1", "report-1"), ("report-1", "unknown"), ("report-1", "report-3")])
+def test_a_vote_is_between_two_reports_on_one_study(
+    store: FeedbackStore, report: Report, pair: tuple[str, str], others: tuple[str, str]
+) -> None:
+    store.save_report(replace(report, report_id="report-3", study_id="study-2"))
+    with pytest.raises(InputError, match="two stored reports on one study"):
+        store.save_vote("vote-1", *others, "a")
+    assert store.votes() == []
+
+
+@pytest.mark.parametrize(
+    ("choice", "reason", "reader"),
+    [("left", "", ""), ("", "", ""), ("a", "x" * 2_001, ""), ("a", "nul \0", ""), ("a", "", "two\nlines")],
+)
+def test_an_invalid_vote_is_rejected(
+    store: FeedbackStore, pair: tuple[str, str], choice: str, reason: str, reader: str
+) -> None:
+    with pytest.raises(InputError):
+        store.save_vote("vote-1", *pair, choice, reason, reader)
+    assert store.votes() == []
+
+
 @pytest.mark.parametrize("text", ["", " \n\t", "x" * 20_001, "nul \0 in it", "half a surrogate \ud83d"])
 def test_invalid_text_is_rejected(store: FeedbackStore, report: Report, text: str) -> None:
     store.save_report(report)

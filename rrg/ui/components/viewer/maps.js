@@ -47,9 +47,9 @@ function palette(hexes, threshold) {
   });
 }
 
-// The picture of a map in a view, with the shape of the radiograph.
-function raster(map, view, size, colours) {
-  const scale = RASTER_SIDE / Math.max(size.width, size.height);
+// The picture of a map in a view, with the shape of the radiograph; its longer side has `side` pixels.
+function raster(map, view, size, colours, side = RASTER_SIDE) {
+  const scale = side / Math.max(size.width, size.height);
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(size.width * scale));
   canvas.height = Math.max(1, Math.round(size.height * scale));
