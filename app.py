@@ -11,6 +11,7 @@ import tyro
 
 from rrg.errors import InputError
 from rrg.inference.cpu import configure_cpu
+from rrg.ui.gradio_stubs import skip_stub_files
 from rrg.ui.settings import Settings
 
 
@@ -26,6 +27,7 @@ def main(data: Path | None = None) -> None:
     uploads = settings.home / "uploads"
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # Gradio reads it when it is imported, so the imports follow
     configure_cpu()
+    skip_stub_files()
     from rrg.feedback import FeedbackStore
     from rrg.inference.library import ModelLibrary
     from rrg.ui.app import create_app, launch_options
