@@ -6,6 +6,7 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import tyro
 
@@ -36,7 +37,11 @@ def main(data: Path | None = None) -> None:
 
     delete_old_uploads(uploads)
     service = Service(settings, ModelLibrary(settings.weights), FeedbackStore(settings.database_url))
-    create_app(service).launch(**launch_options(settings, service))
+    app = create_app(service)
+    app.launch(**launch_options(settings, service), prevent_thread_lock=True)
+    # The page is up. Only now load torch and the first model, which takes seconds.
+    Thread(target=service.load_first_model, daemon=True).start()
+    app.block_thread()
 
 
 if __name__ == "__main__":

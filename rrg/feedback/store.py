@@ -102,9 +102,7 @@ class FeedbackStore:
         """Return the newest report of a model with these weights on a study, or None."""
         rows = (
             select(ReportRow)
-            .where(
-                ReportRow.study_id == study_id, ReportRow.model == model, ReportRow.weights_sha256 == weights_sha256
-            )
+            .where(ReportRow.study_id == study_id, ReportRow.model == model, ReportRow.weights_sha256 == weights_sha256)
             .order_by(ReportRow.created_at.desc())
             .limit(1)
         )
@@ -135,7 +133,8 @@ class FeedbackStore:
         """Return which studies have a report, and which this reader has corrected or flagged."""
         name = checked_reader(reader)
         corrected = (
-            select(ReportRow.study_id).distinct()
+            select(ReportRow.study_id)
+            .distinct()
             .join(CorrectionRow, CorrectionRow.report_id == ReportRow.report_id)
             .where(CorrectionRow.reader == name)
         )

@@ -18,9 +18,7 @@ from rrg.ui.service import Service
 def add_endpoints(service: Service) -> None:
     """Define the three public endpoints in the current Blocks."""
 
-    async def report(
-        frontal: str | None, lateral: str | None, model: str, request: gr.Request
-    ) -> dict[str, Any]:
+    async def report(frontal: str | None, lateral: str | None, model: str, request: gr.Request) -> dict[str, Any]:
         """Generate a report on one or two radiographs and store it, so that it can be corrected.
 
         Returns report_id, study_id, text, words, sentences, findings, model, weights_sha256, decoding, seconds,

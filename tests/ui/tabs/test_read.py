@@ -185,9 +185,7 @@ def test_offline_a_public_example_is_refused_and_nothing_else_is_shown(
     assert (last["status"]["tone"], set(last)) == ("bad", {"status"})
 
 
-def test_more_than_two_files_are_refused(
-    service: Service, page: Page, radiograph_file: Callable[..., Path]
-) -> None:
+def test_more_than_two_files_are_refused(service: Service, page: Page, radiograph_file: Callable[..., Path]) -> None:
     with pytest.raises(InputError, match="These are 3 files"):
         _all(handlers.open_files(service, page, [str(radiograph_file(seed)) for seed in range(3)]))
 

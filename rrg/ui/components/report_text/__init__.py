@@ -16,7 +16,9 @@ def report_text(channel: str = "read") -> gr.HTML:
     Args:
         channel: the viewer that shows the maps of its words has the same channel.
     """
-    return element("report_text", "report" if channel == "read" else f"report-{channel}", value=None, partial="", channel=channel)
+    return element(
+        "report_text", "report" if channel == "read" else f"report-{channel}", value=None, partial="", channel=channel
+    )
 
 
 def report_value(report: Report) -> dict[str, Any]:

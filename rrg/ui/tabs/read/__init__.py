@@ -31,7 +31,9 @@ def build(service: Service) -> None:
         async def run(
             study: Any, model: Any, reader: Any, pasted: Any, request: gr.Request
         ) -> AsyncIterator[dict[Any, Any]]:
-            async for update in shown(handler(service, Page.of_values(study, model, reader, pasted, request.session_hash))):
+            async for update in shown(
+                handler(service, Page.of_values(study, model, reader, pasted, request.session_hash))
+            ):
                 yield update
 
         return run
@@ -87,7 +89,9 @@ def build(service: Service) -> None:
     # Opening another study cancels what runs for the previous one, which must not appear beside the new images.
     opening: dict[str, Any] = options | {"cancels": running, "trigger_mode": "always_last"}
     opened = [
-        components.files.upload(files, [components.files, *page], **opening | {"outputs": [*outputs, components.files]}),
+        components.files.upload(
+            files, [components.files, *page], **opening | {"outputs": [*outputs, components.files]}
+        ),
         components.studies.open(
             of_event(lambda service, shown, values: handlers.open_study(service, shown, values.get("study_id"))),
             page,
