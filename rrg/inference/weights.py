@@ -57,6 +57,12 @@ def _tensors(folder: Path) -> list[Path]:
     return [*folder.glob("*.safetensors"), *([folder / shared] if shared and (folder / shared).is_file() else [])]
 
 
+def bytes_on_disk(folder: Path) -> int:
+    """Size of a folder of weights, with a shared image encoder."""
+    files = {path.resolve() for path in (*folder.iterdir(), *_tensors(folder)) if path.is_file()}
+    return sum(path.stat().st_size for path in files)
+
+
 def count_parameters(folder: Path) -> int:
     """Number of parameters and buffers in the weight files, from their headers."""
     count = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from rrg.data.annotation import read_annotation
 from rrg.data.studies import Study, study_of_files
 from rrg.errors import InputError
+from rrg.evaluate.model_card import best_on_val, model_card
 from rrg.feedback import Correction, FeedbackStore, Vote
 from rrg.labels.findings import FINDINGS
 from rrg.report import Report
@@ -17,12 +19,16 @@ from rrg.ui.examples import EXAMPLES, PUBLIC, SYNTHETIC, cached_example, open_ex
 from rrg.ui.export import ExportedStudy, export
 from rrg.ui.model_queue import ModelQueue, Tell, finish
 from rrg.ui.settings import Settings
+from rrg.ui.speed import SpeedRecord
 from rrg.ui.study_list import Entry, Query, Rows, StudyList
 from rrg.ui.uploads import StudyCache
 
 if TYPE_CHECKING:
     from rrg.explanation.maps import Explanation, Heatmap
     from rrg.inference.library import ModelLibrary
+
+
+logger = logging.getLogger(__name__)
 
 
 class Service:
@@ -37,6 +43,9 @@ class Service:
         self.library = library
         self.models = {info.name: info for info in library.list()}
         """The models as they were when the process started, by name."""
+        self.cards = {name: model_card(info, settings.weights / name) for name, info in self.models.items()}
+        """What the app says of each model, by name."""
+        self.speed = SpeedRecord()
         self.dataset = {study.id: study for study in read_annotation(settings.data)} if settings.data else {}
         """The studies of the data folder by id."""
         self.queue = ModelQueue()
@@ -52,8 +61,18 @@ class Service:
 
     @property
     def first_model(self) -> str | None:
-        """Name of the model that is offered first; None if no model has weights."""
-        return next((info.name for info in self.models.values() if info.available), None)
+        """Name of the model that is offered first, the best on val; None if no model has weights."""
+        best = best_on_val(self.cards.values())
+        return best or next((info.name for info in self.models.values() if info.available), None)
+
+    def load_first_model(self) -> None:
+        """Load the model that is offered first, so that its first report need not wait for it."""
+        if self.first_model is None:
+            return
+        try:
+            self.library.reporter(self.first_model)
+        except InputError as error:  # the first report says it to the reader
+            logger.warning("%s", error)
 
     # Studies
 
@@ -117,6 +136,7 @@ class Service:
         `tell` receives the `rrg.decoding.progress.Progress`.
         """
         report = self.library.reporter(model).report(study, tell)
+        self.speed.add(model, report.seconds)
         self._store.save_report(report)
         return report
 
@@ -125,6 +145,20 @@ class Service:
         report = self.write_report(study, model, tell)
         tell(report)
         return self.explain(study, report)
+
+    def explain_example(self, model: str, tell: Tell) -> tuple[Study, Explanation]:
+        """Write a report on a synthetic study and return the study with the maps of the report, which is not stored.
+
+        Raises InputError for a model that cannot be loaded. Lines of progress are told as texts.
+        """
+        tell("Loading the model")
+        reporter = self.library.reporter(model)
+        tell("Writing a report on a synthetic study")
+        study = open_example(SYNTHETIC[0], self._examples)
+        report = reporter.report(study)
+        self.speed.add(model, report.seconds)
+        tell("Computing its maps")
+        return study, reporter.explain(study, report)
 
     def find_report(self, report_id: str) -> Report | None:
         """Return a stored report by its id, or None."""
@@ -183,6 +217,7 @@ class Service:
     def save_vote(self, vote_id: str, report_a: str, report_b: str, choice: str, reason: str, reader: str) -> Vote:
         """Store a vote between two reports. Raises InputError as `FeedbackStore.save_vote` does."""
         return self._store.save_vote(vote_id, report_a, report_b, choice, reason, reader)
+
 
 def _chosen_maps(
     explanation: Explanation | None, report: Report, chosen: Sequence[tuple[str, int]]

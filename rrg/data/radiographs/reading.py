@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import get_args
 
-from rrg.data.radiographs.dicom import is_dicom, read_dicom
-from rrg.data.radiographs.pictures import picture_format, read_picture
 from rrg.data.radiographs.radiograph import MAX_DECODED_BYTES, Radiograph, View
 from rrg.errors import InputError
 
@@ -30,6 +28,10 @@ def read_radiograph(source: str | Path | bytes, *, view: View | None = None) -> 
     Raises:
         InputError: the file cannot be read or is no chest radiograph; the message names the cause and the remedy.
     """
+    # Here: OpenCV and pydicom take a quarter of a second, and the app shows its page before it reads an image.
+    from rrg.data.radiographs.dicom import is_dicom, read_dicom
+    from rrg.data.radiographs.pictures import picture_format, read_picture
+
     if view is not None and view not in get_args(View):
         raise InputError(f"The view {view!r} is not known. Use one of {', '.join(get_args(View))}, or leave it out.")
     data = source if isinstance(source, bytes) else _read_file(Path(source))

@@ -23,6 +23,7 @@ event ("read" unless stated) says which of them it concerns.
 from rrg.ui.components.editor import editor, editor_value
 from rrg.ui.components.export_menu import export_menu
 from rrg.ui.components.findings import findings_table, findings_value
+from rrg.ui.components.model_card import Example, example_pictures, model_card_view, speed_text
 from rrg.ui.components.model_select import model_select
 from rrg.ui.components.notice import Notice, notice
 from rrg.ui.components.reference import reference_panel, reference_value
@@ -32,14 +33,17 @@ from rrg.ui.components.study_list import rows_value, study_list
 from rrg.ui.components.viewer import dropped_files, maps_value, viewer, views_value
 
 __all__ = [
+    "Example",
     "Notice",
     "dropped_files",
     "editor",
     "editor_value",
+    "example_pictures",
     "export_menu",
     "findings_table",
     "findings_value",
     "maps_value",
+    "model_card_view",
     "model_select",
     "notice",
     "reference_panel",
@@ -47,6 +51,7 @@ __all__ = [
     "report_text",
     "report_value",
     "rows_value",
+    "speed_text",
     "study_header",
     "study_list",
     "study_value",
