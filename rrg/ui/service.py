@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -25,10 +26,21 @@ from rrg.ui.uploads import StudyCache
 
 if TYPE_CHECKING:
     from rrg.explanation.maps import Explanation, Heatmap
+    from rrg.inference.badges import Badge
+    from rrg.inference.blank_check import BlankCheck
     from rrg.inference.library import ModelLibrary
 
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What the page shows beside a report."""
+
+    explanation: Explanation | None
+    """None where the model has other weights now than those that generated the report."""
+    badges: tuple[Badge, ...]
 
 
 class Service:
@@ -140,11 +152,11 @@ class Service:
         self._store.save_report(report)
         return report
 
-    def write_and_explain(self, study: Study, model: str, tell: Tell) -> Explanation | None:
-        """Generate a report, store it, tell it, and return its maps. Before it, the progress is told."""
+    def write_and_analyse(self, study: Study, model: str, tell: Tell) -> Analysis:
+        """Generate a report, store it, tell it, and return its analysis. Before it, the progress is told."""
         report = self.write_report(study, model, tell)
         tell(report)
-        return self.explain(study, report)
+        return self.analyse(study, report)
 
     def explain_example(self, model: str, tell: Tell) -> tuple[Study, Explanation]:
         """Write a report on a synthetic study and return the study with the maps of the report, which is not stored.
@@ -169,12 +181,27 @@ class Service:
         weights = self.models[model].weights_sha256 if model in self.models else None
         return self._store.find_report(study.id, model, weights) if weights else None
 
-    def explain(self, study: Study, report: Report) -> Explanation | None:
-        """Compute the maps of a report; None when its model has other weights now than those that generated it."""
+    def analyse(self, study: Study, report: Report) -> Analysis:
+        """Compute the maps of a report and the reasons to doubt it.
+
+        Both are empty when its model has other weights now than those that generated it.
+        """
         if report.model not in self.models:
-            return None
+            return Analysis(None, ())
         reporter = self.library.reporter(report.model)
-        return reporter.explain(study, report) if reporter.weights_sha256 == report.weights_sha256 else None
+        if reporter.weights_sha256 != report.weights_sha256:
+            return Analysis(None, ())
+        return Analysis(reporter.explain(study, report), reporter.badges(study, report))
+
+    def blank_check(self, study: Study, report: Report, tell: Tell) -> BlankCheck:
+        """Compare a report with the one that its model writes for blank images; the progress is told.
+
+        Raises InputError when the model has other weights now than those that generated the report.
+        """
+        reporter = self.library.reporter(report.model)
+        if reporter.weights_sha256 != report.weights_sha256:
+            raise InputError("The model has other weights now. Write the report again, then check it.")
+        return reporter.blank_check(study, report, tell)
 
     async def export(
         self, report_id: str, suffix: str, correction_id: str | None, maps: Sequence[tuple[str, int]]
@@ -196,9 +223,14 @@ class Service:
         if report is None or study is None:
             raise InputError("The report or its images are no longer on the server. Open the study again.")
         correction = self._store.get_correction(correction_id) if correction_id else None
-        explanation = await finish(self.queue.run(lambda _: self.explain(study, report)))
+        analysis: Analysis = await finish(self.queue.run(lambda _: self.analyse(study, report)))
         exported = ExportedStudy.now(
-            study, report, correction, _chosen_maps(explanation, report, maps), reference=study.report
+            study,
+            report,
+            correction,
+            _chosen_maps(analysis.explanation, report, maps),
+            notes=tuple(badge.text for badge in analysis.badges),
+            reference=study.report,
         )
         return report, await asyncio.to_thread(export, exported, suffix)
 

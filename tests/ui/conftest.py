@@ -24,6 +24,8 @@ from rrg.errors import InputError
 from rrg.explanation.maps import Explanation, Heatmap
 from rrg.feedback import FeedbackStore
 from rrg.feedback.urls import sqlite_url
+from rrg.inference.badges import Badge
+from rrg.inference.blank_check import BlankCheck
 from rrg.inference.library import ModelInfo
 from rrg.labels.findings import FINDINGS, label_report
 from rrg.report import Report, ReportFinding, Sentence, Word
@@ -96,6 +98,12 @@ class FakeReporter:
             ),
             findings=tuple(heatmap(name, "Grad-CAM", None, index) for index, name in enumerate(FINDINGS[:13])),
         )
+
+    def badges(self, study: Study, report: Report) -> tuple[Badge, ...]:
+        return (Badge("candidates disagree", f"{self.name} is in doubt."),) if self.name == "terse" else ()
+
+    def blank_check(self, study: Study, report: Report, progress: ProgressCallback | None = None) -> BlankCheck:
+        return BlankCheck(self.name == "terse", "Blank.", 0.25)
 
 
 class FakeLibrary:

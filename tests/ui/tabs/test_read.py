@@ -227,6 +227,27 @@ def test_a_pasted_reference_counts_for_its_study_only(
     assert not _final(handlers.open_study(service, kept, other))["reference"]["reference"]
 
 
+def test_reasons_to_doubt_a_report_are_shown(service: Service, page: Page) -> None:
+    assert _final(handlers.write_report(service, page))["report"]["badges"] == []
+    terse = replace(page, model="terse")
+    assert _final(handlers.write_report(service, terse))["report"]["badges"] == ["terse is in doubt."]
+    assert _final(handlers.open_study(service, terse, page.study_id))["report"]["badges"] == ["terse is in doubt."]
+
+
+@pytest.mark.parametrize(
+    ("model", "same", "text"), [("plain", False, "25% of the words"), ("terse", True, "did not matter")]
+)
+def test_a_report_is_compared_with_the_one_on_a_blank_image(
+    service: Service, page: Page, model: str, same: bool, text: str
+) -> None:
+    report = _final(handlers.write_report(service, replace(page, model=model)))["report"]["value"]
+    shown = _final(handlers.check_blank(service, page, {"report_id": report["report_id"]}))["report"]
+    assert shown["blank_same"] is same
+    assert text in shown["blank"]
+    with pytest.raises(InputError, match="There is no report to check"):
+        _all(handlers.check_blank(service, page, {"report_id": "forged"}))
+
+
 def test_a_flag_is_stored_for_the_reader(service: Service, page: Page) -> None:
     values = {"study_id": SYNTHETIC[1].id, "flagged": True, "query": QUERY}
     (update,) = _all(handlers.flag(service, page, values))

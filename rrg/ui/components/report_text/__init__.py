@@ -11,7 +11,11 @@ from rrg.ui.components.element import element
 
 
 def report_text(channel: str = "read") -> gr.HTML:
-    """Build the component. Its value is `report_value(...)`, or None without a report; its prop `partial` is a text.
+    """Build the component. Its value is `report_value(...)`, or None without a report.
+
+    Its props are `partial` (text of a report that is being written), `badges` (reasons to doubt the report), `blank`
+    (how it differs from the report on a blank image) and `blank_same`. Its event `blank` (`{report_id}`) asks for the
+    latter.
 
     Args:
         channel: the viewer that shows the maps of its words has the same channel.

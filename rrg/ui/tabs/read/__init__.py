@@ -84,7 +84,8 @@ def build(service: Service) -> None:
     )
     written = components.write.click(of_page(handlers.write_report), page, trigger_mode="once", **options)
     chosen = components.model.choose(of_page(handlers.choose_model), page, **options)
-    running = [restored, written, chosen]
+    checked = components.report.blank(of_event(handlers.check_blank), page, trigger_mode="once", **options)
+    running = [restored, written, chosen, checked]
     # Opening another study cancels what runs for the previous one, which must not appear beside the new images.
     opening: dict[str, Any] = options | {"cancels": running, "trigger_mode": "always_last"}
     opened = [

@@ -23,9 +23,10 @@ from rrg.ui.service import Service
 from rrg.ui.study_list import Query
 from rrg.ui.tabs.read.updates import (
     Updates,
+    analysed,
+    blank_checked,
     closed,
     compared,
-    explained,
     in_progress,
     listed,
     opened,
@@ -131,7 +132,7 @@ async def write_report(service: Service, page: Page) -> AsyncIterator[Updates]:
     model = page.model
     yield without_report() | status("Waiting for the model", "busy")
     report: Report | None = None
-    async for state in service.queue.run(lambda tell: service.write_and_explain(study, model, tell), page.client):
+    async for state in service.queue.run(lambda tell: service.write_and_analyse(study, model, tell), page.client):
         match state:
             case Waiting(ahead):
                 yield status(_waiting(ahead), "busy")
@@ -140,9 +141,9 @@ async def write_report(service: Service, page: Page) -> AsyncIterator[Updates]:
                 yield status("Computing where the model looked", "busy")
             case Running(progress) if progress is not None:
                 yield in_progress(progress)
-            case Done(explanation):
+            case Done(analysis):
                 assert report is not None
-                yield explained(explanation) | status(f"Written in {report.seconds:.1f} s.", "good")
+                yield analysed(analysis) | status(f"Written in {report.seconds:.1f} s.", "good")
 
 
 async def restore(service: Service, page: Page, address: dict[str, str]) -> AsyncIterator[Updates]:
@@ -202,6 +203,23 @@ async def edited(service: Service, page: Page, values: object) -> AsyncIterator[
     yield compared(text, page.reference_of(study), corrected=bool(saved))
 
 
+async def check_blank(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
+    """Compare the report with the one on blank images, and say what it means."""
+    report_id = values.get("report_id") if isinstance(values, dict) else None
+    report = service.find_report(report_id) if isinstance(report_id, str) else None
+    study = await asyncio.to_thread(service.find_study, report.study_id) if report else None
+    if report is None or study is None:
+        raise InputError("There is no report to check. Open a study and have it reported.")
+    async for state in service.queue.run(lambda tell: service.blank_check(study, report, tell), page.client):
+        match state:
+            case Waiting(ahead):
+                yield status(_waiting(ahead), "busy")
+            case Running(progress) if progress is not None:
+                yield status("Writing the report on a blank image", "busy")
+            case Done(check):
+                yield blank_checked(check) | status("Compared with the report on a blank image.", "good")
+
+
 async def paste(service: Service, page: Page, values: object, report: object) -> AsyncIterator[Updates]:
     """Keep the reference that the reader pasted for the open study, and compare the report with it."""
     text = values.get("text") if isinstance(values, dict) else None
@@ -254,14 +272,14 @@ async def _show_report(service: Service, page: Page, study: Study, report: Repor
     """Show a stored report, then its maps."""
     correction = service.latest_correction(report, page.reader)
     yield reported(report, page.reference_of(study), correction) | status("Computing where the model looked", "busy")
-    async for state in service.queue.run(lambda _: service.explain(study, report), page.client):
+    async for state in service.queue.run(lambda _: service.analyse(study, report), page.client):
         match state:
             case Waiting(ahead):
                 yield status(_waiting(ahead), "busy")
-            case Done(explanation):
+            case Done(analysis):
                 written = f"Written {report.created_at[:16].replace('T', ' ')} UTC."
-                note = "" if explanation else "Its model has other weights now, so there are no maps."
-                yield explained(explanation) | status(written, "good" if explanation else "warning", note)
+                note = "" if analysis.explanation else "Its model has other weights now, so there are no maps."
+                yield analysed(analysis) | status(written, "good" if analysis.explanation else "warning", note)
 
 
 def _waiting(ahead: int) -> str:

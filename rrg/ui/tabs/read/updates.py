@@ -21,11 +21,13 @@ from rrg.ui.components import (
     study_value,
     views_value,
 )
-from rrg.ui.service import Service
+from rrg.ui.progress import progress_text
+from rrg.ui.service import Analysis, Service
 from rrg.ui.study_list import Query
 
 if TYPE_CHECKING:
     from rrg.decoding.progress import Progress
+    from rrg.inference.blank_check import BlankCheck
 
 
 Updates = dict[str, Any]
@@ -58,7 +60,7 @@ def without_report() -> Updates:
     """Remove the report. The study stays open."""
     return {
         "viewer": gr.update(maps={}),
-        "report": gr.update(value=None, partial=""),
+        "report": gr.update(value=None, partial="", badges=[], blank=""),
         "editor": gr.update(value=None, failure=None),
         "findings": None,
         "reference": None,
@@ -78,9 +80,9 @@ def opened(service: Service, study: Study) -> Updates:
 
 
 def reported(report: Report, reference: str | None, correction: Correction | None) -> Updates:
-    """Show a report with the reader's correction and the reference. Its maps follow with `explained`."""
+    """Show a report with the reader's correction and the reference. Its maps follow with `analysed`."""
     return {
-        "report": gr.update(value=report_value(report), partial=""),
+        "report": gr.update(value=report_value(report), partial="", badges=[], blank=""),
         "findings": findings_value(report, label_report(reference) if reference else None),
         "editor": gr.update(value=editor_value(report, correction), failure=None),
         "write": gr.update(value=WRITE_AGAIN),
@@ -92,31 +94,25 @@ def compared(text: str, reference: str | None, corrected: bool) -> Updates:
     return {"reference": reference_value(text, reference, corrected)}
 
 
-_STEPS = {
-    "loading model": "Loading the model",
-    "reading images": "Reading the images",
-    "encoding images": "Encoding the images",
-    "greedy search": "Writing",
-    "beam search": "Writing",
-    "sampling": "Writing candidates",
-    "scoring": "Choosing among the candidates",
-}
-
-
 def in_progress(progress: Progress) -> Updates:
     """Show how far a report is, and its text so far where that is final."""
-    text = _STEPS[progress.step]
-    if progress.step == "sampling":
-        text = f"{progress.total} candidates, {progress.done} written"
-    elif progress.words:
-        text = f"{text}, {progress.words} words"
-    shown = status(text, "busy")
+    shown = status(progress_text(progress), "busy")
     return shown | {"report": gr.update(partial=progress.text)} if progress.text else shown
 
 
-def explained(explanation: Any) -> Updates:
-    """Show the maps of the report; None removes them."""
-    return {"viewer": gr.update(maps=maps_value(explanation) if explanation else {})}
+def analysed(analysis: Analysis) -> Updates:
+    """Show the maps of the report and the reasons to doubt it."""
+    return {
+        "viewer": gr.update(maps=maps_value(analysis.explanation) if analysis.explanation else {}),
+        "report": gr.update(badges=[badge.text for badge in analysis.badges]),
+    }
+
+
+def blank_checked(check: BlankCheck) -> Updates:
+    """Show how the report differs from the one on blank images."""
+    badge = check.badge()
+    words = f"{check.similarity:.0%} of the words are the same as in the report on a blank image."
+    return {"report": gr.update(blank=badge.text if badge else words, blank_same=check.same)}
 
 
 def listed(service: Service, query: Query, reader: str) -> Updates:
