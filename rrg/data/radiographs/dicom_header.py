@@ -86,8 +86,8 @@ def check_radiograph(dataset: Dataset) -> tuple[str, ...]:
         notes.append(f"modality {modality}: check that this is a chest radiograph")
     elif modality not in _MODALITIES:
         raise InputError(
-            f"This DICOM file is of modality {code_of(modality)}, not a projection radiograph. Choose a chest X-ray (modality "
-            "CR, DX, DR or RG)."
+            f"This DICOM file is of modality {code_of(modality)}, not a projection radiograph. Choose a chest X-ray "
+            "(modality CR, DX, DR or RG)."
         )
     image_class = image_class_of(dataset)
     if not modality and image_class.endswith("Storage") and not image_class.startswith(_IMAGE_CLASSES):

@@ -28,7 +28,7 @@ _DAMAGED = "This {} image is damaged or cut off. Export or download it again."
 _EXIF = b"Exif\0\0"
 """First bytes of the EXIF data in a JPEG file."""
 
-_MAX_SCANS = 200
+_MAX_SCANS = 100
 """Number of scans of a JPEG file. Each decodes the whole image anew; encoders write at most about 20."""
 
 _MAX_PROFILES = 16
