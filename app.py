@@ -32,7 +32,7 @@ def main(data: Path | None = None) -> None:
     from rrg.ui.uploads import delete_old_uploads
 
     delete_old_uploads(uploads)
-    app = create_app(settings, ModelLibrary(settings.weights), FeedbackStore(settings.database_url))
+    app = create_app(settings, ModelLibrary(settings.weights, settings.memory), FeedbackStore(settings.database_url))
     app.launch(**launch_options(settings))
 
 
