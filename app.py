@@ -36,7 +36,7 @@ def main(data: Path | None = None) -> None:
     from rrg.ui.uploads import delete_old_uploads
 
     delete_old_uploads(uploads)
-    service = Service(settings, ModelLibrary(settings.weights), FeedbackStore(settings.database_url))
+    service = Service(settings, ModelLibrary(settings.weights, settings.memory), FeedbackStore(settings.database_url))
     app = create_app(service)
     app.launch(**launch_options(settings, service), prevent_thread_lock=True)
     # The page is up. Only now load torch and the first model, which takes seconds.

@@ -76,7 +76,8 @@ def models() -> None:
     from rrg.inference.library import ModelLibrary
 
     for info in ModelLibrary(Settings.from_env().weights).list():
-        state = f"{info.parameters / 1e6:.1f} M parameters" if info.parameters else info.note
+        size = f"{info.parameters / 1e6:.1f} M parameters" if info.parameters else ""
+        state = ". ".join(part for part in (size, info.note) if part)
         print(f"{info.name:<12} {info.title}: {state}\n{'':<12} {info.paper}")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,6 @@ METRICS = {
 CONSTANTS = ("most frequent", "normal template", "best constant (BLEU-4)", "best constant (CIDEr)")
 """Floors that are one report for all studies."""
 NEIGHBOUR = "nearest neighbour"
-RANKED_BY = "Micro-F1"
-"""The metric that decides which model is best: constant reports lead on BLEU-4 and ROUGE-L."""
 
 
 @dataclass(frozen=True)
@@ -96,20 +94,6 @@ def model_card(info: ModelInfo, folder: Path) -> ModelCard:
         paragraph(text, "Limits"),
         read_evaluation(folder / "results.json", info.weights_sha256) if exists else None,
     )
-
-
-def best_on_val(cards: Iterable[ModelCard]) -> str | None:
-    """Return the name of the model with the highest micro-F1 on val; the first of equal ones, None without figures.
-
-    Only figures of the weights that are there now count, and only models that can run.
-    """
-    scores = {
-        card.info.name: figure.value
-        for card in cards
-        if card.info.available and card.evaluation and card.evaluation.current and card.evaluation.split == "val"
-        if (figure := card.evaluation.figure(RANKED_BY))
-    }
-    return max(scores, key=scores.__getitem__) if scores else None
 
 
 def read_evaluation(path: Path, weights_sha256: str | None) -> Evaluation | None:

@@ -40,6 +40,11 @@ class LoadedModel:
         return ViewTransform(config.image_size, tuple(config.image_mean), tuple(config.image_std))
 
 
+def tensor_bytes(module: torch.nn.Module) -> int:
+    """Bytes of the parameters and buffers of a module."""
+    return sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
+
+
 def load_model(folder: Path | str, device: str | None = None, image_encoder: ImageEncoder | None = None) -> LoadedModel:
     """Load weights/NAME.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from rrg.data.annotation import read_annotation
 from rrg.data.studies import Study, study_of_files
 from rrg.errors import InputError
-from rrg.evaluate.model_card import best_on_val, model_card
+from rrg.evaluate.model_card import model_card
 from rrg.feedback import Correction, FeedbackStore, Vote
 from rrg.labels.findings import FINDINGS
 from rrg.report import Report
@@ -74,8 +74,8 @@ class Service:
     @property
     def first_model(self) -> str | None:
         """Name of the model that is offered first, the best on val; None if no model has weights."""
-        best = best_on_val(self.cards.values())
-        return best or next((info.name for info in self.models.values() if info.available), None)
+        available = [info for info in self.models.values() if info.available]
+        return next((info.name for info in sorted(available, key=lambda info: not info.best)), None)
 
     def load_first_model(self) -> None:
         """Load the model that is offered first, so that its first report need not wait for it."""
@@ -147,7 +147,7 @@ class Service:
 
         `tell` receives the `rrg.decoding.progress.Progress`.
         """
-        report = self.library.reporter(model).report(study, tell)
+        report = self.library.reporter(model, tell).report(study, tell)
         self.speed.add(model, report.seconds)
         self._store.save_report(report)
         return report

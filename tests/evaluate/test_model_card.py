@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from publishing.figures import PublishedResults
-from rrg.evaluate.model_card import Evaluation, Figure, ModelCard, best_on_val, model_card, paragraph, read_evaluation
+from rrg.evaluate.model_card import Figure, model_card, paragraph, read_evaluation
 from rrg.evaluate.results import Results
 from rrg.inference.library import ModelInfo, ModelLibrary
 from rrg.models import ARCHITECTURES
@@ -63,31 +62,6 @@ def test_a_file_that_cannot_be_read_gives_no_figures(tmp_path: Path, content: st
     assert read_evaluation(path, DIGEST) is None
 
 
-def _card(name: str, micro_f1: float, *, bleu: float = 0.1, available: bool = True, **changes: Any) -> ModelCard:
-    figures = tuple(
-        Figure(metric, value, 0, 1, None, None) for metric, value in (("BLEU-4", bleu), ("Micro-F1", micro_f1))
-    )
-    evaluation = replace(Evaluation("iu_xray", "val", 296, figures, True), **changes)
-    info = replace(INFO, name=name, available=available)
-    return ModelCard(info, "r2gen_cmn", "", 1, "", "", evaluation)
-
-
-def test_the_best_model_has_the_highest_micro_f1_on_val() -> None:
-    cards = [_card("a", 0.3, bleu=0.9), _card("b", 0.4), _card("c", 0.4), _card("d", 0.2)]
-    assert best_on_val(cards) == "b"
-
-
-def test_only_current_figures_on_val_of_models_that_run_count() -> None:
-    excluded = [
-        _card("test", 0.9, split="test"),
-        _card("old", 0.9, current=False),
-        _card("gone", 0.9, available=False),
-        replace(_card("none", 0.9), evaluation=None),
-    ]
-    assert best_on_val([*excluded, _card("b", 0.1)]) == "b"
-    assert best_on_val(excluded) is None
-
-
 def test_a_paragraph_is_found_by_its_title_and_freed_of_markdown() -> None:
     text = "# x\n\n**Data.** From `iu_xray`:\n2,069 **studies**.\n\n**Limits.** None known."
     assert paragraph(text, "Data") == "From iu_xray: 2,069 studies."
@@ -112,7 +86,6 @@ def test_every_bundled_model_has_a_complete_card(weights: Path) -> None:
         assert card.evaluation and card.evaluation.current, card.info.name
         assert len(card.evaluation.figures) == 5
         assert all(figure.constant is not None for figure in card.evaluation.figures)
-    assert best_on_val(cards) in {card.info.name for card in cards}
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

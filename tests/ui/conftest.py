@@ -123,7 +123,8 @@ class FakeLibrary:
         ]
         return [*known, ModelInfo("missing", "Missing", "Test et al., 2025", False, None, None, "Train it first.")]
 
-    def reporter(self, name: str) -> FakeReporter:
+    def reporter(self, name: str, progress: ProgressCallback | None = None) -> FakeReporter:
+        del progress
         if name == "missing":
             raise InputError("The model missing has no weights. Train it: python train/train.py missing.")
         if name not in self.texts:
