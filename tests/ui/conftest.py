@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from rrg.report import Report, ReportFinding, Sentence, Word
 from rrg.ui.app import create_app, launch_options
 from rrg.ui.service import Service
 from rrg.ui.settings import Settings
+from scripts.browser import launch_chromium
 
 WEIGHTS = "a" * 64
 LIMIT = 200_000
@@ -207,11 +207,9 @@ def radiograph_file(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """A real browser: the system's, else the one that Playwright installed."""
-    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-    system = next((path for path in map(shutil.which, names) if path), None)
     with sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=system, args=["--no-sandbox"])
+            browser = launch_chromium(playwright.chromium)
         except PlaywrightError as error:
             pytest.skip(f"needs a Chromium (`playwright install chromium`): {str(error).splitlines()[0]}")
         yield browser

@@ -13,12 +13,11 @@ from rrg.ui.events import error_message
 from rrg.ui.model_queue import Done, Running, Waiting
 from rrg.ui.service import Service
 
-_INTRO = """
-## Models
-The models were trained and measured by one procedure, so that their figures can be compared. The figures stand beside
-two floors that need no model of language: the best of the reports that are the same for all studies, and the report of
-the training study whose image is most similar. BLEU-4, ROUGE-L and CIDEr compare words, F1 the findings. The model with
-the highest mean of ROUGE-L and micro-F1 on val is offered first; the intervals of the models overlap.
+_INTRO = """<h2 class="hidden-text">Models</h2>
+<p>BLEU-4, ROUGE-L and CIDEr compare the words of a report with those of its reference, F1 its findings. Each figure
+stands beside what two trivial baselines reach: one constant report for all studies, and the report of the training study
+with the most similar image. The model with the highest mean of ROUGE-L and micro-F1 on the val split is offered
+first.</p>
 """
 
 
@@ -26,7 +25,7 @@ def build(service: Service) -> None:
     """Build the tab in the current Blocks and connect its events."""
     options: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None}
     first = service.first_model
-    gr.Markdown(_INTRO, elem_classes="prose-page")
+    gr.HTML(_INTRO, padding=False, elem_id="models-intro")
     with gr.Column(elem_id="models"):
         for card in sorted(service.cards.values(), key=lambda card: card.info.name != first):
             name = card.info.name

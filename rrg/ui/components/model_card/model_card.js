@@ -8,6 +8,8 @@ function make(tag, className, text) {
   return node;
 }
 
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 function row(figure) {
   const line = make("tr", figure.constant_leads ? "led" : "");
   const metric = make("th", "", figure.metric);
@@ -27,17 +29,15 @@ function showFigures(evaluation) {
   find("caption").textContent = evaluation.caption;
   find("tbody").replaceChildren(...evaluation.rows.map(row));
   const led = evaluation.rows.filter((figure) => figure.constant_leads).map((figure) => figure.metric);
-  const sentence = led.length ? `One constant report for all studies reaches at least as much on ${led.join(" and ")}.` : "";
+  const sentence = led.length ? `One constant report for all studies reaches at least as much on ${new Intl.ListFormat("en").format(led)}.` : "";
   comparison.textContent = [evaluation.outdated, sentence].filter(Boolean).join(" ");
 }
 
 function showFacts() {
-  const facts = [["Size", card.size], ["A report takes", props.speed], ["Weights sha256", card.weights]];
+  const facts = [["Size", card.size], ["A report takes", props.speed], ["Weights", card.weights && `sha256 ${card.weights.slice(0, 12)}`]];
   find("dl").replaceChildren(
     ...facts.filter(([, text]) => text).flatMap(([name, text]) => [make("dt", "", name), make("dd", "", text)]),
   );
-  const hash = [...find("dl").children].at(-1);
-  hash?.classList.add("hash");
 }
 
 function showCard() {
@@ -54,10 +54,11 @@ function showCard() {
   find("code").textContent = card.command;
   find(".data").textContent = card.data || "Its folder does not say on which data it was trained.";
   find(".limits").textContent = card.limits;
+  find(".hash").textContent = card.weights;
   find(".maps ul").replaceChildren(
     ...card.maps.map((map) => {
       const item = make("li", "");
-      item.append(make("strong", "", map.name), document.createTextNode(` ${map.meaning}`));
+      item.append(make("strong", "", capital(map.name)), document.createTextNode(` ${map.meaning}`));
       return item;
     }),
   );
@@ -75,7 +76,7 @@ function figureOf(picture) {
     figure.append(image);
   }
   const caption = make("figcaption", "");
-  caption.append(make("strong", "", picture.title), document.createTextNode(` ${picture.text}`));
+  caption.append(make("strong", "", capital(picture.title)), document.createTextNode(` ${picture.text}`));
   figure.append(caption);
   return figure;
 }
