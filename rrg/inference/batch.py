@@ -1,8 +1,8 @@
 """Reports on a whole folder as JSON lines: constant RAM, one or several processes, resumable after a kill.
 
-A line has `id`, `text`, `findings` (status by name), `seconds`, `model` and `weights_sha256`. A file of another model
-is refused. Studies that cannot be read are listed in OUT.errors.jsonl; the next run replaces that file and tries them
-again.
+A line has `id`, `text`, `findings` (status by name), `notes` (warnings about the images), `seconds`, `model` and
+`weights_sha256`. A file of another model is refused. Studies that cannot be read, or that the checks of the images
+refuse, are listed in OUT.errors.jsonl; the next run replaces that file and tries them again.
 
 Each of several processes writes a part, OUT.RANK-of-COUNT, and the first process joins them at the end. A new run first
 joins the parts that a killed run left, even if that run had another number of processes.
@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ class BatchResult:
     present: int
     """Studies with a report of an earlier run."""
     unreadable: int
+    """Studies that could not be read or were refused."""
 
 
 def run_batch(
@@ -120,7 +121,7 @@ def _write(reporter: Reporter, studies: list[Study], out: Path, errors: Path, ba
 
     pending: list[dict[str, Any]] = []
     with progress, out.open("ab") as file:
-        for report in reporter.reports(studies, batch_size, skip):
+        for report in reporter.reports(studies, batch_size, skip, checked=True):
             pending.append(_line(report))
             if len(pending) == batch_size:
                 report_file.append(file, pending)
@@ -134,6 +135,7 @@ def _line(report: Report) -> dict[str, Any]:
         "id": report.study_id,
         "text": report.text,
         "findings": {finding.name: finding.status for finding in report.findings},
+        "notes": [asdict(note) for note in report.notes],
         "seconds": round(report.seconds, 4),
         "model": report.model,
         "weights_sha256": report.weights_sha256,

@@ -11,7 +11,7 @@ import numpy as np
 from rrg.data.text import detokenize
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.labels.findings import label_report
-from rrg.report import Report, ReportFinding, Sentence, Word
+from rrg.report import Note, Report, ReportFinding, Sentence, Word
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ def make_report(
     weights_sha256: str,
     decoding: dict,
     seconds: float,
+    notes: tuple[Note, ...] = (),
 ) -> Report:
     """The record of a report that was generated now."""
     return Report(
@@ -81,4 +82,5 @@ def make_report(
         decoding=decoding,
         seconds=seconds,
         created_at=utc_now(),
+        notes=notes,
     )

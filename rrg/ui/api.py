@@ -19,8 +19,9 @@ def add_endpoints(service: Service) -> None:
     def report(frontal: str | None, lateral: str | None, model: str) -> dict[str, Any]:
         """Generate a report on one or two radiographs and store it, so that it can be corrected.
 
-        Returns report_id, study_id, text, words, sentences, findings, model, weights_sha256, decoding, seconds and
-        created_at.
+        Returns report_id, study_id, text, words, sentences, findings, model, weights_sha256, decoding, seconds,
+        created_at and notes. `notes` are warnings about the images. A study that is refused gives an error with the
+        reason.
         """
         return service.generate_report(service.open_upload(frontal, lateral), model).to_dict()
 

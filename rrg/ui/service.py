@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rrg.data.annotation import read_annotation
+from rrg.data.quality import check, remedied
 from rrg.data.studies import Study, study_of_files
 from rrg.errors import InputError
 from rrg.feedback import Correction, FeedbackStore
-from rrg.report import Report
+from rrg.report import Note, Remedy, Report
 from rrg.ui.examples import EXAMPLES, cached_example, open_example
 from rrg.ui.settings import Settings
 from rrg.ui.uploads import StudyCache
@@ -59,9 +60,30 @@ class Service:
         """Return an opened study by its id; None for an unknown one and for an upload that left the cache."""
         return self._uploads.get(study_id) or self.dataset.get(study_id) or cached_example(study_id, self._examples)
 
+    def check(self, study: Study, model: str | None) -> tuple[Note, ...]:
+        """Check the images of a study before a report is written.
+
+        Their content is checked with the image encoder of `model`. Where that cannot be loaded, only their pixels are.
+        """
+        try:
+            if model is not None:
+                return self.library.reporter(model).check(study)
+        except InputError:
+            pass  # a model without weights; it is named when its report is asked for
+        return check(study.radiographs())
+
+    def apply_remedy(self, study: Study, remedy: Remedy, image: int) -> Study:
+        """Correct a study as a note proposes, and cache it. Raises InputError for an unknown remedy or image."""
+        changed = remedied(study, remedy, image)
+        self._uploads.put(changed)
+        return changed
+
     def generate_report(self, study: Study, model: str) -> Report:
-        """Generate a report on a study and store it. Raises InputError for a model that cannot be loaded."""
-        report = self.library.reporter(model).report(study)
+        """Check a study, generate a report on it and store it.
+
+        Raises InputError for a model that cannot be loaded, and for a study that the check refuses.
+        """
+        report = self.library.reporter(model).report(study, checked=True)
         self._store.save_report(report)
         return report
 
