@@ -18,6 +18,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
+from rrg.data.quality import check, refuse
 from rrg.data.studies import Study
 from rrg.errors import InputError
 from rrg.explanation.maps import Explanation, Heatmap
@@ -25,7 +26,7 @@ from rrg.feedback import FeedbackStore
 from rrg.feedback.urls import sqlite_url
 from rrg.inference.library import ModelInfo
 from rrg.labels.findings import FINDINGS, label_report
-from rrg.report import Report, ReportFinding, Sentence, Word
+from rrg.report import Note, Report, ReportFinding, Sentence, Word
 from rrg.ui.app import create_app, launch_options
 from rrg.ui.settings import Settings
 
@@ -43,7 +44,12 @@ class FakeReporter:
         self.name = name
         self.text = text
 
-    def report(self, study: Study) -> Report:
+    def check(self, study: Study) -> tuple[Note, ...]:
+        return check(study.radiographs())
+
+    def report(self, study: Study, *, checked: bool = False) -> Report:
+        notes = self.check(study) if checked else ()
+        refuse(notes)
         radiographs = study.radiographs()
         pixels = "".join(radiograph.sha256 for radiograph in radiographs)
         brightness = float(np.mean([radiograph.pixels.mean() for radiograph in radiographs]))
@@ -72,6 +78,7 @@ class FakeReporter:
             decoding={"num_beams": 3},
             seconds=0.25,
             created_at="2026-01-01T00:00:00+00:00",
+            notes=notes,
         )
 
     def explain(self, study: Study, report: Report) -> Explanation:

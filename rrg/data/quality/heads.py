@@ -40,6 +40,15 @@ class ImageScores:
     """Clockwise degrees that turn the image upright if it is rotated: 90, 180 or 270."""
     lateral: float
 
+    @classmethod
+    def of(cls, row: np.ndarray) -> ImageScores:
+        """The scores of one row of logits [7]."""
+        upright, *turned = (float(value) for value in row[UPRIGHT])
+        rotated = float(np.logaddexp.reduce(turned)) - upright
+        # Output k is an image that was turned counter-clockwise by k * 90 degrees.
+        turn = 90 * (1 + int(np.argmax(turned)))
+        return cls(float(row[NO_CHEST]), float(row[INVERTED]), rotated, turn, float(row[LATERAL]))
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -83,7 +92,7 @@ class QualityHeads:
 
     def scores(self, features: np.ndarray) -> list[ImageScores]:
         """Pooled features [n, C] of n images -> their scores."""
-        return [_scores(row) for row in self.logits(features)]
+        return [ImageScores.of(row) for row in self.logits(features)]
 
     def write(self, path: Path, described: dict[str, str]) -> None:
         """Write the file; `described` is further metadata."""
@@ -109,12 +118,3 @@ class QualityHeads:
         except (OSError, SafetensorError) as error:
             raise InputError(f"{path} cannot be read. {remedy}") from error
         return cls(**tensors, thresholds=Thresholds(**json.loads(metadata["thresholds"])), encoder=metadata["encoder"])
-
-
-def _scores(row: np.ndarray) -> ImageScores:
-    upright, *turned = (float(value) for value in row[UPRIGHT])
-    rotated = float(np.logaddexp.reduce(turned)) - upright
-    # Output k is an image that was turned counter-clockwise by k * 90 degrees.
-    return ImageScores(
-        float(row[NO_CHEST]), float(row[INVERTED]), rotated, 90 * (1 + int(np.argmax(turned))), float(row[LATERAL])
-    )

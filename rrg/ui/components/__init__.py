@@ -13,15 +13,19 @@ The scripts communicate through events on `window`:
 """
 
 from rrg.ui.components.findings import findings_table, findings_value
+from rrg.ui.components.notes import chosen_remedy, notes_list, notes_value
 from rrg.ui.components.notice import Notice, notice
 from rrg.ui.components.report_text import report_text, report_value
 from rrg.ui.components.viewer import maps_value, viewer, views_value
 
 __all__ = [
     "Notice",
+    "chosen_remedy",
     "findings_table",
     "findings_value",
     "maps_value",
+    "notes_list",
+    "notes_value",
     "notice",
     "report_text",
     "report_value",

@@ -15,12 +15,15 @@ from rrg.data.studies import Study
 from rrg.errors import InputError
 from rrg.feedback import Correction
 from rrg.labels.findings import label_report
-from rrg.report import Report
+from rrg.report import Remedy, Report
 from rrg.ui.components import (
     Notice,
+    chosen_remedy,
     findings_table,
     findings_value,
     maps_value,
+    notes_list,
+    notes_value,
     notice,
     report_text,
     report_value,
@@ -44,6 +47,7 @@ class Updates(TypedDict, total=False):
     study_id: Any
     model: Any
     viewer: Any
+    notes: Any
     report: Any
     findings: Any
     correction: Any
@@ -55,29 +59,41 @@ class Updates(TypedDict, total=False):
 # Handlers. A generator yields updates after each step, so that the page shows progress.
 
 
-def open_upload(service: Service, frontal: str | None, lateral: str | None) -> Iterator[Updates]:
-    """Open uploaded image files; without any, close the study."""
+def open_upload(
+    service: Service, frontal: str | None, lateral: str | None, model: str | None = None
+) -> Iterator[Updates]:
+    """Open uploaded image files; without any, close the study. The notes on its images use the encoder of `model`."""
     if not frontal and not lateral:
         yield _closed() | _status(_IDLE)
         return
     yield _closed() | _status(Notice("Reading the image", "busy"))
-    yield _opened(service.open_upload(frontal, lateral))
+    yield from _opened(service, service.open_upload(frontal, lateral), model)
 
 
-def open_example(service: Service, example_id: str) -> Iterator[Updates]:
+def open_example(service: Service, example_id: str, model: str | None = None) -> Iterator[Updates]:
     """Open an example; if it cannot be downloaded, open a synthetic one and show a warning."""
     yield _closed() | _status(Notice("Getting the example", "busy"))
     try:
-        yield _opened(service.open_example(example_id))
+        yield from _opened(service, service.open_example(example_id), model)
     except InputError as error:
         substitute = SYNTHETIC[0]
         warning = Notice(f"{error} Shown instead: {substitute.label}.", "warning")
-        yield _opened(service.open_example(substitute.id)) | _status(warning)
+        yield from _opened(service, service.open_example(substitute.id), model, warning)
 
 
-def open_dataset_study(service: Service, study_id: str) -> Iterator[Updates]:
+def open_dataset_study(service: Service, study_id: str, model: str | None = None) -> Iterator[Updates]:
     """Open a study of the data folder."""
-    yield _opened(service.open_dataset_study(study_id))
+    yield from _opened(service, service.open_dataset_study(study_id), model)
+
+
+def apply_remedy(
+    service: Service, study_id: str | None, model: str | None, remedy: Remedy, image: int
+) -> Iterator[Updates]:
+    """Correct the open study as one of its notes proposes, and open the result."""
+    study = service.find_study(study_id) if study_id else None
+    if study is None:
+        raise InputError("There is no study open. Upload an image or choose a study first.")
+    yield from _opened(service, service.apply_remedy(study, remedy, image), model)
 
 
 def generate_report(service: Service, study_id: str | None, model: str | None) -> Iterator[Updates]:
@@ -113,7 +129,8 @@ def restore(service: Service, report_id: str | None) -> Iterator[Updates]:
         warning = Notice("The uploaded image was deleted. Upload it again to see it with its maps.", "warning")
         yield shown | _reported(service, report, None) | _status(warning)
         return
-    shown |= {"study_id": study.id, "viewer": _views(study)}
+    notes = notes_value(report.notes, study.radiographs())
+    shown |= {"study_id": study.id, "viewer": _views(study), "notes": notes}
     yield shown | _reported(service, report, study) | _status(Notice("Computing where the model looked", "busy"))
     yield _explained(service, report, study) | _status(Notice("Opened again.", "good"))
 
@@ -138,6 +155,10 @@ def model_facts(service: Service, name: str | None) -> str:
     return " · ".join(part for part in (info.paper, size, weights, info.note) if part)
 
 
+def _chosen(service: Service, study_id: str | None, model: str | None, event: gr.EventData) -> Iterator[Updates]:
+    yield from apply_remedy(service, study_id, model, *chosen_remedy(event))
+
+
 def errors_in_status(updates: Iterator[Updates]) -> Iterator[Updates]:
     """Turn an error of a handler into a status notice, which stays on the page; Gradio's toast would disappear."""
     try:
@@ -154,6 +175,7 @@ def _closed() -> Updates:
     return {
         "study_id": None,
         "viewer": gr.update(value=[], maps={}),
+        "notes": [],
         "report": None,
         "findings": None,
         "correction": "",
@@ -161,9 +183,14 @@ def _closed() -> Updates:
     }
 
 
-def _opened(study: Study) -> Updates:
+_READY = Notice("Ready. Choose a model and write the report.")
+
+
+def _opened(service: Service, study: Study, model: str | None, status: Notice = _READY) -> Iterator[Updates]:
+    """Show a study, then the notes on its images."""
     shown: Updates = {"study_id": study.id, "viewer": _views(study)}
-    return _closed() | shown | _status(Notice("Ready. Choose a model and write the report."))
+    yield _closed() | shown | _status(status)
+    yield {"notes": notes_value(service.check(study, model), study.radiographs())}
 
 
 def _reported(service: Service, report: Report, study: Study | None) -> Updates:
@@ -205,6 +232,7 @@ class Components:
                 self._build_run(service)
         with gr.Row(elem_id="workspace"):
             with gr.Column(scale=11, min_width=340, elem_id="images", elem_classes="card"):
+                self.notes = notes_list()
                 self.viewer = viewer()
             with gr.Column(scale=9, min_width=340, elem_id="reading"):
                 self._build_reading()
@@ -298,6 +326,9 @@ def _connect_study(service: Service, components: Components, private: dict[str, 
     def load(request: gr.Request) -> Iterator[dict[Any, Any]]:
         yield from shown(restore(service, request.query_params.get("report")))
 
+    def mend(study_id: str | None, model: str | None, event: gr.EventData) -> Iterator[dict[Any, Any]]:
+        yield from shown(_chosen(service, study_id, model, event))
+
     options: dict[str, Any] = private | {"outputs": [getattr(components, name) for name in Updates.__annotations__]}
     one_at_a_time: dict[str, Any] = options | {
         "concurrency_id": MODEL_QUEUE,
@@ -310,14 +341,15 @@ def _connect_study(service: Service, components: Components, private: dict[str, 
     ]
     # Opening another study cancels the report on the previous one, which must not appear beside the new images.
     opening: dict[str, Any] = options | {"cancels": model_runs, "trigger_mode": "always_last"}
-    files = [components.frontal, components.lateral]
+    files, model = [components.frontal, components.lateral], components.model
     uploads = [event for file in files for event in (file.upload, file.clear)]
     opened = [
-        gr.on(uploads, handler(open_upload), files, **opening),
-        components.examples.input(handler(open_example), components.examples, **opening),
+        gr.on(uploads, handler(open_upload), [*files, model], **opening),
+        components.examples.input(handler(open_example), [components.examples, model], **opening),
+        components.notes.remedy(mend, [components.study_id, model], **opening),
     ]
     if service.dataset:
-        opened.append(components.dataset.input(handler(open_dataset_study), components.dataset, **opening))
+        opened.append(components.dataset.input(handler(open_dataset_study), [components.dataset, model], **opening))
     for event in (*model_runs, *opened):
         event.then(
             None,

@@ -68,7 +68,7 @@ def compression(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """JPEG at low quality."""
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(12, 60))]
     stored = cv2.imencode(".jpg", np.round(image * 255).astype(np.uint8), quality)[1]
-    return cv2.imdecode(stored, cv2.IMREAD_GRAYSCALE).astype(np.float32) / 255
+    return np.asarray(cv2.imdecode(stored, cv2.IMREAD_GRAYSCALE), dtype=np.float32) / 255
 
 
 def noise(image: np.ndarray, random: np.random.Generator) -> np.ndarray:

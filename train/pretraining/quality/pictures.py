@@ -6,7 +6,7 @@ other kinds of pictures, with which alone the sensitivity is measured.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -267,9 +267,8 @@ def read_pictures(folder: Path) -> list[np.ndarray]:
     return [np.asarray(Image.open(path).convert("L"), dtype=np.float32) / 255 for path in paths]
 
 
-def part_of(images: Sequence[np.ndarray], random: np.random.Generator, least: float, most: float) -> np.ndarray:
-    """A random rectangle of a random image, its sides `least` to `most` of the image's."""
-    image = images[random.integers(len(images))]
+def part_of(image: np.ndarray, random: np.random.Generator, least: float, most: float) -> np.ndarray:
+    """A random rectangle of an image, its sides `least` to `most` of the image's."""
     height, width = (max(int(side * random.uniform(least, most)), 16) for side in image.shape)
     top = int(random.integers(image.shape[0] - height + 1))
     left = int(random.integers(image.shape[1] - width + 1))

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 MAX_SIDE = 1024
 """Longer side in pixels of the copy that the page shows. The models read the original pixels."""
 
-_VIEW_NAMES = {"frontal": "Frontal", "lateral": "Lateral", "unknown": "View not stated"}
+VIEW_NAMES = {"frontal": "Frontal", "lateral": "Lateral", "unknown": "View not stated"}
+"""Title of each view."""
 
 
 def viewer() -> gr.HTML:
@@ -43,7 +44,7 @@ def _view(radiograph: Radiograph) -> dict[str, Any]:
     height, width = radiograph.pixels.shape
     row_mm, column_mm = radiograph.spacing_mm or (1.0, 1.0)
     return {
-        "title": _VIEW_NAMES[radiograph.view],
+        "title": VIEW_NAMES[radiograph.view],
         "caption": _caption(radiograph),
         "aspect": width * column_mm / (height * row_mm),
         "png": base64.b64encode(png.getvalue()).decode("ascii"),
