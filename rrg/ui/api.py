@@ -22,7 +22,8 @@ def add_endpoints(service: Service) -> None:
         """Generate a report on one or two radiographs and store it, so that it can be corrected.
 
         Returns report_id, study_id, text, words, sentences, findings, model, weights_sha256, decoding, seconds,
-        created_at and agreement.
+        created_at, agreement and notes. `notes` are warnings about the images. A study that is refused gives an error
+        with the reason.
         """
         study = await asyncio.to_thread(service.open_upload, frontal, lateral)
         written = await finish(service.queue.run(lambda _: service.write_report(study, model), request.session_hash))

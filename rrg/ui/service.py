@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rrg.data.annotation import read_annotation
+from rrg.data.quality import check, remedied
 from rrg.data.studies import Study, study_of_files
 from rrg.errors import InputError
 from rrg.evaluate.model_card import model_card
 from rrg.feedback import Correction, FeedbackStore, Vote
 from rrg.labels.findings import FINDINGS
-from rrg.report import Report
+from rrg.report import Note, Remedy, Report
 from rrg.ui.examples import EXAMPLES, PUBLIC, SYNTHETIC, cached_example, open_example
 from rrg.ui.export import ExportedStudy, export
 from rrg.ui.model_queue import ModelQueue, Tell, finish
@@ -140,14 +141,32 @@ class Service:
         """Flag a study for a reader or remove the flag."""
         self._store.set_flag(study_id, flagged, reader)
 
+    def check(self, study: Study, model: str | None) -> tuple[Note, ...]:
+        """Check the images of a study before a report is written.
+
+        Their content is checked with the image encoder of `model`. Where that cannot be loaded, only their pixels are.
+        """
+        try:
+            if model is not None:
+                return self.library.reporter(model).check(study)
+        except InputError:
+            pass  # a model without weights; it is named when its report is asked for
+        return check(study.radiographs())
+
+    def apply_remedy(self, study: Study, remedy: Remedy, image: int) -> Study:
+        """Correct a study as a note proposes, and cache it. Raises InputError for an unknown remedy or image."""
+        changed = remedied(study, remedy, image)
+        self._uploads.put(changed)
+        return changed
+
     # Reports
 
     def write_report(self, study: Study, model: str, tell: Tell | None = None) -> Report:
-        """Generate a report on a study and store it. Raises InputError for a model that cannot be loaded.
+        """Check a study, generate a report on it and store it. `tell` receives the `rrg.decoding.progress.Progress`.
 
-        `tell` receives the `rrg.decoding.progress.Progress`.
+        Raises InputError for a model that cannot be loaded, and for a study that the check refuses.
         """
-        report = self.library.reporter(model, tell).report(study, tell)
+        report = self.library.reporter(model, tell).report(study, tell, checked=True)
         self.speed.add(model, report.seconds)
         self._store.save_report(report)
         return report

@@ -17,6 +17,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
+from rrg.data.quality import check, refuse
 from rrg.data.studies import Study
 from rrg.decoding.progress import Progress, ProgressCallback
 from rrg.errors import InputError
@@ -27,7 +28,7 @@ from rrg.inference.badges import Badge
 from rrg.inference.blank_check import BlankCheck
 from rrg.inference.library import ModelInfo
 from rrg.labels.findings import FINDINGS, label_report
-from rrg.report import Report, ReportFinding, Sentence, Word
+from rrg.report import Note, Report, ReportFinding, Sentence, Word
 from rrg.ui.app import create_app, launch_options
 from rrg.ui.service import Service
 from rrg.ui.settings import Settings
@@ -47,7 +48,12 @@ class FakeReporter:
         self.name = name
         self.text = text
 
-    def report(self, study: Study, progress: ProgressCallback | None = None) -> Report:
+    def check(self, study: Study) -> tuple[Note, ...]:
+        return check(study.radiographs())
+
+    def report(self, study: Study, progress: ProgressCallback | None = None, *, checked: bool = False) -> Report:
+        notes = self.check(study) if checked else ()
+        refuse(notes)
         if progress is not None:
             progress(Progress("sampling", 1, 4, words=3))
         radiographs = study.radiographs()
@@ -78,6 +84,7 @@ class FakeReporter:
             decoding={"num_beams": 3},
             seconds=0.25,
             created_at="2026-01-01T00:00:00+00:00",
+            notes=notes,
         )
 
     def explain(self, study: Study, report: Report) -> Explanation:

@@ -55,6 +55,7 @@ def read_dicom(data: bytes, view: View | None) -> Radiograph:
         else:
             pixels, bits, changes = render(dataset, decoded)
         pixels, spacing, resampled = _square_pixels(dataset, pixels)
+        stated_view = view_of(dataset)
         provenance = Provenance(
             format="DICOM",
             bits=bits,
@@ -62,8 +63,9 @@ def read_dicom(data: bytes, view: View | None) -> Radiograph:
             transfer_syntax=UID(dataset.file_meta.TransferSyntaxUID).name,
             changes=notes + corrected + changes + resampled,
             removed_tags=removed_tags,
+            stated_view=stated_view,
         )
-        return Radiograph(pixels, view or view_of(dataset), spacing, provenance)
+        return Radiograph(pixels, view or stated_view, spacing, provenance)
     except InputError:
         raise
     except Exception:  # pydicom raises many types and quotes values of the file, so the cause is not passed on

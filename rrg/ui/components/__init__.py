@@ -25,6 +25,7 @@ from rrg.ui.components.export_menu import export_menu
 from rrg.ui.components.findings import findings_table, findings_value
 from rrg.ui.components.model_card import Example, example_pictures, model_card_view, speed_text
 from rrg.ui.components.model_select import model_select
+from rrg.ui.components.notes import chosen_remedy, notes_list, notes_value
 from rrg.ui.components.notice import Notice, notice
 from rrg.ui.components.reference import reference_panel, reference_value
 from rrg.ui.components.report_text import report_text, report_value
@@ -35,6 +36,7 @@ from rrg.ui.components.viewer import dropped_files, maps_value, viewer, views_va
 __all__ = [
     "Example",
     "Notice",
+    "chosen_remedy",
     "dropped_files",
     "editor",
     "editor_value",
@@ -45,6 +47,8 @@ __all__ = [
     "maps_value",
     "model_card_view",
     "model_select",
+    "notes_list",
+    "notes_value",
     "notice",
     "reference_panel",
     "reference_value",

@@ -15,8 +15,8 @@ from rrg.ui.service import Service
 
 _INTRO = """<h2 class="hidden-text">Models</h2>
 <p>BLEU-4, ROUGE-L and CIDEr compare the words of a report with those of its reference, F1 its findings. Each figure
-stands beside what two trivial baselines reach: one constant report for all studies, and the report of the training study
-with the most similar image. The model with the highest mean of ROUGE-L and micro-F1 on the val split is offered
+stands beside what two trivial baselines reach: one constant report for all studies, and the report of the training
+study with the most similar image. The model with the highest mean of ROUGE-L and micro-F1 on the val split is offered
 first.</p>
 """
 

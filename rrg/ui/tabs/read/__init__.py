@@ -98,6 +98,8 @@ def build(service: Service) -> None:
             **opening,
         ),
         components.studies.step(of_event(_step), page, **opening),
+        components.notes.remedy(of_event(handlers.correct_images), page, **opening),
+        components.viewer.swap(of_event(_swap), page, **opening),
     ]
     components.studies.query(of_event(rows), page, trigger_mode="multiple", **options)
     components.studies.mark(of_event(handlers.flag), page, **options)
@@ -117,3 +119,8 @@ def build(service: Service) -> None:
 
 def _step(service: Service, page: Page, values: dict[str, Any]) -> Stream:
     return handlers.step(service, page, values.get("step"), Query.from_dict(values.get("query")))
+
+
+def _swap(service: Service, page: Page, values: dict[str, Any]) -> Stream:
+    del values
+    return handlers.correct_images(service, page, {"remedy": "swap_views", "image": 0})

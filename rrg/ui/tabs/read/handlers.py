@@ -7,7 +7,7 @@ model goes through the queue of the service. Values come from the browser and ar
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
 import gradio as gr
@@ -15,11 +15,11 @@ import gradio as gr
 from rrg.data.studies import Study
 from rrg.errors import InputError
 from rrg.feedback.records import MAX_TEXT
-from rrg.report import Report
-from rrg.ui.components import Notice, editor_value
+from rrg.report import Note, Report
+from rrg.ui.components import Notice, chosen_remedy, editor_value
 from rrg.ui.events import error_message
-from rrg.ui.model_queue import Done, Running, Waiting
-from rrg.ui.service import Service
+from rrg.ui.model_queue import Done, Running, Tell, Waiting
+from rrg.ui.service import Analysis, Service
 from rrg.ui.study_list import Query
 from rrg.ui.tabs.read.updates import (
     Updates,
@@ -29,6 +29,7 @@ from rrg.ui.tabs.read.updates import (
     compared,
     in_progress,
     listed,
+    noted,
     opened,
     reported,
     status,
@@ -94,7 +95,18 @@ async def open_files(service: Service, page: Page, paths: list[str] | None) -> A
         return
     yield closed() | status("Reading the image" if len(paths) == 1 else "Reading the images", "busy")
     study = await asyncio.to_thread(service.open_files, paths)
-    async for update in _show(service, page, study):
+    async for update in _show(service, page, study, fill_slots=True):
+        yield update
+
+
+async def correct_images(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
+    """Correct the images of the open study as one of its notes proposes, and show the result."""
+    remedy, image = chosen_remedy(values)
+    study = await asyncio.to_thread(service.find_study, page.study_id) if page.study_id else None
+    if study is None:
+        raise InputError("There is no study open. Choose one of the list, or drop an image on the viewer.")
+    corrected = await asyncio.to_thread(service.apply_remedy, study, remedy, image)
+    async for update in _show(service, page, corrected):
         yield update
 
 
@@ -117,8 +129,7 @@ async def choose_model(service: Service, page: Page) -> AsyncIterator[Updates]:
     if study is None:
         yield {"status": gr.skip()}
         return
-    yield without_report()
-    async for update in _show_stored(service, page, study):
+    async for update in _show(service, page, study):
         yield update
 
 
@@ -158,8 +169,7 @@ async def restore(service: Service, page: Page, address: dict[str, str]) -> Asyn
             warning = "The uploaded image was deleted. Upload it again to see it with its maps."
             yield reported(report, None, service.latest_correction(report, page.reader)) | status(warning, "warning")
             return
-        yield opened(service, study)
-        async for update in _show_report(service, page, study, report):
+        async for update in _show(service, replace(page, model=report.model), study):
             yield update
         return
     if not (study_id := address.get("study")):
@@ -252,34 +262,63 @@ def _saved_values(values: object) -> tuple[str, str, Query]:
     return report_id, text, Query.from_dict(query)
 
 
-async def _show(service: Service, page: Page, study: Study) -> AsyncIterator[Updates]:
-    """Show a study and its stored report by the chosen model."""
+@dataclass(frozen=True)
+class _Checked:
+    notes: tuple[Note, ...]
+
+
+async def _show(service: Service, page: Page, study: Study, fill_slots: bool = False) -> AsyncIterator[Updates]:
+    """Show a study, its stored report by the chosen model, the notes on its images, and the maps of the report.
+
+    Args:
+        service: the service.
+        page: what the page shows.
+        study: the study.
+        fill_slots: exchange the views where the check says so: uploaded files come in no order.
+    """
     yield await asyncio.to_thread(opened, service, study)
-    async for update in _show_stored(service, page, study):
-        yield update
-
-
-async def _show_stored(service: Service, page: Page, study: Study) -> AsyncIterator[Updates]:
     report = await asyncio.to_thread(service.written_report, study, page.model) if page.model else None
-    if report is None:
-        yield status("Ready. Write the report.")
-        return
-    async for update in _show_report(service, page, study, report):
-        yield update
+    if report is not None:
+        correction = service.latest_correction(report, page.reader)
+        yield reported(report, page.reference_of(study), correction)
+    yield status("Checking the images" if report is None else "Computing where the model looked", "busy")
 
+    def work(tell: Tell) -> Analysis | None:
+        tell(_Checked(service.check(study, page.model)))
+        return None if report is None else service.analyse(study, report)
 
-async def _show_report(service: Service, page: Page, study: Study, report: Report) -> AsyncIterator[Updates]:
-    """Show a stored report, then its maps."""
-    correction = service.latest_correction(report, page.reader)
-    yield reported(report, page.reference_of(study), correction) | status("Computing where the model looked", "busy")
-    async for state in service.queue.run(lambda _: service.analyse(study, report), page.client):
+    notes: tuple[Note, ...] = ()
+    async for state in service.queue.run(work, page.client):
         match state:
             case Waiting(ahead):
                 yield status(_waiting(ahead), "busy")
+            case Running(_Checked(notes)):
+                if fill_slots and (swap := next((note for note in notes if note.remedy == "swap_views"), None)):
+                    corrected = await asyncio.to_thread(service.apply_remedy, study, "swap_views", swap.image)
+                    async for update in _show(service, page, corrected):
+                        yield update
+                    return
+                yield await asyncio.to_thread(noted, notes, study)
+            case Done(None):
+                yield _ready(notes)
             case Done(analysis):
-                written = f"Written {report.created_at[:16].replace('T', ' ')} UTC."
-                note = "" if analysis.explanation else "Its model has other weights now, so there are no maps."
-                yield analysed(analysis) | status(written, "good" if analysis.explanation else "warning", note)
+                assert report is not None
+                yield analysed(analysis) | _written_before(report, analysis)
+
+
+def _ready(notes: Sequence[Note]) -> Updates:
+    """What to do with a study that has no report."""
+    if any(note.severity == "refuse" for note in notes):
+        return status("No report can be written on this study. The note beside the image says why.", "bad")
+    if notes:
+        return status("Ready, with a note on the image. Write the report.", "warning")
+    return status("Ready. Write the report.")
+
+
+def _written_before(report: Report, analysis: Analysis) -> Updates:
+    written = f"Written {report.created_at[:16].replace('T', ' ')} UTC."
+    note = "" if analysis.explanation else "Its model has other weights now, so there are no maps."
+    return status(written, "good" if analysis.explanation else "warning", note)
 
 
 def _waiting(ahead: int) -> str:

@@ -10,6 +10,7 @@ from rrg.ui.components import (
     export_menu,
     findings_table,
     model_select,
+    notes_list,
     notice,
     reference_panel,
     report_text,
@@ -65,7 +66,8 @@ class Components:
                 self.studies = study_list(service.study_rows(Query(), ""))
             with gr.Column(elem_id="images", min_width=0):
                 self.files = dropped_files("files")
-                self.viewer = viewer(files=self.files, page_keys=KEYS)
+                self.notes = notes_list()
+                self.viewer = viewer(files=self.files, swappable=True, page_keys=KEYS)
             with gr.Column(elem_id="column", min_width=0, scale=0):
                 self.status = notice("status", IDLE)
                 self.report = report_text()

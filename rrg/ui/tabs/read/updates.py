@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -9,12 +10,13 @@ import gradio as gr
 from rrg.data.studies import Study
 from rrg.feedback import Correction
 from rrg.labels.findings import label_report
-from rrg.report import Report
+from rrg.report import Note, Report
 from rrg.ui.components import (
     Notice,
     editor_value,
     findings_value,
     maps_value,
+    notes_value,
     reference_value,
     report_value,
     rows_value,
@@ -35,6 +37,7 @@ Updates = dict[str, Any]
 
 UPDATED = (
     *("studies", "study", "model", "write", "viewer", "report", "editor", "findings", "reference", "pasted"),
+    "notes",
     "status",
 )
 """Names of the components that `Updates` may hold."""
@@ -52,6 +55,7 @@ def closed() -> Updates:
     return without_report() | {
         "study": None,
         "viewer": gr.update(value=[], maps={}),
+        "notes": [],
         "write": gr.update(value=WRITE, interactive=False),
     }
 
@@ -75,8 +79,14 @@ def opened(service: Service, study: Study) -> Updates:
     return shown | {
         "study": study_value(study, service.title_of(study), radiographs),
         "viewer": gr.update(value=views_value(study), maps={}),
+        "notes": [],
         "write": gr.update(value=WRITE, interactive=True),
     }
+
+
+def noted(notes: Sequence[Note], study: Study) -> Updates:
+    """Show the notes on the images of a study."""
+    return {"notes": notes_value(notes, study.radiographs())}
 
 
 def reported(report: Report, reference: str | None, correction: Correction | None) -> Updates:
