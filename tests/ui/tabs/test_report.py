@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
+from PIL import Image
 
 from rrg.errors import InputError
 from rrg.feedback import FeedbackStore
@@ -170,3 +172,56 @@ def test_every_architecture_without_weights_is_listed_with_the_command_that_trai
         assert f"make train MODEL={name} DATA=folder" in tab.model_facts(service, name)
         with pytest.raises(InputError, match=f"make train MODEL={name} "):
             list(tab.generate_report(service, study.id, name))
+
+
+def _blank_file(folder: Path, grey: int) -> str:
+    path = folder / f"{grey}.png"
+    Image.fromarray(np.full((200, 200), grey, np.uint8)).save(path)
+    return str(path)
+
+
+def test_the_notes_of_a_study_follow_its_images_and_go_with_it(service: Service, tmp_path: Path) -> None:
+    steps = list(tab.open_upload(service, _blank_file(tmp_path, 0), None, "plain"))
+    assert [step.get("notes") for step in steps[:2]] == [[], []], "the images do not wait for the notes"
+    (note,) = steps[2]["notes"]
+    assert (note["severity"], note["remedy"], note["label"]) == ("refuse", None, "")
+    assert steps[2].keys() == {"notes"}
+    (closed,) = tab.open_upload(service, None, None)
+    assert closed["notes"] == []
+
+
+@pytest.mark.parametrize("model", [None, "missing"])
+def test_without_a_model_that_runs_the_pixels_are_checked(service: Service, tmp_path: Path, model: str | None) -> None:
+    *_, noted = tab.open_upload(service, _blank_file(tmp_path, 255), None, model)
+    assert [note["severity"] for note in noted["notes"]] == ["refuse"]
+
+
+def test_a_refused_study_gets_no_report(service: Service, store: FeedbackStore, tmp_path: Path) -> None:
+    opened = list(tab.open_upload(service, _blank_file(tmp_path, 0), None, "plain"))[1]
+    *_, failed = tab.errors_in_status(tab.generate_report(service, opened["study_id"], "plain"))
+    assert failed["status"]["tone"] == "bad"
+    assert failed["status"]["text"].startswith("No report was written. This image is empty")
+    assert store.counts().reports == 0
+
+
+def test_a_remedy_opens_the_corrected_study(service: Service, radiograph_file: Callable[..., Path]) -> None:
+    opened = list(tab.open_upload(service, str(radiograph_file(0)), None, "plain"))[1]
+    mended, noted = tab.apply_remedy(service, opened["study_id"], "plain", "invert", 0)
+    assert mended["study_id"] != opened["study_id"]
+    assert "inverted by the reader" in mended["viewer"]["value"][0]["caption"]
+    assert noted == {"notes": []}
+    before, after = (service.find_study(shown["study_id"]) for shown in (opened, mended))
+    assert before and after
+    np.testing.assert_array_equal(after.radiographs()[0].pixels, 1 - before.radiographs()[0].pixels)
+    with pytest.raises(InputError, match="no study open"):
+        list(tab.apply_remedy(service, "upload-unknown", "plain", "invert", 0))
+
+
+def test_a_report_opened_again_shows_its_notes(service: Service, tmp_path: Path) -> None:
+    rows, columns = np.mgrid[0:100, 0:100]
+    path = tmp_path / "small.png"
+    Image.fromarray((rows + columns).astype(np.uint8)).save(path)
+    study = service.open_upload(path, None)
+    report = service.generate_report(study, "plain")
+    shown = next(iter(tab.restore(service, report.report_id)))
+    assert ["100 x 100" in note["reason"] for note in shown["notes"]] == [True]
