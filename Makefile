@@ -5,6 +5,7 @@
 #   DATA    folder with annotation.json and images   (app, bench: none; train, evaluate: data/iu_xray)
 #   MODEL   the model to train or to evaluate        (train: r2gen_cmn; evaluate: all with weights)
 #   BACKBONE  safetensors file of ImageNet weights for the image encoder (train; default: none)
+#   SECOND, PICTURES  chests of a second hospital, and pictures without chests (quality; default: none)
 #   SPLIT, OUT, FORCE  which studies `make evaluate` takes, the folder it writes, and 1 to ignore cached results
 
 MODEL ?= r2gen_cmn
@@ -32,7 +33,7 @@ SETUP = @test -n "$(PYTHON)" || { echo 'rrg needs Python 3.11, 3.12 or 3.13; ins
 	"$(PYTHON)" scripts/setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help app test check fast lint fix train evaluate bench screenshots
+.PHONY: help app test check fast lint fix train evaluate quality bench screenshots
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -75,6 +76,9 @@ runs/sdam.safetensors: runs/encoder/image_encoder.safetensors
 evaluate: .venv/app.stamp ## evaluate all models or MODEL on a split of DATA; write README, docs/results.md and the cards
 	$(BIN)/python -m rrg evaluate --data "$(STUDIES)" --split $(SPLIT) --model $(EVALUATED) --out "$(OUT)" $(if $(FORCE),--force)
 	$(BIN)/python train/publish.py --split $(SPLIT) --out "$(OUT)"
+
+quality: .venv/app.stamp ## train and measure the checks of images on DATA (SECOND, PICTURES)
+	$(BIN)/python train/quality.py --data "$(STUDIES)" $(if $(SECOND),--second "$(SECOND)") $(if $(PICTURES),--pictures "$(PICTURES)")
 
 bench: .venv/app.stamp ## speed of the models on this machine; on DATA if given, else on synthetic studies
 	@$(BIN)/python scripts/bench.py $(if $(DATA),--data "$(DATA)")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Any, Literal
 
 import tyro
 from browser import launch_chromium
@@ -69,7 +69,7 @@ def _running(home: Path) -> Iterator[tuple[str, list[str]]]:
             raise InputError(f"There are no weights in {settings.weights}. The pictures show a report of a model.")
         app = create_app(service)
         # Any free port: the user's app may run on the usual one.
-        options = launch_options(settings, service) | {"server_port": None}
+        options: dict[str, Any] = {**launch_options(settings, service), "server_port": None}
         try:
             _, url, _ = app.launch(**options, prevent_thread_lock=True, quiet=True)
             yield url, list(TABS)

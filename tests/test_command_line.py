@@ -45,6 +45,24 @@ def test_report_prints_the_text_or_the_whole_record(run, images: list[str], caps
     record = json.loads(capsys.readouterr().out)
     assert record["text"] == text
     assert record.keys() >= {"report_id", "text", "sentences", "findings", "model", "weights_sha256", "seconds"}
+    assert [note["kind"] for note in record["notes"]] == ["too_small", "too_small"]
+
+
+def test_a_warning_is_not_mixed_with_the_report(run, images: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    run("report", images[0])
+    written = capsys.readouterr()
+    assert "too small" not in written.out
+    assert written.err.startswith("Note on image 1: This image is too small")
+
+
+@pytest.mark.parametrize("command", ["report", "explain"])
+def test_a_refused_image_gets_no_report(run, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("L", (200, 200)).save(tmp_path / "black.png")
+    out = ["--out", str(tmp_path / "maps")] if command == "explain" else []
+    with pytest.raises(SystemExit, match="This image is empty"):
+        run(command, str(tmp_path / "black.png"), *out)
+    assert capsys.readouterr().out == ""
+    assert not (tmp_path / "maps").exists()
 
 
 @pytest.mark.parametrize("suffix", ["html", "pdf", "json", "dcm"])

@@ -183,6 +183,7 @@ WITHOUT_A_MODULE = {
     "tests/models/vit_gpt2/test_stages.py",
     "tests/train/training/test_learning.py",
     "tests/ui/test_journey.py",  # in a browser
+    "tests/ui/test_notes.py",  # with the bundled checks
     "tests/ui/test_overlays.py",
     "tests/ui/test_real_model.py",
     "tests/ui/test_start.py",  # app.py

@@ -32,8 +32,10 @@ def measured_copy(pixels: np.ndarray) -> np.ndarray:
 
 
 def grey_range(copy: np.ndarray) -> float:
-    """Difference between the brightest and the darkest grey value, without the outermost percent at either end."""
-    low, high = np.percentile(copy, (1, 99))
+    """Difference between the brightest and the darkest grey value, without a thin frame and the outermost percents."""
+    height, width = copy.shape
+    inner = copy[height // 20 : height - height // 20, width // 20 : width - width // 20]
+    low, high = np.percentile(inner, (1, 99))
     return float(high - low)
 
 

@@ -125,7 +125,7 @@ def test_an_image_without_scores_is_checked_by_its_pixels() -> None:
 
 def test_refusing_names_each_reason_once_and_warnings_do_not_refuse() -> None:
     empty = _radiograph(np.zeros((200, 200), np.float32))
-    with pytest.raises(InputError, match=r"No report was written\. This image is empty") as refusal:
+    with pytest.raises(InputError, match="This image is empty") as refusal:
         refuse(check((empty, replace(empty, view="lateral"))))
     assert str(refusal.value).count("empty") == 1
     refuse(check((_chest(size=100),)))

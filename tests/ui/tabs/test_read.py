@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
+from PIL import Image
 
 from rrg.errors import InputError
 from rrg.feedback import FeedbackStore
 from rrg.feedback.urls import sqlite_url
 from rrg.inference.library import ModelLibrary
 from rrg.models import ARCHITECTURES
+from rrg.report import Note
 from rrg.ui.examples import PUBLIC, SYNTHETIC
 from rrg.ui.service import Service
 from rrg.ui.settings import Settings
@@ -296,3 +299,57 @@ def test_every_architecture_without_weights_is_listed_with_the_command_that_trai
         assert not choice["available"]
         with pytest.raises(InputError, match=f"make train MODEL={name} "):
             _all(handlers.write_report(service, replace(page, model=name)))
+
+
+def _blank_file(folder: Path, grey: int) -> str:
+    path = folder / f"{grey}.png"
+    Image.fromarray(np.full((200, 200), grey, np.uint8)).save(path)
+    return str(path)
+
+
+@pytest.mark.parametrize("model", ["plain", "missing", None])
+def test_notes_appear_after_the_images_and_before_a_report(
+    service: Service, page: Page, tmp_path: Path, model: str | None
+) -> None:
+    steps = _all(handlers.open_files(service, replace(page, model=model), [_blank_file(tmp_path, 0)]))
+    (noted,) = (step for step in steps if step.get("notes"))
+    assert steps.index(noted) > next(i for i, step in enumerate(steps) if step.get("study"))
+    (note,) = noted["notes"]
+    assert (note["severity"], note["remedy"]) == ("refuse", None)
+    assert steps[-1]["status"]["tone"] == "bad"
+
+
+def test_a_refused_study_gets_no_report(service: Service, store: FeedbackStore, page: Page, tmp_path: Path) -> None:
+    page = replace(page, study_id=service.open_files([_blank_file(tmp_path, 0)]).id)
+    *_, failed = _all(handlers.errors_in_status(handlers.write_report(service, page)))
+    assert failed["status"]["tone"] == "bad"
+    assert failed["status"]["text"].startswith("No report was written. This image is empty")
+    assert store.counts().reports == 0
+
+
+def test_a_remedy_opens_the_corrected_study(service: Service, page: Page, radiograph_file: Callable[..., Path]) -> None:
+    page = replace(page, study_id=service.open_files([str(radiograph_file(0))]).id)
+    shown = _final(handlers.correct_images(service, page, {"remedy": "invert", "image": 0}))
+    assert shown["study"]["study_id"] != page.study_id
+    assert "inverted by the reader" in shown["viewer"]["value"][0]["caption"]
+    before, after = (service.find_study(str(study)) for study in (page.study_id, shown["study"]["study_id"]))
+    assert before and after
+    np.testing.assert_array_equal(after.radiographs()[0].pixels, 1 - before.radiographs()[0].pixels)
+    with pytest.raises(InputError, match="no study open"):
+        _all(handlers.correct_images(service, replace(page, study_id="gone"), {"remedy": "invert", "image": 0}))
+
+
+def test_uploaded_files_are_put_into_their_slots(
+    service: Service, page: Page, radiograph_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [str(radiograph_file(seed)) for seed in (0, 1)]
+    given = service.open_files(paths)
+    swap = Note("wrong_view", "warn", "The views are exchanged.", 0, "swap_views")
+    monkeypatch.setattr(service, "check", lambda study, model: (swap,) if study.id == given.id else ())
+    shown = _final(handlers.open_files(service, page, paths))
+    first, second = (radiograph.pixels for radiograph in given.radiographs())
+    study = service.find_study(shown["study"]["study_id"])
+    assert study
+    np.testing.assert_array_equal(study.radiographs()[0].pixels, second)
+    np.testing.assert_array_equal(study.radiographs()[1].pixels, first)
+    assert shown["notes"] == []

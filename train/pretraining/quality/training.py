@@ -155,7 +155,7 @@ def _features(recipe: QualityRecipe, extract: FeatureExtractor) -> Features:
             labels.append(astuple(sample.label))
             yield sample.pixels
 
-    print(f"Features of {sum(_counts(recipe))} images", flush=True)
+    print("Extracting the features of the samples", flush=True)
     values = extract(images())
     features = Features(values, np.array(labels, np.int8))
     with replaced(cached) as temporary, temporary.open("wb") as file:
