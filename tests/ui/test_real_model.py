@@ -30,10 +30,10 @@ def test_a_synthetic_study_is_reported_and_explained(run_app: Callable[..., Any]
         page.get_by_role("button", name="Write report").click()
         expect(page.locator("#status .line")).to_contain_text("Written in")
         expect(page.locator("#findings tbody tr")).to_have_count(14)
-        plain = page.locator("#viewer canvas").first.evaluate("canvas => canvas.toDataURL()")
+        plain = page.locator("#viewer canvas.map").first.evaluate("canvas => canvas.toDataURL()")
         page.locator("#report .word").nth(2).hover()
         expect(page.locator("#viewer .legend-method")).to_contain_text("cross-attention")
-        assert page.locator("#viewer canvas").first.evaluate("canvas => canvas.toDataURL()") != plain
+        assert page.locator("#viewer canvas.map").first.evaluate("canvas => canvas.toDataURL()") != plain
         (report_id,) = parse_qs(urlsplit(page.url).query)["report"]
         report = app.store.get_report(report_id)
         assert page.locator("#correction textarea").input_value() == report.text

@@ -405,6 +405,13 @@ def test_too_many_files_are_named_and_none_is_sent(opened: Callable[..., Shown])
     expect(notice).to_be_hidden()
 
 
+def test_a_file_over_the_limit_of_the_server_is_not_sent(opened: Callable[..., Shown]) -> None:
+    shown = opened("one")
+    shown.page.evaluate(DROP.replace('["image"]', "[new Uint8Array(2 ** 20 + 1)]"), [["a.png"], "#viewer .stage"])
+    expect(shown.page.locator("#viewer").get_by_role("alert")).to_contain_text("A file is larger than 1 MB.")
+    expect(shown.page.get_by_label("Told")).to_have_value("")
+
+
 def test_the_button_opens_files(opened: Callable[..., Shown], tmp_path: Path) -> None:
     shown = opened("one")
     with shown.page.expect_file_chooser() as chosen:
