@@ -31,7 +31,7 @@ from rrg.ui.service import Service
 from rrg.ui.settings import Settings
 
 WEIGHTS = "a" * 64
-LIMIT = 9_000
+LIMIT = 200_000
 """Milliseconds after which a wait of the browser fails: below the limit of a test, so that the message names it."""
 
 

@@ -127,7 +127,7 @@ def test_the_wheel_zooms_and_never_scrolls_the_page(opened: Callable[..., Shown]
         shown.settle()
         assert shown.page.evaluate("scrollY") == 0
         assert shown.readout() != fitted
-    shown.page.mouse.move(shown.at(0.5, 0.5)[0], 760)
+    shown.page.mouse.move(950, 400)
     shown.page.mouse.wheel(0, 300)
     shown.page.wait_for_function("scrollY > 0")  # elsewhere it scrolls
 
@@ -467,7 +467,7 @@ def test_hostile_captions_are_shown_and_not_executed(opened: Callable[..., Shown
 
 def test_a_late_image_of_the_study_before_is_dropped(page: Page, served: tuple[str, dict[str, Study]]) -> None:
     late: list[Route] = []
-    page.route("**/rrg/images/two/*", late.append)
+    page.route("**/rrg/images/two/*", lambda route: late.append(route))
     page.goto(f"{served[0]}?study=two")
     expect(page.locator("#viewer .message")).to_have_text(["Loading the image"] * 2)
     page.get_by_label("Pick").fill("one")

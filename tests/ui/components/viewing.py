@@ -124,6 +124,7 @@ class Shown:
         self.page.evaluate(f"window.dispatchEvent(new CustomEvent('{name}', {{ detail: {event} }}))")
 
     def marks(self, index: int = 0) -> list[str]:
+        self.page.evaluate(FRAMES)
         return self.stage(index).locator(".mark").all_text_contents()
 
     def readout(self, index: int = 0) -> str:
@@ -154,7 +155,7 @@ def serving(cases: dict[str, Case]) -> Iterator[tuple[str, dict[str, Study]]]:
         shown = viewer(files=files, swappable=True, page_keys=[("J", "Next study"), ("Ctrl+Enter", "Save and next")])
         report = report_text()
         other = viewer("other", "other")
-        told = gr.Textbox(label="Told", elem_id="told")
+        told = gr.Textbox(label="Told", interactive=True)
         gr.HTML("<div id='spacer'></div>")
         picked = gr.Textbox(label="Pick")
         picked.submit(pick, picked, [shown, other, report])
