@@ -127,7 +127,7 @@ def test_the_wheel_zooms_and_never_scrolls_the_page(opened: Callable[..., Shown]
         shown.settle()
         assert shown.page.evaluate("scrollY") == 0
         assert shown.readout() != fitted
-    shown.page.mouse.move(shown.at(0.5, 0.5)[0], 760)
+    shown.page.mouse.move(950, 400)
     shown.page.mouse.wheel(0, 300)
     shown.page.wait_for_function("scrollY > 0")  # elsewhere it scrolls
 
@@ -405,6 +405,13 @@ def test_too_many_files_are_named_and_none_is_sent(opened: Callable[..., Shown])
     expect(notice).to_be_hidden()
 
 
+def test_a_file_over_the_limit_of_the_server_is_not_sent(opened: Callable[..., Shown]) -> None:
+    shown = opened("one")
+    shown.page.evaluate(DROP.replace('["image"]', "[new Uint8Array(2 ** 20 + 1)]"), [["a.png"], "#viewer .stage"])
+    expect(shown.page.locator("#viewer").get_by_role("alert")).to_contain_text("A file is larger than 1 MB.")
+    expect(shown.page.get_by_label("Told")).to_have_value("")
+
+
 def test_the_button_opens_files(opened: Callable[..., Shown], tmp_path: Path) -> None:
     shown = opened("one")
     with shown.page.expect_file_chooser() as chosen:
@@ -460,7 +467,7 @@ def test_hostile_captions_are_shown_and_not_executed(opened: Callable[..., Shown
 
 def test_a_late_image_of_the_study_before_is_dropped(page: Page, served: tuple[str, dict[str, Study]]) -> None:
     late: list[Route] = []
-    page.route("**/rrg/images/two/*", late.append)
+    page.route("**/rrg/images/two/*", lambda route: late.append(route))
     page.goto(f"{served[0]}?study=two")
     expect(page.locator("#viewer .message")).to_have_text(["Loading the image"] * 2)
     page.get_by_label("Pick").fill("one")

@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 from rrg.explanation.colormaps import COLORMAPS
 from rrg.explanation.maps import Region
+from rrg.labels.findings import FINDINGS
 from tests.ui.components.viewing import GRID, Case, Shown, heatmap, serving, spotted
 
 pytestmark = pytest.mark.ui
@@ -156,6 +157,12 @@ def test_each_view_has_its_own_part_of_the_map(opened: Callable[..., Shown]) -> 
         assert np.abs(spot - peak).max() < 0.75
 
 
+def _side(shown: Shown) -> float:
+    """Side of a square image that fits the stage, which is wider than high."""
+    box = shown.stage().bounding_box()
+    return min(box["width"], box["height"])
+
+
 def _coloured(shown: Shown) -> np.ndarray:
     """Where the map colours the screen [height, width] bool."""
     picture = shown.picture()
@@ -175,7 +182,7 @@ def test_values_below_the_threshold_are_hidden(opened: Callable[..., Shown]) -> 
     # The map is a product of two triangles of two cells: at 90 % it is within 0.1 cells of the centre.
     slider.fill("90")
     y, x = _coloured(shown).nonzero()
-    cell = shown.stage().bounding_box()["width"] / GRID
+    cell = _side(shown) / GRID
     assert 0.15 * cell < np.ptp(x) < 0.25 * cell
     assert 0.15 * cell < np.ptp(y) < 0.25 * cell
 
@@ -189,8 +196,10 @@ def test_the_contour_is_where_the_map_has_the_threshold(opened: Callable[..., Sh
     assert not _coloured(shown).any()
     shown.press("c")
     y, x = (_coloured(shown)).nonzero()
-    cell = shown.stage().bounding_box()["width"] / GRID
-    left, top = x / cell - (COLUMN + 0.5), y / cell - (ROW + 0.5)  # in cells from the peak
+    cell = _side(shown) / GRID
+    box = shown.stage().bounding_box()
+    left = (x + 0.5 - (box["width"] - _side(shown)) / 2) / cell - (COLUMN + 0.5)  # in cells from the peak
+    top = (y + 0.5 - (box["height"] - _side(shown)) / 2) / cell - (ROW + 0.5)
     values = (1 - np.abs(left)) * (1 - np.abs(top))
     assert len(values) > 100
     assert np.abs(values - 0.5).max() < 0.06
@@ -214,10 +223,12 @@ def test_the_peak_has_the_highest_colour_of_the_chosen_map(opened: Callable[...,
     _pin(shown)
     picture = shown.picture()
     highest = [int(COLORMAPS[name][-1][i : i + 2], 16) for i in (1, 3, 5)]
-    y, x = (np.array([ROW, COLUMN]) + 0.5) / GRID * [picture.shape[0], picture.shape[1]]
-    side = (picture.shape[0] - picture.shape[1]) / 2  # the image is square, the stage may not be
-    y = side + (ROW + 0.5) / GRID * picture.shape[1] if side > 0 else y
-    np.testing.assert_allclose(picture[int(y), int(x)], highest, atol=14)
+    height, width = picture.shape[:2]
+    y = (height - _side(shown)) / 2 + (ROW + 0.5) / GRID * _side(shown)
+    x = (width - _side(shown)) / 2 + (COLUMN + 0.5) / GRID * _side(shown)
+    np.testing.assert_allclose(picture[int(y), int(x)], highest, atol=20)
+    lowest = ", ".join(str(int(COLORMAPS[name][0][i : i + 2], 16)) for i in (1, 3, 5))
+    assert f"rgb({lowest})" in shown.page.locator("#viewer .ramp").evaluate("ramp => ramp.style.background")
 
 
 def test_maps_that_are_zero_everywhere_are_not_offered(opened: Callable[..., Shown]) -> None:
@@ -229,7 +240,7 @@ def test_maps_that_are_zero_everywhere_are_not_offered(opened: Callable[..., Sho
         "Fracture",
         "Fracture",
     ]
-    shown.send("rrg:point", kind="finding", index=5)  # Edema
+    shown.send("rrg:point", kind="finding", index=FINDINGS.index("Edema"))
     expect(shown.page.locator("#viewer .legend-meaning")).to_have_text("This map is zero everywhere.")
     menu.select_option(label="Spatial gate")
     expect(shown.page.locator("#viewer .legend-meaning")).to_contain_text("Areas let through. Where the model looked")
@@ -249,10 +260,9 @@ def test_the_words_that_looked_at_a_place_light_up(opened: Callable[..., Shown])
     lit = shown.page.locator("#report .word.looked")
     shown.press("q", "r")  # look up while the image is rotated
     shown.settle()
-    side = shown.stage().bounding_box()
-    share = min(side["width"], side["height"])
-    x = side["x"] + side["width"] / 2 - ((ROW + 0.5) / GRID - 0.5) * share
-    y = side["y"] + side["height"] / 2 + ((COLUMN + 0.5) / GRID - 0.5) * share
+    x = 0.5 - ((ROW + 0.5) / GRID - 0.5) * _side(shown) / shown.stage().bounding_box()["width"]
+    y = 0.5 + ((COLUMN + 0.5) / GRID - 0.5) * _side(shown) / shown.stage().bounding_box()["height"]
+    x, y = shown.at(x, y)
     shown.page.mouse.move(x, y)
     expect(lit).to_have_text(["heart", "wide"])
     last = _heard(shown)[-1]
@@ -279,11 +289,9 @@ def test_alt_looks_up_with_any_tool(opened: Callable[..., Shown]) -> None:
     shown = opened("square")
     lit = shown.page.locator("#report .word.looked")
     shown.page.keyboard.down("Alt")
-    box = shown.stage().bounding_box()
-    shown.page.mouse.move(
-        box["x"] + (COLUMN + 0.5) / GRID * box["width"],
-        box["y"] + box["height"] / 2 + ((ROW + 0.5) / GRID - 0.5) * box["width"],
-    )
+    x = 0.5 + ((COLUMN + 0.5) / GRID - 0.5) * _side(shown) / shown.stage().bounding_box()["width"]
+    y = 0.5 + ((ROW + 0.5) / GRID - 0.5) * _side(shown) / shown.stage().bounding_box()["height"]
+    shown.page.mouse.move(*shown.at(x, y))
     expect(lit).to_have_count(2)
     shown.page.keyboard.up("Alt")
     expect(lit).to_have_count(0)
@@ -296,13 +304,13 @@ def test_regions_are_framed_where_they_are(opened: Callable[..., Shown]) -> None
     button.click()
     changed = np.abs(shown.picture() - bare).sum(-1) > 60
     y, x = changed.nonzero()
-    width, height = changed.shape[1], changed.shape[0]
-    offset = (height - width) / 2
+    side = _side(shown)
+    left, top = (changed.shape[1] - side) / 2, (changed.shape[0] - side) / 2
     x0, y0, x1, y1 = REGION.box
-    assert x.min() == pytest.approx(x0 * width, abs=3)
-    assert x.max() == pytest.approx(x1 * width, abs=3)
-    assert y.min() == pytest.approx(offset + y0 * width, abs=3)
-    assert y.max() == pytest.approx(offset + y1 * width, abs=3)
+    assert x.min() == pytest.approx(left + x0 * side, abs=3)
+    assert x.max() == pytest.approx(left + x1 * side, abs=3)
+    assert y.min() == pytest.approx(top + y0 * side, abs=3)
+    assert y.max() == pytest.approx(top + y1 * side, abs=3)
     other = opened("wide")
     expect(other.page.locator("#viewer").get_by_role("button", name="Regions")).to_have_count(0)
 

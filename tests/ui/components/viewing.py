@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from rrg.ui.theme import CSS, theme
 
 GRID = 8
 """Cells of a side of the maps."""
-BOX = "#viewer, #other { width: 640px; height: 620px; } #spacer { height: 3000px; }"
+BOX = ":is(#viewer, #other):is(#viewer, #other) { width: 640px; height: 620px; } #spacer { height: 3000px; }"
 FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
 
 
@@ -98,12 +99,9 @@ class Shown:
     def plain(self, index: int = 0) -> np.ndarray:
         """The canvas of the radiograph alone, grey values [height, width]."""
         self.settle()
-        script = """canvas => {
-          const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-          return [canvas.width, canvas.height, ...data.filter((_, i) => i % 4 === 0)];
-        }"""
-        width, height, *grey = self.stage(index).locator("canvas.image").evaluate(script)
-        return np.array(grey).reshape(height, width)
+        url = self.stage(index).locator("canvas.image").evaluate("canvas => canvas.toDataURL()")
+        data = base64.b64decode(url.split(",")[1])
+        return np.asarray(Image.open(io.BytesIO(data)).convert("L")).astype(int)
 
     def at(self, x: float, y: float, index: int = 0) -> tuple[float, float]:
         """Position on the page of a position (shares of width and height) in a view."""
@@ -126,6 +124,7 @@ class Shown:
         self.page.evaluate(f"window.dispatchEvent(new CustomEvent('{name}', {{ detail: {event} }}))")
 
     def marks(self, index: int = 0) -> list[str]:
+        self.page.evaluate(FRAMES)
         return self.stage(index).locator(".mark").all_text_contents()
 
     def readout(self, index: int = 0) -> str:
@@ -145,8 +144,8 @@ def serving(cases: dict[str, Case]) -> Iterator[tuple[str, dict[str, Study]]]:
             return [gr.skip()] * 3
         case = cases[name]
         maps = maps_value(Explanation(case.words, (), case.findings, case.native, case.regions))
-        views = gr.update(value=values[name], maps=maps)
-        return [views, views, report_value(case.report(), None) if case.words else None]
+        views = [gr.update(value=values[name], maps=maps) for _ in ("viewer", "other")]
+        return [*views, report_value(case.report(), None) if case.words else None]
 
     def load(request: gr.Request) -> list[Any]:
         return pick(request.query_params.get("study", ""))
@@ -156,7 +155,7 @@ def serving(cases: dict[str, Case]) -> Iterator[tuple[str, dict[str, Study]]]:
         shown = viewer(files=files, swappable=True, page_keys=[("J", "Next study"), ("Ctrl+Enter", "Save and next")])
         report = report_text()
         other = viewer("other", "other")
-        told = gr.Textbox(label="Told", elem_id="told")
+        told = gr.Textbox(label="Told", interactive=True)
         gr.HTML("<div id='spacer'></div>")
         picked = gr.Textbox(label="Pick")
         picked.submit(pick, picked, [shown, other, report])
@@ -168,6 +167,7 @@ def serving(cases: dict[str, Case]) -> Iterator[tuple[str, dict[str, Study]]]:
             prevent_thread_lock=True,
             quiet=True,
             run_history=False,
+            max_file_size="1mb",
             footer_links=[],
             theme=theme(),
             css=BOX,
