@@ -62,10 +62,11 @@ def test_a_correction_of_the_largest_length_is_complete(make_export) -> None:
 
 
 def test_a_word_longer_than_a_line_is_broken(make_export) -> None:
-    content = pdf(make_export(corrected="x" * 2000, reader="y" * 200))
+    content = pdf(make_export(corrected="ж" * 2000, reader="щ" * 200))
     lines = [line for page in read(content).pages for line in page.extract_text().splitlines()]
-    assert max(len(line) for line in lines if "xx" in line or "yy" in line) < 100
-    assert text_of(content).count("x" * 2000) == 2, "in the correction and among the changes"
+    assert max(len(line) for line in lines if "жж" in line or "щщ" in line) < 100
+    text = text_of(content)
+    assert (text.count("ж"), text.count("щ")) == (4000, 200), "the correction also stands among the changes"
 
 
 def test_metadata_hold_nothing_of_the_study(make_export) -> None:
