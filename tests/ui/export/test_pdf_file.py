@@ -61,6 +61,14 @@ def test_a_correction_of_the_largest_length_is_complete(make_export) -> None:
     assert "w3000" in text
 
 
+def test_a_word_longer_than_a_line_is_broken(make_export) -> None:
+    content = pdf(make_export(corrected="ж" * 2000, reader="щ" * 200))
+    lines = [line for page in read(content).pages for line in page.extract_text().splitlines()]
+    assert max(len(line) for line in lines if "жж" in line or "щщ" in line) < 100
+    text = text_of(content)
+    assert (text.count("ж"), text.count("щ")) == (4000, 200), "the correction also stands among the changes"
+
+
 def test_metadata_hold_nothing_of_the_study(make_export) -> None:
     reader = read(pdf(make_export()))
     assert reader.metadata is not None
