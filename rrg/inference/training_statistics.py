@@ -81,6 +81,8 @@ class AgreementThreshold:
 
     weights_sha256: str
     value: float
+    studies: int
+    """Number of val reports that it was measured on."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,9 @@ def statistics() -> TrainingStatistics:
         thresholds=np.full((2, 2), 0.5, np.float32),
     )
     frequent = {text_digest("the heart is normal . no effusion ."): 17}
-    return TrainingStatistics(2000, frequent, {"m": AgreementThreshold("0" * 64, 0.25)}, "a" * 64, "e" * 64, images)
+    return TrainingStatistics(
+        2000, frequent, {"m": AgreementThreshold("0" * 64, 0.25, 100)}, "a" * 64, "e" * 64, images
+    )
 
 
 def report(text: str = "Other.", agreement: float | None = 1.0, model: str = "m", weights: str = "0" * 64) -> Report:

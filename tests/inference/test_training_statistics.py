@@ -38,7 +38,7 @@ def statistics() -> TrainingStatistics:
         precisions=generator.random((2, 2, 2), np.float32),
         thresholds=generator.random((2, 2), np.float32),
     )
-    agreement = {"r2gen_cmn": AgreementThreshold("0" * 64, 0.125)}
+    agreement = {"r2gen_cmn": AgreementThreshold("0" * 64, 0.125, 100)}
     return TrainingStatistics(10, {text_digest("No effusion."): 3}, agreement, "a" * 64, "e" * 64, images)
 
 

@@ -52,6 +52,8 @@ class StatisticsRecipe:
     """Folder with one folder a model; it receives the file."""
     models: tuple[str, ...] = ("all",)
     """Models whose agreement is measured; `all` selects every model that has weights."""
+    studies: int = 100
+    """Number of val studies, the first ones, on which the agreement is measured."""
 
 
 def make_statistics(recipe: StatisticsRecipe) -> Path:
@@ -71,18 +73,18 @@ def make_statistics(recipe: StatisticsRecipe) -> Path:
     if old is None:
         images = fit_distribution([library.reporter(encoder.model).view_features(s) for s in tqdm(train, "images")])
         old = TrainingStatistics(0, {}, {}, digest, encoder.sha256, images)
-    agreement = {name: known_threshold for name, known_threshold in old.agreement.items() if name in known}
+    agreement = {name: threshold for name, threshold in old.agreement.items() if name in known}
     statistics = replace(old, reports=len(reports), frequent=frequent_reports(reports), agreement=agreement)
     statistics.save(path)
-    val = read_annotation(recipe.data, "val")
+    val = read_annotation(recipe.data, "val")[: recipe.studies]
     for name in names:
-        reporter = library.reporter(name)
-        if statistics.agreement_threshold(name, reporter.weights_sha256) is not None:
+        reporter, stored = library.reporter(name), statistics.agreement.get(name)
+        if stored is not None and (stored.weights_sha256, stored.studies) == (reporter.weights_sha256, len(val)):
             continue
         value = low_agreement(reporter, val)
         if value is not None:
-            agreement = {**statistics.agreement, name: AgreementThreshold(reporter.weights_sha256, value)}
-            statistics = replace(statistics, agreement=agreement)
+            measured = AgreementThreshold(reporter.weights_sha256, value, len(val))
+            statistics = replace(statistics, agreement={**statistics.agreement, name: measured})
             statistics.save(path)
     return path
 
