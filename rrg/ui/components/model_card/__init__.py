@@ -96,12 +96,11 @@ def example_pictures(
 
 def _picture(name: str, text: str, heatmaps: list[Heatmap], radiographs: Sequence[Radiograph]) -> Picture:
     strongest = max(heatmaps, key=_largest)
-    title = strongest.target if len(heatmaps) > 1 or not text else name
     if _largest(strongest) <= 0:
         return Picture(name, "Zero everywhere on this study.", "")
     file = io.BytesIO()
     picture(strongest, radiographs).save(file, format="WEBP", quality=82)
-    return Picture(title, text, "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii"))
+    return Picture(strongest.target, text, "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii"))
 
 
 def _largest(heatmap: Heatmap) -> float:
