@@ -28,7 +28,6 @@ from rrg.data.phantom import make_phantom
 from rrg.data.studies import Study
 from rrg.decoding.search import search, without_mbr
 from rrg.errors import InputError
-from rrg.evaluate.model_card import best_on_val, model_card
 from rrg.inference.cpu import configure_cpu
 from rrg.inference.library import ModelLibrary
 from rrg.inference.reporter import Reporter
@@ -79,8 +78,8 @@ def bench(
     selected = _select_studies(data, studies, size)
     library = ModelLibrary(Settings.from_env().weights)
     names = [info.name for info in library.list() if info.available] if model is None else [model]
-    first = best_on_val(model_card(info, library.weights / info.name) for info in library.list())
-    start = measure_start(sorted(names, key=lambda name: name != first))  # now, while this process is small
+    best = {info.name for info in library.list() if info.best}
+    start = measure_start(sorted(names, key=lambda name: name not in best))  # now, while this process is small
     figures = {name: measure(library.reporter(name), selected, repeats) for name in names}
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     setting = {
