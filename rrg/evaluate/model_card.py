@@ -81,10 +81,10 @@ class ModelCard:
 
 def model_card(info: ModelInfo, folder: Path) -> ModelCard:
     """Read the card of a model from its folder of weights, which need not exist."""
-    exists = (folder / "config.json").is_file()
+    exists = info.available and (folder / "config.json").is_file()  # a damaged folder is not available
     kind = (model_type(folder) if exists else None) or info.name
     readme = folder / "README.md"
-    text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
+    text = readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else ""
     return ModelCard(
         info,
         kind,

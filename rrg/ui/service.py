@@ -180,13 +180,13 @@ class Service:
     def explain_example(self, model: str, tell: Tell) -> tuple[Study, Explanation]:
         """Write a report on a synthetic study and return the study with the maps of the report, which is not stored.
 
-        Raises InputError for a model that cannot be loaded. Lines of progress are told as texts.
+        Raises InputError for a model that cannot be loaded. Each step is told as a text, and in it the progress.
         """
         tell("Loading the model")
         reporter = self.library.reporter(model)
         tell("Writing a report on a synthetic study")
         study = open_example(SYNTHETIC[0], self._examples)
-        report = reporter.report(study)
+        report = reporter.report(study, tell)
         self.speed.add(model, report.seconds)
         tell("Computing its maps")
         return study, reporter.explain(study, report)

@@ -1,4 +1,4 @@
-"""The card of a model: its figures beside floors, the best model on val, its data and size."""
+"""The card of a model: its figures beside floors, its data and size."""
 
 from __future__ import annotations
 
@@ -73,6 +73,16 @@ def test_a_model_without_weights_has_a_card_that_says_what_it_is(tmp_path: Path)
     card = model_card(replace(INFO, available=False), tmp_path / "r2gen_cmn")
     assert card.summary == ARCHITECTURES["r2gen_cmn"].summary
     assert (card.size, card.data, card.evaluation) == (None, "", None)
+
+
+def test_a_damaged_folder_has_a_card_without_figures(tmp_path: Path) -> None:
+    folder = tmp_path / "r2gen_cmn"
+    folder.mkdir()
+    (folder / "config.json").write_text("{")
+    (folder / "README.md").write_bytes(b"**Data.** caf\xe9\n")
+    (info,) = (info for info in ModelLibrary(tmp_path).list() if info.name == "r2gen_cmn")
+    card = model_card(info, folder)
+    assert (card.architecture, card.size, card.evaluation) == ("r2gen_cmn", None, None)
 
 
 def test_every_bundled_model_has_a_complete_card(weights: Path) -> None:

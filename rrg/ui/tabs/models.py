@@ -11,13 +11,13 @@ import gradio as gr
 from rrg.ui.components import Example, example_pictures, model_card_view, speed_text
 from rrg.ui.events import error_message
 from rrg.ui.model_queue import Done, Running, Waiting
+from rrg.ui.progress import progress_text
 from rrg.ui.service import Service
 
 _INTRO = """<h2 class="hidden-text">Models</h2>
 <p>BLEU-4, ROUGE-L and CIDEr compare the words of a report with those of its reference, F1 its findings. Each figure
-stands beside what two trivial baselines reach: one constant report for all studies, and the report of the training
-study with the most similar image. The model with the highest mean of ROUGE-L and micro-F1 on the val split is offered
-first.</p>
+stands beside what two trivial baselines reach: one constant report for all studies, and the report of the train study
+with the most similar image. The model with the highest mean of ROUGE-L and micro-F1 on val is offered first.</p>
 """
 
 
@@ -47,6 +47,8 @@ async def example(service: Service, model: str, client: str | None) -> AsyncIter
                 case Running(str(text)):
                     step += 1
                     yield Example("busy", text, step)
+                case Running(progress) if progress is not None:
+                    yield Example("busy", progress_text(progress), step)
                 case Done((study, explanation)):
                     pictures = await asyncio.to_thread(
                         example_pictures, service.cards[model].architecture, study.radiographs(), explanation

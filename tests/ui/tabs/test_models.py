@@ -41,6 +41,7 @@ def test_an_example_tells_its_steps_and_ends_with_a_picture(service: Service) ->
     assert running == [
         (1, "Loading the model"),
         (2, "Writing a report on a synthetic study"),
+        (2, "4 candidates, 1 written"),
         (3, "Computing its maps"),
     ]
     assert states[-1].state == "done"

@@ -96,12 +96,13 @@ def example_pictures(
 
 def _picture(name: str, text: str, heatmaps: list[Heatmap], radiographs: Sequence[Radiograph]) -> Picture:
     strongest = max(heatmaps, key=_largest)
-    title = strongest.target if len(heatmaps) > 1 or not text else name
     if _largest(strongest) <= 0:
         return Picture(name, "Zero everywhere on this study.", "")
     file = io.BytesIO()
     picture(strongest, radiographs).save(file, format="WEBP", quality=82)
-    return Picture(title, text, "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii"))
+    return Picture(
+        strongest.target, text, "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    )
 
 
 def _largest(heatmap: Heatmap) -> float:
@@ -110,7 +111,7 @@ def _largest(heatmap: Heatmap) -> float:
 
 def _card(card: ModelCard, offered_first: bool) -> dict[str, Any]:
     info = card.info
-    note, _, command = info.note.partition(": ")
+    note, _, command = info.note.partition(" Train it: ")
     return {
         "name": info.name,
         "title": info.title,
@@ -118,7 +119,7 @@ def _card(card: ModelCard, offered_first: bool) -> dict[str, Any]:
         "summary": card.summary,
         "available": info.available,
         "first": offered_first,
-        "missing": note,
+        "note": note,
         "command": command,
         "data": card.data,
         "limits": card.limits,

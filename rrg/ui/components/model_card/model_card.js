@@ -50,8 +50,10 @@ function showCard() {
   find(".paper").textContent = card.paper;
   find(".missing").hidden = card.available;
   for (const selector of [".measured", "dl", ".more", ".maps .show"]) find(selector).hidden = !card.available;
-  find(".missing p").textContent = `${card.missing}:`;
+  find(".missing p").textContent = card.command ? `${card.note} Train it:` : card.note;
+  find(".command").hidden = !card.command;
   find("code").textContent = card.command;
+  find(".reason").textContent = card.available ? card.note : "";
   find(".data").textContent = card.data || "Its folder does not say on which data it was trained.";
   find(".limits").textContent = card.limits;
   find(".hash").textContent = card.weights;
