@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -11,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from safetensors.torch import load_file, save_file
 
 from rrg.data.phantom import make_phantom
 from rrg.errors import InputError
@@ -51,24 +49,8 @@ def test_many_threads_share_one_loaded_model(tiny_weights: Path) -> None:
     assert len({id(reporter) for reporter in reporters}) == 1
 
 
-def test_models_that_share_an_image_encoder_encode_a_study_once(tiny_weights: Path, tmp_path: Path) -> None:
-    state = load_file(tiny_weights / "r2gen_cmn" / "model.safetensors")
-    part = "image_encoder."
-    save_file(
-        {k.removeprefix(part): v for k, v in state.items() if k.startswith(part)}, tmp_path / "shared.safetensors"
-    )
-    for name in ("one", "other"):
-        shutil.copytree(tiny_weights / "r2gen_cmn", tmp_path / name)
-        save_file(
-            {k: v for k, v in state.items() if not k.startswith(part)},
-            tmp_path / name / "model.safetensors",
-            {"format": "pt"},
-        )
-        config = json.loads((tmp_path / name / "config.json").read_text())
-        (tmp_path / name / "config.json").write_text(
-            json.dumps({**config, "image_encoder_file": "../shared.safetensors"})
-        )
-    library = ModelLibrary(tmp_path)
+def test_models_that_share_an_image_encoder_encode_a_study_once(tiny_weights: Path, tiny_shared: Path) -> None:
+    library = ModelLibrary(tiny_shared)
     one, other = library.reporter("one"), library.reporter("other")
     assert one.model.image_encoder is other.model.image_encoder
     calls = []
