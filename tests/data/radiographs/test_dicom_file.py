@@ -115,7 +115,22 @@ def test_many_windows_that_cannot_be_right(dicom_file: DicomFile) -> None:
     assert 10 < sum("window ignored" in change for change in changes.provenance.changes) < 20
 
 
+def test_many_voi_luts_that_cannot_be_right(dicom_file: DicomFile) -> None:
+    item = ITEM + bytes(4)
+    sequence = element(0x28, 0x3010, b"SQ", item * 1000)
+    content = dicom_file(RAMP, **TAGS).replace(b"\xe0\x7f\x10\0OW", sequence + b"\xe0\x7f\x10\0OW", 1)
+    radiograph = read_radiograph(content)
+    assert 10 < sum("VOI LUT ignored" in change for change in radiograph.provenance.changes) < 20
+
+
 # What is named
+
+
+@pytest.mark.parametrize("keyword", ["Modality", "PhotometricInterpretation"])
+def test_name_in_a_mangled_code_is_not_quoted(dicom_file: DicomFile, keyword: str) -> None:
+    with pytest.raises(InputError, match=r"\(unknown\)") as refusal:
+        read_radiograph(dicom_file(RAMP, **{keyword: "ZZDOE^JOHN"}))
+    assert "DOE" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("content", [b"\0" * 128 + b"DICM", b"\0" * 128 + b"DICM" + b"\x08\0\x60\0CS\2\0CR"])

@@ -245,3 +245,17 @@ def test_malformed_lut_sequence_is_ignored_with_a_note(
 )
 def test_empty_or_zero_optional_numbers(dicom_file: DicomFile, tags: dict) -> None:
     shows(dicom_file(CHEST_12, **FULL_12, **tags), CHEST)
+
+
+@pytest.mark.parametrize("tag", [b"\x28\0\x03\x01", b"\x28\0\x02\0", b"\x28\0\x01\x01"])
+def test_malformed_tag_with_one_meaning(dicom_file: DicomFile, tag: bytes) -> None:
+    """PixelRepresentation, SamplesPerPixel or BitsStored with a value representation that does not exist."""
+    content = dicom_file(CHEST_12 * 16, BitsStored=16, WindowCenter=32760, WindowWidth=65521)
+    shows(content.replace(tag + b"US", tag + b"ZZ", 1), CHEST, "is missing, read as")
+
+
+def test_first_of_two_values_is_used_for_the_size(dicom_file: DicomFile) -> None:
+    content = dicom_file(CHEST_12, **FULL_12)
+    rows = b"\x28\0\x10\0US"
+    twice = rows + struct.pack("<HHH", 4, 96, 96)
+    shows(content.replace(rows + struct.pack("<HH", 2, 96), twice, 1), CHEST)
