@@ -61,6 +61,17 @@ def test_a_finding_that_another_sentence_states_is_no_difference() -> None:
     assert {finding.kind for pair in pairs for finding in pair.findings} == {"agree"}
 
 
+def test_other_words_for_the_same_finding_are_aligned() -> None:
+    (pair,) = align("Cardiomegaly.", "The heart is enlarged.")
+    assert pair.similarity == 0.5
+
+
+def test_equal_sentences_are_aligned_at_the_same_place_of_their_texts() -> None:
+    first, last = "No effusion. ", "No effusion."
+    pairs = align(f"Cardiomegaly. {last}", f"{first}Old granuloma. Scoliosis. {last}")
+    assert next(pair.reference for pair in pairs if pair.similarity == 1) == (39, 51)
+
+
 def test_sentences_without_anything_in_common_stay_alone() -> None:
     assert [pair.similarity for pair in align("Cardiomegaly.", "Lungs clear.")] == [0, 0]
     assert align("", "") == ()

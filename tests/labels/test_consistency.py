@@ -39,6 +39,7 @@ CONSISTENT = [
     "Small left effusion. No right effusion.",
     "Small left effusion. Small right effusion.",
     "There is a right effusion. The effusion on the left is larger.",
+    "There is a right effusion. A small effusion is also seen on the left.",
     "Bilateral effusions. The effusion is on the left.",
     "No left effusion. There is an effusion.",
     "Small effusion. No large effusion.",
