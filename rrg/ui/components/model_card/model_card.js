@@ -29,12 +29,12 @@ function showFigures(evaluation) {
   find("caption").textContent = evaluation.caption;
   find("tbody").replaceChildren(...evaluation.rows.map(row));
   const led = evaluation.rows.filter((figure) => figure.constant_leads).map((figure) => figure.metric);
-  const sentence = led.length ? `One constant report for all studies reaches at least as much on ${new Intl.ListFormat("en").format(led)}.` : "";
+  const sentence = led.length ? `A constant report reaches at least as much on ${new Intl.ListFormat("en").format(led)}.` : "";
   comparison.textContent = [evaluation.outdated, sentence].filter(Boolean).join(" ");
 }
 
 function showFacts() {
-  const facts = [["Size", card.size], ["A report takes", props.speed], ["Weights", card.weights && `sha256 ${card.weights.slice(0, 12)}`]];
+  const facts = [["Trained on", card.data.split(/(?<=\.)\s/)[0]], ["Size", card.size], ["A report takes", props.speed], ["Weights", card.weights && `sha256 ${card.weights.slice(0, 12)}`]];
   find("dl").replaceChildren(
     ...facts.filter(([, text]) => text).flatMap(([name, text]) => [make("dt", "", name), make("dd", "", text)]),
   );
@@ -95,6 +95,7 @@ function showExample() {
   if (step) bar.value = step - 0.5;
   else bar.removeAttribute("value");
   find(".progress .text").textContent = text ?? "";
+  find(".maps ul").hidden = state === "done"; // the captions say the same
   find(".pictures").replaceChildren(...pictures.map(figureOf));
 }
 
