@@ -176,7 +176,7 @@ def test_blank_reports_are_left_out(folder: Path) -> None:
     studies = [
         record(f"s{n}", records[0]["image_path"], report=text) for n, text in enumerate(("___", "", "Clear.", " ."))
     ]
-    rewrite(folder, {"train": studies, "val": studies[:2]})
+    rewrite(folder, {"train": studies, "val": [{**study, "id": f"val {n}"} for n, study in enumerate(studies[:2])]})
     assert [study.id for study in read_reported(folder, "train")] == ["s2"]
     with pytest.raises(InputError, match=r"No study of split 'val'.* has a text in `report`"):
         read_reported(folder, "val")
