@@ -180,6 +180,7 @@ WITHOUT_A_MODULE = {
     "tests/models/test_published.py",
     "tests/models/vit_gpt2/test_stages.py",
     "tests/train/training/test_learning.py",
+    "tests/ui/test_compare.py",  # in a browser
     "tests/ui/test_journey.py",  # in a browser
     "tests/ui/test_overlays.py",
     "tests/ui/test_real_model.py",
