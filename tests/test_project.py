@@ -183,6 +183,8 @@ WITHOUT_A_MODULE = {
     "tests/models/vit_gpt2/test_stages.py",
     "tests/train/training/test_learning.py",
     "tests/ui/components/test_viewer_maps.py",  # scripts of the viewer
+    "tests/ui/test_compare.py",  # in a browser
+    "tests/ui/test_layout.py",
     "tests/ui/test_journey.py",  # in a browser
     "tests/ui/test_notes.py",  # with the bundled checks
     "tests/ui/test_overlays.py",

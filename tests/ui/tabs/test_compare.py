@@ -102,13 +102,32 @@ def test_stored_reports_are_shown_at_once_and_the_others_are_written(service: Se
     assert _texts(shown) == [None, stored.text]
     assert shown["status"]["text"] == "1 of 2 written."
     assert (shown["write"]["value"], shown["write"]["interactive"]) == ("Write report", True)
-    assert shown["comparison"]["maps_1"]["word"] and not shown["comparison"]["maps_0"]
+    assert shown["comparison"]["value"]["ask"]
 
     written = _final(handlers.write(service, page))
     assert _texts(written) == [TEXTS["plain"], stored.text]
     assert written["write"]["interactive"] is False
-    assert written["comparison"]["maps_0"]["word"] and written["comparison"]["maps_1"]["word"]
+    assert written["comparison"]["maps_0"]["word"] and "maps_1" not in written["comparison"]
     assert _texts(_final(handlers.show(service, page))) == _texts(written)
+
+
+def test_the_maps_of_stored_reports_follow_when_the_page_asks(service: Service, page: Page) -> None:
+    service.write_report(service.open_study(STUDY), "terse")
+    maps = _all(handlers.explain(service, page, {"columns": [0, 1, "1", 7]}))
+    assert [set(update["comparison"]) - {"__type__"} for update in maps] == [{"maps_1"}]
+    assert maps[0]["comparison"]["maps_1"]["word"][0]["method"] == "cross-attention"
+    service.models["terse"] = replace(service.models["terse"], weights_sha256="b" * 64)
+    assert _all(handlers.explain(service, page, {"columns": [1]})) == []
+    for values in (None, "", {}, {"columns": "1"}):
+        with pytest.raises(InputError, match="malformed"):
+            _all(handlers.explain(service, page, values))
+
+
+def test_a_study_that_cannot_be_opened_is_not_shown_as_the_one_before(service: Service, page: Page) -> None:
+    updates = _all(handlers.errors_in_status(handlers.show(service, replace(page, study_id="upload-gone"))))
+    shown = _merged(updates)
+    assert shown["comparison"]["value"] is None
+    assert shown["status"]["tone"] == "bad"
 
 
 def test_progress_says_how_many_are_written(service: Service, page: Page) -> None:
@@ -232,7 +251,7 @@ def test_values_sent_by_the_page_are_validated(bar: Any) -> None:
 
 
 def test_an_error_becomes_a_status_notice(service: Service) -> None:
-    (update,) = _all(handlers.errors_in_status(handlers.show(service, Page("upload-gone", ("plain", "terse")))))
+    (update,) = _all(handlers.errors_in_status(handlers.write(service, Page("upload-gone", ("plain", "terse")))))
     assert update["status"]["tone"] == "bad"
     assert "no longer on the server" in update["status"]["text"]
 
@@ -257,13 +276,15 @@ def test_nothing_tells_the_models_before_the_vote(service: Service, page: Page) 
     shown = _all(handlers.show(service, page))
     page = replace(page, ballot=_merged(shown)["ballot"])
     written = _all(handlers.write(service, page))
-    again = _all(handlers.show(service, page))  # with stored reports
     page = replace(page, ballot=_merged(written)["ballot"])
+    again = _all(handlers.show(service, page))  # with stored reports
+    maps = _all(handlers.explain(service, page, {"columns": [0, 1]}))
+    assert len(maps) == 2
     refused = _all(handlers.vote(service, page, {"choice": "left", "reason": "", "reader": ""}))
     assert page.ballot and page.ballot.reports
     reference = service.open_study(STUDY).report
     assert reference
-    sent = _sent([*shown, *written, *again, *refused])
+    sent = _sent([*shown, *written, *again, *maps, *refused])
     assert all(json.dumps(text)[1:-1] in sent for text in (TEXTS["plain"], TEXTS["terse"]))
     telling = ["plain", "terse", "aaaaaaaa", "layer 3", "0.2 s", page.ballot.vote_id, *page.ballot.reports]
     assert [text for text in telling if text.lower() in sent.lower()] == []

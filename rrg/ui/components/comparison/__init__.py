@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -43,7 +44,8 @@ class Column:
 def comparison(elem_id: str = "comparison") -> gr.HTML:
     """Build the component. Its value is `comparison_value(...)`, or None without a study.
 
-    Each of its props `MAPS` is `column_maps(...)`, or an empty dictionary. Column n has the channel `compare-n`.
+    Each of its props `MAPS` is `column_maps(...)`, or an empty dictionary. Its event `explain` (`{columns}`) asks for
+    the maps of columns whose reports are shown without. Column n has the channel `compare-n`.
     """
     return element(
         "comparison",
@@ -56,9 +58,12 @@ def comparison(elem_id: str = "comparison") -> gr.HTML:
 
 
 def comparison_value(
-    views: list[dict[str, Any]], columns: Sequence[Column], reference: str | None = None
+    views: list[dict[str, Any]], columns: Sequence[Column], reference: str | None = None, ask: bool = False
 ) -> dict[str, Any]:
-    """Convert the reports on a study to the value of the component; `views` is `views_value(study)`."""
+    """Convert the reports on a study to the value of the component; `views` is `views_value(study)`.
+
+    With `ask` the component asks for the maps that it lacks, also if the rest of the value stays the same.
+    """
     written = {str(number): column.report for number, column in enumerate(columns) if column.report is not None}
     texts = {key: report.text for key, report in written.items()}
     reference = None if reference is None or is_blank(reference) else reference[:LONGEST]
@@ -86,13 +91,18 @@ def comparison_value(
         ],
         "has_reference": reference is not None,
         "rows": rows,
+        "ask": token_hex(4) if ask else None,
     }
 
 
-def column_maps(explanation: Explanation, anonymous: bool) -> dict[str, Any]:
-    """Convert an explanation to the maps of a column; `anonymous` leaves out what would tell the model."""
-    maps = maps_value(explanation)
-    kept = {kind: maps[kind] for kind in ("word", "sentence", "finding")}
+def column_maps(explanation: Explanation | None, anonymous: bool) -> dict[str, Any]:
+    """Convert an explanation to the maps of a column; `anonymous` leaves out what would tell the model.
+
+    None says that there are no maps, because the model has other weights now.
+    """
+    kinds = ("word", "sentence", "finding")
+    maps = maps_value(explanation) if explanation else {kind: [] for kind in kinds}
+    kept = {kind: maps[kind] for kind in kinds}
     if not anonymous:
         return kept
     return {kind: [_anonymous(heatmap) for heatmap in heatmaps] for kind, heatmaps in kept.items()}

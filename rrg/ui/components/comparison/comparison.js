@@ -10,7 +10,7 @@ const send = (name, column, detail) =>
 const palette = { hexes: props.colours, colours: maps.palette(props.colours, 0) };
 
 // A column is { head, title, facts, caption, pane, heatmaps, pointed, pinned }.
-let columns = [], opened = null, chosenViews = null;
+let columns = [], value = null, opened = null, chosenViews = null;
 const pictures = images.create({
   panes: () => columns.map((column) => column.pane), opacity: () => opacity.value / 100, palette: () => palette,
 });
@@ -18,7 +18,7 @@ const pictures = images.create({
 // Heads ---------------------------------------------------------------------------------------------------------------
 
 // The panes stay when only the reports change, with their zoom and window.
-function showColumns(value) {
+function showColumns() {
   const wanted = JSON.stringify([value?.views, value?.columns.length]);
   if (wanted !== opened) {
     opened = wanted;
@@ -51,7 +51,7 @@ function showColumns(value) {
 }
 
 function showViews() {
-  const views = props.value?.views ?? [];
+  const views = value?.views ?? [];
   const width = columns[0]?.head.clientWidth ?? 0;
   const shown = chosenViews ?? (views.length > 1 && width >= BOTH_FROM ? "both" : "0");
   element.dataset.views = shown;
@@ -98,7 +98,7 @@ function cellOf(cell, column, text) {
   return node;
 }
 
-function showRows(value) {
+function showRows() {
   body.replaceChildren();
   const span = columns.length + (value?.has_reference ? 1 : 0);
   (value?.rows ?? []).forEach((row, at) => {
@@ -123,13 +123,21 @@ function showRows(value) {
 }
 
 function show() {
-  const value = props.value || null; // Gradio converts None to an empty string
+  value = props.value || null; // Gradio converts None to an empty string
   find(".empty").hidden = Boolean(value);
   find(".tools").hidden = find(".scroll").hidden = !value;
   element.style.setProperty("--columns", (value?.columns.length ?? 0) + (value?.has_reference ? 1 : 0));
-  showColumns(value);
-  showRows(value);
+  showColumns();
+  showRows();
   columns.forEach((_, column) => announce(column));
+  askForMaps();
+}
+
+// Stored reports come without maps. The maps of a report that is being written follow it by themselves.
+function askForMaps() {
+  if (!value?.ask) return;
+  const missing = columns.map((column, at) => at).filter((at) => value.columns[at].text !== null && !columns[at].heatmaps);
+  if (missing.length) trigger("explain", { columns: missing });
 }
 
 // Maps ----------------------------------------------------------------------------------------------------------------
@@ -152,7 +160,7 @@ function announce(at) {
   column.pane.map = map;
   pictures.repaintMap(column.pane);
   column.caption.textContent = silent ? "says nothing about it"
-    : !kind ? (column.heatmaps ? "" : props.value.columns[at].text === null ? "" : "Maps follow")
+    : !kind ? (column.heatmaps ? "" : value.columns[at].text === null ? "" : "Maps follow")
       : !map ? "no map of it"
         : map.max ? `“${map.target}” · maximum ${map.max.toPrecision(2)}` : `“${map.target}” · zero everywhere`;
   column.caption.title = map?.method ? [map.method, map.reduction, map.layer].filter(Boolean).join(" · ") : "";
@@ -198,9 +206,9 @@ const pieceOf = (event) => event.target.closest("[data-kind]");
 
 // What each column shows for a word or sentence of one of them.
 function counterparts(piece) {
-  const row = props.value.rows[Number(piece.closest("tr").dataset.row)];
+  const row = value.rows[Number(piece.closest("tr").dataset.row)];
   const from = Number(piece.closest("td").dataset.column);
-  const texts = props.value.columns.map((column) => column.text);
+  const texts = value.columns.map((column) => column.text);
   const wanted = { kind: piece.dataset.kind, index: Number(piece.dataset.index) };
   return columns.map((_, column) => {
     const found = counterpart.of(row, texts, from, column, wanted);

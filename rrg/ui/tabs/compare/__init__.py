@@ -34,10 +34,13 @@ def build(service: Service) -> None:
 
         return run
 
-    async def vote(bar: Any, ballot: Any, request: gr.Request, event: gr.EventData) -> AsyncIterator[dict[Any, Any]]:
-        page = Page.of_values(bar, ballot, request.session_hash)
-        async for update in shown(handlers.vote(service, page, event._data)):
-            yield update
+    def of_event(handler: Callable[[Service, Page, Any], Stream]) -> Callable[..., AsyncIterator[dict[Any, Any]]]:
+        async def run(bar: Any, ballot: Any, request: gr.Request, event: gr.EventData) -> AsyncIterator[dict[Any, Any]]:
+            page = Page.of_values(bar, ballot, request.session_hash)
+            async for update in shown(handler(service, page, event._data)):
+                yield update
+
+        return run
 
     # Jobs of models wait in the queue of the service, not in Gradio's.
     options: dict[str, Any] = {
@@ -47,11 +50,12 @@ def build(service: Service) -> None:
         "concurrency_limit": None,
     }
     written = components.write.click(of_page(handlers.write), inputs, trigger_mode="once", **options)
+    explained = components.comparison.explain(of_event(handlers.explain), inputs, trigger_mode="multiple", **options)
     # A new choice cancels what runs for the previous one, which must not appear beside the new images.
-    choosing: dict[str, Any] = options | {"cancels": [written], "trigger_mode": "always_last"}
+    choosing: dict[str, Any] = options | {"cancels": [written, explained], "trigger_mode": "always_last"}
     chosen = components.bar.choose(of_page(handlers.show), inputs, **choosing)
     again = components.vote.again(of_page(handlers.show), inputs, **choosing)
-    components.vote.vote(vote, inputs, trigger_mode="once", **options)
+    components.vote.vote(of_event(handlers.vote), inputs, trigger_mode="once", **options)
     components.stop.click(
         lambda: Notice("Stopped.").value(),
         None,

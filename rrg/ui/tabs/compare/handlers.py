@@ -65,31 +65,39 @@ async def show(service: Service, page: Page) -> AsyncIterator[Updates]:
     if page.study_id is None:
         yield closed() | {"status": IDLE.value()}
         return
-    models = _chosen(service, page.models)
-    study = await asyncio.to_thread(service.open_study, page.study_id)
+    try:
+        models = _chosen(service, page.models)
+        study = await asyncio.to_thread(service.open_study, page.study_id)
+    except InputError:
+        yield closed()  # what was shown before is not of this study
+        raise
     ballot = Ballot.draw(study.id, models) if page.blind else None
     shown = await asyncio.to_thread(_stored, service, study, models, ballot)
     yield without_maps()
-    yield compared(service, shown) | status("Opening the study", "busy")
-    async for update in _explain(service, page, shown, shown.models):
-        yield update
+    yield compared(service, shown, ask=True) | _said(shown)
+
+
+async def explain(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
+    """Compute the maps of the columns that the page asks for, one after the other."""
+    columns = values.get("columns") if isinstance(values, dict) else None
+    if page.study_id is None or not isinstance(columns, list):
+        raise InputError("The request for maps is malformed. Reload the page.")
+    shown = await _opened(service, page)
+    for model in (model for number, model in enumerate(shown.models) if number in columns and model in shown.reports):
+        job = partial(_maps_of, service, shown.study, shown.reports[model])
+        async for state in service.queue.run(job, page.client):
+            if isinstance(state, Done):
+                yield explained(shown, model, state.result)
 
 
 async def write(service: Service, page: Page) -> AsyncIterator[Updates]:
-    """Generate the reports that are missing, one after the other, then compute the maps of the others."""
-    if page.study_id is None:
-        raise InputError("There is no study open. Open one in Read, or take the next one.")
-    ballot = page.ballot
-    if page.blind and (ballot is None or ballot.study_id != page.study_id):
-        raise InputError("The pair is no longer known on the server. Choose Blind again.")
-    models = _chosen(service, page.models)
-    study = await asyncio.to_thread(service.open_study, page.study_id)
-    shown = await asyncio.to_thread(_stored, service, study, models, ballot if page.blind else None)
-    before = tuple(shown.reports)
+    """Generate the reports that are missing with their maps, one after the other."""
+    shown = await _opened(service, page)
     yield compared(service, shown) | status(shown.count, "busy")
     for model in shown.missing:
         try:
-            async for state in service.queue.run(partial(service.write_and_analyse, study, model), page.client):
+            job = partial(service.write_and_analyse, shown.study, model)
+            async for state in service.queue.run(job, page.client):
                 match state:
                     case Waiting(ahead):
                         yield status(f"{shown.count}. {_waiting(ahead)}", "busy")
@@ -106,8 +114,7 @@ async def write(service: Service, page: Page) -> AsyncIterator[Updates]:
             failure = _CANNOT_WRITE if shown.blind and isinstance(error, InputError) else error_message(error)
             shown = replace(shown, failures={**shown.failures, model: failure})
             yield compared(service, shown)
-    async for update in _explain(service, page, shown, before):
-        yield update
+    yield _said(shown)
 
 
 async def vote(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
@@ -127,15 +134,28 @@ async def vote(service: Service, page: Page, values: object) -> AsyncIterator[Up
         yield {"vote": gr.update(failure=error_message(error))}
         return
     study = await asyncio.to_thread(service.open_study, ballot.study_id)
-    reports = [service.find_report(report_id) for report_id in ballot.reports]
-    written = {report.model: report for report in reports if report is not None}
-    shown = Compared(study, ballot.models, written, replace(ballot, vote=stored))
+    shown = await asyncio.to_thread(_stored, service, study, ballot.models, replace(ballot, vote=stored))
     yield compared(service, shown) | status("Your vote is saved.", "good")
 
 
+async def _opened(service: Service, page: Page) -> Compared:
+    """The open study with the stored reports of the chosen models, or of the pair that was drawn."""
+    if page.study_id is None:
+        raise InputError("There is no study open. Open one in Read, or take the next one.")
+    ballot = page.ballot if page.blind else None
+    if page.blind and (ballot is None or ballot.study_id != page.study_id):
+        raise InputError("The pair is no longer known on the server. Choose Blind again.")
+    models = _chosen(service, page.models)
+    study = await asyncio.to_thread(service.open_study, page.study_id)
+    return await asyncio.to_thread(_stored, service, study, models, ballot)
+
+
 def _stored(service: Service, study: Study, models: Sequence[str], ballot: Ballot | None) -> Compared:
-    """The stored reports of the models, or of the pair, on a study."""
+    """The stored reports of the models on a study; of a pair, those that were shown."""
     names = ballot.models if ballot else tuple(models)
+    if ballot is not None and ballot.reports is not None:
+        reports = (service.find_report(report_id) for report_id in ballot.reports)
+        return Compared(study, names, {report.model: report for report in reports if report is not None}, ballot)
     written = {name: report for name in names if (report := service.written_report(study, name)) is not None}
     return _remembered(Compared(study, names, written, ballot))
 
@@ -148,23 +168,11 @@ def _remembered(shown: Compared) -> Compared:
     return replace(shown, ballot=replace(shown.ballot, reports=(first, second)))
 
 
-async def _explain(service: Service, page: Page, shown: Compared, models: Sequence[str]) -> AsyncIterator[Updates]:
-    """Compute the maps of stored reports, then say how many are written."""
-    of = [model for model in models if model in shown.reports]
-    for number, model in enumerate(of):
-        report = shown.reports[model]
-        yield status(f"{shown.count}. Computing where the models looked: {number} of {len(of)}", "busy")
-        explain = partial(_maps_of, service, shown.study, report)
-        async for state in service.queue.run(explain, page.client):
-            match state:
-                case Waiting(ahead) if ahead:
-                    yield status(f"{shown.count}. {_waiting(ahead)}", "busy")
-                case Done(explanation):
-                    yield explained(shown, model, explanation)
+def _said(shown: Compared) -> Updates:
+    """Say how many reports are written."""
     if shown.failures:
-        yield status(f"{shown.count}.", "warning", "What failed is said in its column.")
-    else:
-        yield status(f"{shown.count}.", "quiet" if shown.missing else "good")
+        return status(f"{shown.count}.", "warning", "The columns say what failed.")
+    return status(f"{shown.count}.", "quiet" if shown.missing else "good")
 
 
 def _maps_of(service: Service, study: Study, report: Report, tell: Tell) -> Explanation | None:

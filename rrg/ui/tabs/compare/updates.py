@@ -95,8 +95,8 @@ def write_button(missing: int) -> Any:
     return gr.update(value=label, interactive=missing > 0)
 
 
-def compared(service: Service, shown: Compared) -> Updates:
-    """Show reports side by side. Their maps follow with `explained`."""
+def compared(service: Service, shown: Compared, ask: bool = False) -> Updates:
+    """Show reports side by side. Their maps follow with `explained`; with `ask` the page asks for those it lacks."""
     titles = [shown.title(service, model) for model in shown.models]
     reports = [shown.reports.get(model) for model in shown.models]
     reference = None if shown.blind else shown.study.report
@@ -110,7 +110,7 @@ def compared(service: Service, shown: Compared) -> Updates:
         for model, title, report in zip(shown.models, titles, reports, strict=True)
     ]
     return {
-        "comparison": gr.update(value=comparison_value(views_value(shown.study), columns, reference)),
+        "comparison": gr.update(value=comparison_value(views_value(shown.study), columns, reference, ask)),
         "matrix": matrix_value(titles, reports, reference) if any(reports) else None,
         "vote": gr.update(value=_vote(service, shown), failure=None),
         "write": write_button(len(shown.missing)),
@@ -125,8 +125,7 @@ def without_maps() -> Updates:
 
 def explained(shown: Compared, model: str, explanation: Explanation | None) -> Updates:
     """Show the maps of one column."""
-    maps = column_maps(explanation, anonymous=shown.blind) if explanation else {}
-    changed: dict[str, Any] = {MAPS[shown.models.index(model)]: maps}
+    changed: dict[str, Any] = {MAPS[shown.models.index(model)]: column_maps(explanation, anonymous=shown.blind)}
     return {"comparison": gr.update(**changed)}
 
 
