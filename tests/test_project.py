@@ -153,7 +153,9 @@ def test_links_lead_somewhere() -> None:
         assert [link for link in links if not (page.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/results.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/results.md", "docs/quality.md"]
+)
 def test_paths_on_a_page_exist(page: str) -> None:
     """Also those in a drawing, which names files of `rrg/` without that folder."""
     text = (ROOT / page).read_text(encoding="utf-8")

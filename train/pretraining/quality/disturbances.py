@@ -16,10 +16,11 @@ Disturbance = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 def border(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """A frame of one grey value, each side of another width, as around a scanned film."""
+    """A frame of one grey value, each side of another width, as around a scanned film; wide around some infants."""
     height, width = image.shape
-    top, bottom = (int(share * height) for share in random.uniform(0, 0.1, 2))
-    left, right = (int(share * width) for share in random.uniform(0, 0.1, 2))
+    widest = 0.4 if random.random() < 0.25 else 0.1
+    top, bottom = (int(share * height) for share in random.uniform(0, widest, 2))
+    left, right = (int(share * width) for share in random.uniform(0, widest, 2))
     grey = float(random.choice([0.0, 1.0, random.uniform()]))
     return cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_CONSTANT, value=grey)
 

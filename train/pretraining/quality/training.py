@@ -7,18 +7,18 @@ chest, is it inverted, how is it turned, is it lateral. The last three are asked
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from tqdm import tqdm
 
 from pretraining.image_encoder import read_encoder
-from pretraining.quality.chests import Chest, phantoms, radiograph_of, read_listed, read_split
+from pretraining.quality.chests import phantoms, radiograph_of, read_listed, read_split
 from pretraining.quality.pictures import read_pictures
 from pretraining.quality.samples import Label, Sample, chest_samples, other_samples
 from rrg.data.files import replaced
@@ -57,11 +57,11 @@ class QualityRecipe:
     """Receives sensitivity and false alarms of each kind of note."""
     only_table: bool = False
     """Measure the present heads instead of training."""
-    samples: int = 6000
+    samples: int = 4000
     """Samples of the data folder."""
-    second_samples: int = 1800
-    phantom_samples: int = 800
-    other_samples: int = 5000
+    second_samples: int = 1400
+    phantom_samples: int = 500
+    other_samples: int = 3500
     hidden: int = 64
     epochs: int = 15
     batch_size: int = 128
@@ -141,42 +141,58 @@ def train_quality(recipe: QualityRecipe) -> QualityHeads:
 
 
 def _features(recipe: QualityRecipe, extract: FeatureExtractor) -> Features:
-    """The features of all samples, from the cache if it has those of this recipe and encoder."""
-    sampling = (recipe.data, recipe.second, recipe.pictures, recipe.seed, *_counts(recipe))
-    key = hashlib.sha256(repr((extract.identity, sampling)).encode()).hexdigest()[:16]
-    cached = recipe.work / f"features-{key}.npz"
-    if cached.is_file():
+    """The features of all samples. Each part is cached, so that an interrupted extraction resumes."""
+    parts = []
+    for name, samples in _parts(recipe).items():
+        sampling = (extract.identity, recipe.data, recipe.second, recipe.pictures, recipe.seed, _counts(recipe), name)
+        key = hashlib.sha256(repr(sampling).encode()).hexdigest()[:16]
+        cached = recipe.work / f"{name}-{key}.npz"
+        if not cached.is_file():
+            _extract(extract, samples(), name, cached)
         with np.load(cached) as stored:
-            return Features(stored["values"], stored["labels"])
+            parts.append(Features(stored["values"], stored["labels"]))
+    return Features(np.concatenate([part.values for part in parts]), np.concatenate([part.labels for part in parts]))
+
+
+def _extract(extract: FeatureExtractor, samples: Iterable[Sample], name: str, out: Path) -> None:
     labels: list[tuple[int, ...]] = []
 
     def images() -> Iterator[np.ndarray]:
-        for sample in _samples(recipe):
+        for sample in tqdm(samples, desc=name, disable=None):
             labels.append(astuple(sample.label))
             yield sample.pixels
 
-    print("Extracting the features of the samples", flush=True)
     values = extract(images())
-    features = Features(values, np.array(labels, np.int8))
-    with replaced(cached) as temporary, temporary.open("wb") as file:
-        np.savez(file, values=features.values, labels=features.labels)
-    return features
+    with replaced(out) as temporary, temporary.open("wb") as file:
+        np.savez(file, values=values, labels=np.array(labels, np.int8))
 
 
 def _counts(recipe: QualityRecipe) -> tuple[int, ...]:
     return recipe.samples, recipe.second_samples, recipe.phantom_samples, recipe.other_samples
 
 
-def _samples(recipe: QualityRecipe) -> Iterator[Sample]:
-    chests = read_split(recipe.data, "train")
-    sources: list[tuple[list[Chest], int]] = [(chests, recipe.samples), (phantoms(), recipe.phantom_samples)]
+def _parts(recipe: QualityRecipe) -> dict[str, Callable[[], Iterable[Sample]]]:
+    """The parts of the samples by name; nothing is read before a part is asked for."""
+
+    def chests() -> Iterable[Sample]:
+        return chest_samples(read_split(recipe.data, "train"), 0, recipe.samples, recipe.seed)
+
+    def synthetic() -> Iterable[Sample]:
+        return chest_samples(phantoms(), 1, recipe.phantom_samples, recipe.seed + 1)
+
+    def others() -> Iterable[Sample]:
+        pictures = read_pictures(recipe.pictures / "train") if recipe.pictures is not None else []
+        return other_samples(pictures, read_split(recipe.data, "train"), recipe.other_samples, recipe.seed + 2)
+
+    parts: dict[str, Callable[[], Iterable[Sample]]] = {"chests": chests, "others": others}
+    if recipe.phantom_samples:
+        parts["phantoms"] = synthetic
     if recipe.second is not None:
-        sources.append((read_listed(recipe.second, recipe.seed)[0], recipe.second_samples))
-    pictures = read_pictures(recipe.pictures / "train") if recipe.pictures is not None else []
-    return chain(
-        *(chest_samples(images, i, count, recipe.seed + i) for i, (images, count) in enumerate(sources)),
-        other_samples(pictures, chests, recipe.other_samples, recipe.seed + 100),
-    )
+        second = recipe.second
+        parts["second"] = lambda: chest_samples(
+            read_listed(second, recipe.seed)[0], 2, recipe.second_samples, recipe.seed + 3
+        )
+    return parts
 
 
 def fit(features: Features, recipe: QualityRecipe, encoder: str) -> QualityHeads:
@@ -252,10 +268,10 @@ def choose_thresholds(logits: np.ndarray, samples: Features, recipe: QualityReci
         found = float(np.quantile(score[positives], 0.01)) if positives.any() else 0.0
         return max(lowest, min(0.0, found))
 
-    refuse = limit(logits[:, NO_CHEST], chest, recipe.refused_chests)
     return Thresholds(
-        no_chest_refuse=refuse,
-        no_chest_warn=min(refuse, limit(logits[:, NO_CHEST], chest, recipe.doubted_chests)),
+        # Whatever the permitted share, an image is not refused that is likelier a chest than not.
+        no_chest_refuse=max(0.0, limit(logits[:, NO_CHEST], plain, recipe.refused_chests)),
+        no_chest_warn=limit(logits[:, NO_CHEST], plain, recipe.doubted_chests),
         inverted=threshold(logits[:, INVERTED], plain, chest & (samples.label("inverted") == 1)),
         rotated=threshold(rotation, plain, chest & (samples.label("turns") > 0)),
         lateral=max(0.0, limit(logits[:, LATERAL], plain & frontal, recipe.false_warnings)),

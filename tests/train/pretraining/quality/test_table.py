@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from pretraining.quality import training
 from pretraining.quality.table import write_table
 from pretraining.quality.training import QualityRecipe, train_quality
 from rrg.data.quality.heads import FILE
@@ -17,8 +16,7 @@ PAGE = Path(__file__).resolve().parents[4] / "docs" / "quality.md"
 
 
 @pytest.fixture
-def recipe(phantoms: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> QualityRecipe:
-    monkeypatch.setattr(training, "phantoms", list)
+def recipe(phantoms: Path, encoder: Path, tmp_path: Path) -> QualityRecipe:
     return QualityRecipe(
         phantoms,
         encoder=encoder,

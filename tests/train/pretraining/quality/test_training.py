@@ -67,7 +67,7 @@ def _scored(no_chest: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, Featu
 def test_thresholds_keep_the_permitted_share_in_each_hospital() -> None:
     random = np.random.default_rng(0)
     source = (np.arange(4000) % 10 == 0).astype(int)  # a small hospital with higher scores
-    no_chest = random.normal(0, 1, 4000) + 2 * source
+    no_chest = random.normal(3, 1, 4000) + 2 * source
     logits, samples = _scored(no_chest, source)
     recipe = replace(RECIPE, refused_chests=0.01, doubted_chests=0.05)
     thresholds = choose_thresholds(logits, samples, recipe)
@@ -101,7 +101,6 @@ def test_a_threshold_gives_no_more_false_alarms_than_needed() -> None:
 def test_training_writes_heads_for_its_encoder_and_reuses_features(
     phantoms: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "phantoms", list)
     recipe = QualityRecipe(
         phantoms, encoder=encoder, work=tmp_path, samples=120, phantom_samples=0, other_samples=40, epochs=2, hidden=4
     )
@@ -113,6 +112,6 @@ def test_training_writes_heads_for_its_encoder_and_reuses_features(
     def fail(*_: object) -> None:
         raise AssertionError("the features were extracted again")
 
-    monkeypatch.setattr(training, "_samples", fail)
+    monkeypatch.setattr(training, "_extract", fail)
     again = train_quality(recipe)
     np.testing.assert_allclose(again.output_weight, heads.output_weight, atol=1e-6)
