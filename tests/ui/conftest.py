@@ -35,7 +35,7 @@ from rrg.ui.settings import Settings
 from scripts.browser import launch_chromium
 
 WEIGHTS = "a" * 64
-LIMIT = 60_000
+LIMIT = 200_000
 """Milliseconds after which a wait of the browser fails: below the limit of a test, so that the message names it."""
 
 

@@ -209,7 +209,9 @@ def test_the_reference_follows_the_edited_text(service: Service, page: Page) -> 
     study = service.open_study(SYNTHETIC[0].id)
     assert study.report
     written = _final(handlers.write_report(service, page))["reference"]
-    edited = _final(handlers.edited(service, page, {"text": study.report, "saved": False}))["reference"]
+    edited = _final(handlers.edited(service, page, {"report_id": "r", "text": study.report, "saved": False}))[
+        "reference"
+    ]
     assert not all(row["equal"] for row in written["rows"])
     assert all(row["equal"] for row in edited["rows"])
 
@@ -220,7 +222,7 @@ def test_a_pasted_reference_counts_for_its_study_only(
     page = replace(page, study_id=service.open_files([str(radiograph_file(0))]).id)
     report = _final(handlers.write_report(service, page))
     assert not report["reference"]["reference"]
-    pasted = _final(handlers.paste(service, page, {"text": "No effusion."}, report["report"]["value"]))
+    pasted = _final(handlers.paste(service, page, report["report"]["value"] | {"text": "No effusion."}))
     assert pasted["findings"]["has_reference"]
     assert pasted["reference"]["reference"]
     kept = replace(page, pasted=pasted["pasted"])

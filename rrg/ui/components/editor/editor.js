@@ -76,7 +76,7 @@ area.addEventListener("input", () => {
   if (!value()) return;
   channel.postMessage({ key: key(value()), tab: TAB });
   clearTimeout(timer);
-  timer = setTimeout(() => { if (value()) trigger("edited", { text: area.value, saved: Boolean(value().saved) }); }, EDITED_PAUSE);
+  timer = setTimeout(() => { if (value()) trigger("edited", { report_id: value().report_id, text: area.value, saved: Boolean(value().saved) }); }, EDITED_PAUSE);
 });
 channel.onmessage = (event) => {
   if (value() && event.data.key === key(value()) && event.data.tab !== TAB) { elsewhere = true; describe(); }

@@ -1,6 +1,8 @@
 const find = (selector) => element.querySelector(selector);
 const body = find("tbody");
-const send = (name, detail) => window.dispatchEvent(new CustomEvent(name, { detail }));
+const channel = props.channel ?? "read";
+const send = (name, detail) => window.dispatchEvent(new CustomEvent(name, { detail: { ...detail, channel } }));
+const listen = (name, handle) => window.addEventListener(name, (event) => { if (event.detail.channel === channel) handle(event.detail); });
 
 function make(tag, className, text) {
   const node = document.createElement(tag);
@@ -83,7 +85,7 @@ const target = (event) => event.target.closest("tr");
 const finding = (index) => ({ kind: "finding", index, spans: props.value.rows[index].spans });
 const detail = (row) => finding(Number(row.dataset.index));
 body.addEventListener("pointerover", (event) => { const row = target(event); if (row) send("rrg:point", detail(row)); });
-body.addEventListener("pointerleave", () => send("rrg:point", null));
+body.addEventListener("pointerleave", () => send("rrg:point", { kind: null }));
 body.addEventListener("focusin", (event) => {
   const row = target(event);
   if (!row) return;
@@ -91,7 +93,7 @@ body.addEventListener("focusin", (event) => {
   row.tabIndex = 0;
   send("rrg:point", detail(row));
 });
-body.addEventListener("focusout", () => send("rrg:point", null));
+body.addEventListener("focusout", () => send("rrg:point", { kind: null }));
 body.addEventListener("click", (event) => { const row = target(event); if (row) send("rrg:pin", detail(row)); });
 body.addEventListener("keydown", (event) => {
   const row = target(event);
@@ -104,9 +106,8 @@ body.addEventListener("keydown", (event) => {
     send("rrg:pin", detail(row));
   }
 });
-window.addEventListener("rrg:choose-finding", (event) => send("rrg:pin", finding(event.detail)));
-window.addEventListener("rrg:shown", (event) => {
-  const { kind, index, pinned } = event.detail;
+listen("rrg:choose-finding", ({ index }) => send("rrg:pin", finding(index)));
+listen("rrg:shown", ({ kind, index, pinned }) => {
   body.querySelectorAll("tr").forEach((row) => {
     const own = kind === "finding" && Number(row.dataset.index) === index;
     row.classList.toggle("shown", own);

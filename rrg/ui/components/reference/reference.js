@@ -66,7 +66,7 @@ window.addEventListener("rrg:hide-reference", (event) => {
 });
 field.addEventListener("input", () => { compare.disabled = !field.value.trim(); });
 compare.addEventListener("click", () => {
-  trigger("paste", { text: field.value });
+  trigger("paste", { text: field.value, report_id: props.value.report_id });
   field.value = "";
   compare.disabled = true;
 });

@@ -199,18 +199,20 @@ async def save(service: Service, page: Page, values: object) -> AsyncIterator[Up
     study = await asyncio.to_thread(service.find_study, report.study_id)
     yield (
         {"editor": gr.update(value=editor_value(report, correction), failure=None)}
-        | compared(text, page.reference_of(study), corrected=True)
+        | compared(report_id, text, page.reference_of(study), corrected=True)
         | listed(service, query, page.reader)
     )
 
 
 async def edited(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
     """Compare the text that is being edited with the reference."""
-    text, saved = (values.get(key) if isinstance(values, dict) else None for key in ("text", "saved"))
-    if not isinstance(text, str):
+    report_id, text, saved = (
+        values.get(key) if isinstance(values, dict) else None for key in ("report_id", "text", "saved")
+    )
+    if not isinstance(report_id, str) or not isinstance(text, str):
         raise InputError("The text is malformed. Reload the page.")
     study = await asyncio.to_thread(service.find_study, page.study_id) if page.study_id else None
-    yield compared(text, page.reference_of(study), corrected=bool(saved))
+    yield compared(report_id, text, page.reference_of(study), corrected=bool(saved))
 
 
 async def check_blank(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
@@ -230,10 +232,9 @@ async def check_blank(service: Service, page: Page, values: object) -> AsyncIter
                 yield blank_checked(check) | status("Compared with the report on a blank image.", "good")
 
 
-async def paste(service: Service, page: Page, values: object, report: object) -> AsyncIterator[Updates]:
+async def paste(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
     """Keep the reference that the reader pasted for the open study, and compare the report with it."""
-    text = values.get("text") if isinstance(values, dict) else None
-    report_id = report.get("report_id") if isinstance(report, dict) else None
+    text, report_id = (values.get(key) if isinstance(values, dict) else None for key in ("text", "report_id"))
     written = service.find_report(report_id) if isinstance(report_id, str) else None
     if not isinstance(text, str) or page.study_id is None or written is None:
         raise InputError("There is no report to compare with the reference. Open a study and have it reported.")

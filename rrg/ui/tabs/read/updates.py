@@ -96,12 +96,12 @@ def reported(report: Report, reference: str | None, correction: Correction | Non
         "findings": findings_value(report, label_report(reference) if reference else None),
         "editor": gr.update(value=editor_value(report, correction), failure=None),
         "write": gr.update(value=WRITE_AGAIN),
-    } | compared(correction.text if correction else report.text, reference, correction is not None)
+    } | compared(report.report_id, correction.text if correction else report.text, reference, correction is not None)
 
 
-def compared(text: str, reference: str | None, corrected: bool) -> Updates:
+def compared(report_id: str, text: str, reference: str | None, corrected: bool) -> Updates:
     """Compare the text in the editor with the reference."""
-    return {"reference": reference_value(text, reference, corrected)}
+    return {"reference": reference_value(text, reference, corrected, report_id)}
 
 
 def in_progress(progress: Progress) -> Updates:
