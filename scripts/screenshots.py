@@ -101,6 +101,7 @@ def _read(page: Page) -> None:
     """Open a synthetic study, have it reported, begin a correction and pin the map of a word."""
     page.locator("#study-list .row").filter(has_text="Synthetic").first.click()
     expect(page.locator("#viewer canvas[data-ready]")).to_have_count(2)
+    expect(page.locator("#status .line")).to_contain_text("Ready")
     page.locator("#write").click()
     expect(page.locator("#status .line")).to_contain_text("Written")
     editor = page.locator("#correction-text")
