@@ -52,7 +52,7 @@ class StatisticsRecipe:
     """Folder with one folder a model; it receives the file."""
     models: tuple[str, ...] = ("all",)
     """Models whose agreement is measured; `all` selects every model that has weights."""
-    studies: int = 100
+    studies: int = 60
     """Number of val studies, the first ones, on which the agreement is measured."""
 
 
