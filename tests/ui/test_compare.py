@@ -89,11 +89,10 @@ def test_missing_reports_are_written_and_compared(app: Any, page: Page) -> None:
     expect(page.locator("#comparison .note")).to_have_text(["Not written yet"] * 2)
     page.locator("#compare-write").click()
     expect(_state(page)).to_contain_text("2 of 2 written.")
-    expect(page.locator("#comparison th .title")).to_have_text(["Plain", "Terse", "Reference"])
-    row = page.locator("#comparison tr.contradicts")
-    expect(row).to_contain_text("There is a small left pleural effusion.")
+    expect(page.locator("#comparison th .model")).to_have_text(["Plain", "Terse", "Reference"])
+    row = page.locator("#comparison tr.contradicts").filter(has_text="There is a small left pleural effusion.")
     expect(row).to_contain_text("There is no pleural effusion.")
-    expect(page.locator("#comparison tr.notes")).to_contain_text("Contradiction: pleural effusion")
+    expect(page.locator("#comparison tr.notes").filter(has_text="Contradiction: pleural effusion")).to_have_count(1)
     finding = page.locator("#findings-matrix tbody tr").nth(9)
     expect(finding).to_have_class(re.compile("differs"))
     expect(finding.locator("td")).to_contain_text(["present", "absent"])
@@ -211,7 +210,7 @@ def test_a_blind_vote_is_stored_and_only_then_names_are_shown(app: Any, page: Pa
     _open_tab(page)
     expect(_state(page)).to_contain_text("2 of 2 written.")
     page.locator("#compare-bar .blind").click()
-    expect(page.locator("#comparison th .title")).to_have_text(["A", "B"])
+    expect(page.locator("#comparison th .model")).to_have_text(["A", "B"])
     expect(page.locator("#vote form")).to_be_visible()
     expect(page.locator("#comparison .caption")).to_have_text(["", ""])
     _words(page, 0, "pleural").hover()
@@ -231,7 +230,7 @@ def test_a_blind_vote_is_stored_and_only_then_names_are_shown(app: Any, page: Pa
     assert len(app.store.votes()) == before + 1
     assert (vote.choice, vote.reason, vote.reader) == ("b", HOSTILE, "Dr Blind")
     expect(page.locator("#vote .names")).to_have_text(f"A is {vote.model_a.title()}. B is {vote.model_b.title()}.")
-    expect(page.locator("#comparison th .title")).to_have_text(
+    expect(page.locator("#comparison th .model")).to_have_text(
         [f"A: {vote.model_a.title()}", f"B: {vote.model_b.title()}", "Reference"]
     )
     expect(page.locator("#comparison td.said[data-column='1']").first).to_contain_text(
@@ -240,26 +239,27 @@ def test_a_blind_vote_is_stored_and_only_then_names_are_shown(app: Any, page: Pa
     assert page.evaluate("window.hacked") is None
 
     page.locator("#vote .again").click()
-    expect(page.locator("#comparison th .title")).to_have_text(["A", "B"])
+    expect(page.locator("#comparison th .model")).to_have_text(["A", "B"])
     expect(page.locator("#vote form")).to_be_visible()
     expect(page.get_by_label("Reason")).to_have_value("")
 
 
 def test_the_names_are_in_no_answer_of_the_server_before_the_vote(app: Any, page: Page) -> None:
-    _compare(page, app.url)
-    page.locator("#compare-bar .step").last.click()
-    expect(_state(page)).to_contain_text("written.")
+    _compare(page, app.url, SYNTHETIC[2].label)
+    expect(_state(page)).to_contain_text("0 of 2 written.")
     page.evaluate(
         """() => {
           window.received = [];
           const parse = JSON.parse;
-          JSON.parse = (text, ...rest) => { window.received.push(text); return parse(text, ...rest); };
+          JSON.parse = (text, ...rest) => {
+            if (text.includes('"msg"')) window.received.push(text); // of the server
+            return parse(text, ...rest);
+          };
         }"""
     )
     page.locator("#compare-bar .blind").click()
-    expect(page.locator("#comparison th .title")).to_have_text(["A", "B"])
-    if page.locator("#compare-write").is_enabled():
-        page.locator("#compare-write").click()
+    expect(page.locator("#comparison th .model")).to_have_text(["A", "B"])
+    page.locator("#compare-write").click()
     expect(page.locator("#vote form")).to_be_visible()
     expect(page.locator("#comparison .caption")).to_have_text(["", ""])
     received = json.dumps(page.evaluate("window.received"))
@@ -276,7 +276,7 @@ def test_hostile_texts_and_names_are_shown_as_text(run_app: Callable[..., Any], 
         shown = "".join(page.locator("#comparison td[data-column='0'] .words").all_text_contents())
         assert shown.replace(" ", "") == HOSTILE.replace(" ", "")
         page.locator("#comparison .word").nth(1).hover()
-        expect(page.locator("#comparison .title").first).to_contain_text("<Img Src")
+        expect(page.locator("#comparison .model").first).to_contain_text("<Img Src")
         assert page.evaluate("window.hacked") is None
 
 

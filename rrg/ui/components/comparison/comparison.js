@@ -25,7 +25,7 @@ function showColumns() {
     chosenViews = null;
     preset.value = 0;
     columns = pictures.open(value?.views ?? [], value?.columns.length ?? 0).map((pane) => {
-      const head = make("th", "column"), title = make("div", "title"), facts = make("div", "facts");
+      const head = make("th", "column"), title = make("div", "model"), facts = make("div", "facts");
       const figures = make("div", "figures"), caption = make("div", "caption");
       head.scope = "col";
       figures.append(...pane.views.map((view) => view.figure));
@@ -44,7 +44,7 @@ function showColumns() {
   if (value?.has_reference) {
     const head = make("th", "reference");
     head.scope = "col";
-    head.append(make("div", "title", "Reference"), make("div", "facts", "the report of the data set"));
+    head.append(make("div", "model", "Reference"), make("div", "facts", "the report of the data set"));
     heads.append(head);
   }
   showViews();
