@@ -28,9 +28,8 @@ _ORDER = ("contradicted", "missed", "added", "uncertain")
 def reference_panel(channel: str = "read", elem_id: str = "reference") -> gr.HTML:
     """Build the component. Its value is `reference_value(...)`, or None without a report.
 
-    Its event `paste` carries the reference that the reader pasted, as `text`, and the `report_id` of the value. Connect it
-    with `reference_panel().paste(handler, ...)`, where the handler has an argument of type `gr.EventData`. Whether the
-    reader hides the reference until the correction is saved is kept in the browser.
+    Its event `paste` carries the reference that the reader pasted, as `text`, and the `report_id` of the value. Whether
+    the reader hides the reference until the correction is saved is kept in the browser.
     """
     return element("reference", elem_id, value=None, channel=channel)
 
