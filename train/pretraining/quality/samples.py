@@ -59,10 +59,10 @@ def other_samples(pictures: Sequence[np.ndarray], chests: Sequence[Chest], count
     random = np.random.default_rng(seed)
     for i in range(count):
         kind = random.random()
-        if kind < 0.45 or (kind < 0.8 and not pictures):
+        if kind < 0.35 or (kind < 0.85 and not pictures):
             image = TRAINED[int(random.integers(len(TRAINED)))](random)
         else:
-            if kind < 0.8:
+            if kind < 0.85:
                 image = part_of(pictures[int(random.integers(len(pictures)))], random, 0.3, 1.0)
             else:
                 image = part_of(chests[int(random.integers(len(chests)))].pixels, random, *SMALL_PART)

@@ -61,7 +61,7 @@ class QualityRecipe:
     """Samples of the data folder."""
     second_samples: int = 1400
     phantom_samples: int = 500
-    other_samples: int = 3500
+    other_samples: int = 4500
     hidden: int = 64
     epochs: int = 15
     batch_size: int = 128
