@@ -208,10 +208,10 @@ def test_a_model_that_fails_does_not_hold_up_the_others(
 def _break(library: Any, broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     load = library.reporter
 
-    def reporter(name: str) -> Any:
+    def reporter(name: str, progress: Any = None) -> Any:
         if name == broken:
             raise InputError(f"The model {name} cannot be loaded.")
-        return load(name)
+        return load(name, progress)
 
     monkeypatch.setattr(library, "reporter", reporter)
 
