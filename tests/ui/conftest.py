@@ -157,7 +157,7 @@ def fake_library() -> FakeLibrary:
     return FakeLibrary()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_app() -> Callable[..., AbstractContextManager[RunningApp]]:
     """Starts another app: `with run_app(home, ...) as app`."""
     return running
