@@ -5,6 +5,7 @@
 #   DATA    folder with annotation.json and images   (app, bench: none; train, evaluate: data/iu_xray)
 #   MODEL   the model to train or to evaluate        (train: r2gen_cmn; evaluate: all with weights)
 #   BACKBONE  safetensors file of ImageNet weights for the image encoder (train; default: none)
+#   SECOND, PICTURES  chests of a second hospital, and pictures without chests (quality; default: none)
 #   SPLIT, OUT, FORCE  which studies `make evaluate` takes, the folder it writes, and 1 to ignore cached results
 
 MODEL ?= r2gen_cmn
@@ -32,10 +33,10 @@ SETUP = @test -n "$(PYTHON)" || { echo 'rrg needs Python 3.11, 3.12 or 3.13; ins
 	"$(PYTHON)" scripts/setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help app test check fast lint fix train evaluate bench
+.PHONY: help app test check fast lint fix train evaluate quality bench screenshots
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 app: .venv/app.stamp ## open the app at http://127.0.0.1:7860 (HOST, PORT, DATA)
 	@$(BIN)/python app.py $(if $(DATA),--data "$(DATA)")
@@ -76,8 +77,15 @@ evaluate: .venv/app.stamp ## evaluate all models or MODEL on a split of DATA; wr
 	$(BIN)/python -m rrg evaluate --data "$(STUDIES)" --split $(SPLIT) --model $(EVALUATED) --out "$(OUT)" $(if $(FORCE),--force)
 	$(BIN)/python train/publish.py --split $(SPLIT) --out "$(OUT)"
 
+quality: .venv/app.stamp ## train and measure the checks of images on DATA (SECOND, PICTURES)
+	$(BIN)/python train/quality.py --data "$(STUDIES)" $(if $(SECOND),--second "$(SECOND)") $(if $(PICTURES),--pictures "$(PICTURES)")
+
 bench: .venv/app.stamp ## speed of the models on this machine; on DATA if given, else on synthetic studies
 	@$(BIN)/python scripts/bench.py $(if $(DATA),--data "$(DATA)")
+
+screenshots: .venv/dev.stamp ## pictures of every tab, light and dark, into docs/; needs a browser
+	@$(BIN)/python scripts/setup.py browser
+	@$(BIN)/python scripts/screenshots.py
 
 .venv/app.stamp: requirements.txt pyproject.toml
 	$(SETUP) app

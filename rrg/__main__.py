@@ -15,6 +15,7 @@ from rrg.ui.settings import Settings
 
 if TYPE_CHECKING:
     from rrg.data.studies import Study
+    from rrg.report import Report
 
 app = SubcommandApp()
 feedback = SubcommandApp()
@@ -42,11 +43,12 @@ def report(
     file_format = format_of(export) if export else None
     study = _study(image)
     reporter = ModelLibrary(Settings.from_env().weights).reporter(model)
-    written = reporter.report(study)
+    written = reporter.report(study, checked=True)
     if export and file_format:
         maps = reporter.explain(study, written).sentences
         write_export(ExportedStudy.now(study, written, maps=maps), file_format, export)
     print(written.to_json() if json else written.text)
+    _print_notes(written)
 
 
 @app.command
@@ -64,10 +66,11 @@ def explain(image: Annotated[tuple[Path, ...], tyro.conf.Positional], out: Path,
 
     study = _study(image)
     reporter = ModelLibrary(Settings.from_env().weights).reporter(model)
-    written = reporter.report(study)
+    written = reporter.report(study, checked=True)
     count = write_maps(reporter.explain(study, written), study.radiographs(), out)
     write_text(out / "report.json", written.to_json())
     print(f"{written.text}\n{count} maps in {out}")
+    _print_notes(written)
 
 
 @app.command
@@ -76,7 +79,8 @@ def models() -> None:
     from rrg.inference.library import ModelLibrary
 
     for info in ModelLibrary(Settings.from_env().weights).list():
-        state = f"{info.parameters / 1e6:.1f} M parameters" if info.parameters else info.note
+        size = f"{info.parameters / 1e6:.1f} M parameters" if info.parameters else ""
+        state = ". ".join(part for part in (size, info.note) if part)
         print(f"{info.name:<12} {info.title}: {state}\n{'':<12} {info.paper}")
 
 
@@ -113,7 +117,7 @@ def batch(data: Path, out: Path, model: str = "r2gen_cmn", split: str | None = N
 
     Args:
         data: Folder with annotation.json and images/ or images.tar, or a plain folder of images.
-        out: The file of lines. Studies that cannot be read are named in OUT.errors.jsonl.
+        out: The file of lines. Studies that cannot be read or are refused are named in OUT.errors.jsonl.
         model: A folder of weights, or a name that `models` lists.
         split: Which studies of annotation.json; all without it.
         batch_size: Studies that are decoded together.
@@ -124,7 +128,7 @@ def batch(data: Path, out: Path, model: str = "r2gen_cmn", split: str | None = N
     if result is not None:
         print(
             f"{result.written} reports written to {out}, {result.present} were there, "
-            f"{result.unreadable} studies could not be read"
+            f"{result.unreadable} studies could not be read or were refused"
         )
 
 
@@ -158,6 +162,12 @@ def export(out: Path) -> None:
 
 
 app.command(feedback, name="feedback", help="What readers corrected.")
+
+
+def _print_notes(written: Report) -> None:
+    """Print the warnings about the images to the error output, where they do not mix with the report."""
+    for note in written.notes:
+        print(f"Note on image {note.image + 1}: {note.reason}", file=sys.stderr)
 
 
 def _study(image: tuple[Path, ...]) -> Study:

@@ -1,10 +1,44 @@
-"""The record of a generated report: immutable, without tensors, convertible to and from JSON."""
+"""The record of a generated report and of the checks before it: immutable, without tensors, as JSON."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
+
+NoteKind = Literal[
+    "empty",
+    "noise",
+    "not_a_chest",
+    "inverted",
+    "rotated",
+    "wrong_view",
+    "two_frontals",
+    "two_laterals",
+    "too_small",
+    "low_contrast",
+    "burned_in_text",
+]
+"""What is wrong with an image."""
+
+Severity = Literal["refuse", "warn"]
+"""refuse: no report is written. warn: a report is written and carries the note."""
+
+Remedy = Literal["invert", "rotate_90", "rotate_180", "rotate_270", "swap_views"]
+"""A change of the study that a reader carries out with one click; a rotation is clockwise, in degrees."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """What the checks of a study say about one of its images (`rrg.data.quality`)."""
+
+    kind: NoteKind
+    severity: Severity
+    reason: str
+    """A sentence for the reader: the cause and, where no click mends it, what to do."""
+    image: int
+    """Index of the image in the study, in the order of `Study.radiographs()`: frontal first."""
+    remedy: Remedy | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +106,8 @@ class Report:
 
     None where the decoding has no candidates, and in records from before it was measured.
     """
+    notes: tuple[Note, ...] = ()
+    """Warnings about the images. Empty also for a report that was written without checks."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -89,5 +125,6 @@ class Report:
                 "findings": tuple(
                     ReportFinding(**{**f, "spans": tuple((a, b) for a, b in f["spans"])}) for f in record["findings"]
                 ),
+                "notes": tuple(Note(**note) for note in record.get("notes", ())),
             }
         )

@@ -98,6 +98,29 @@ def tiny_weights(tiny_folder: Callable[[str], Path]) -> Path:
     return tiny_folder("r2gen_cmn").parent
 
 
+@pytest.fixture
+def tiny_shared(tiny_weights: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """Makes the folder of a tiny R2GenCMN with a given name; all share an image encoder, `shared.safetensors`."""
+    from safetensors.torch import load_file, save_file
+
+    source, weights, part = tiny_weights / "r2gen_cmn", tmp_path / "weights", "image_encoder."
+    state = load_file(source / "model.safetensors")
+    weights.mkdir()
+    encoder = {key.removeprefix(part): value for key, value in state.items() if key.startswith(part)}
+    save_file(encoder, weights / "shared.safetensors")
+
+    def folder(name: str) -> Path:
+        path = weights / name
+        shutil.copytree(source, path)
+        others = {key: value for key, value in state.items() if not key.startswith(part)}
+        save_file(others, path / "model.safetensors", {"format": "pt"})
+        config = json.loads((path / "config.json").read_text())
+        (path / "config.json").write_text(json.dumps({**config, "image_encoder_file": "../shared.safetensors"}))
+        return path
+
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tiny_camanet(tiny_folder: Callable[[str], Path]) -> Path:
     """A folder of weights with one tiny CAMANet, which has maps of its own."""
@@ -105,7 +128,7 @@ def tiny_camanet(tiny_folder: Callable[[str], Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_shared(tiny_folder: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_library(tiny_folder: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of weights with three models, all one tiny R2GenCMN, whose image encoder is in a file of its own."""
     from safetensors.torch import load_file, save_file
 

@@ -45,6 +45,44 @@ def test_report_prints_the_text_or_the_whole_record(run, images: list[str], caps
     record = json.loads(capsys.readouterr().out)
     assert record["text"] == text
     assert record.keys() >= {"report_id", "text", "sentences", "findings", "model", "weights_sha256", "seconds"}
+    assert [note["kind"] for note in record["notes"]] == ["too_small", "too_small"]
+
+
+def test_a_warning_is_not_mixed_with_the_report(run, images: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    run("report", images[0])
+    written = capsys.readouterr()
+    assert "too small" not in written.out
+    assert written.err.startswith("Note on image 1: This image is too small")
+
+
+@pytest.mark.parametrize("command", ["report", "explain"])
+def test_a_refused_image_gets_no_report(run, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("L", (200, 200)).save(tmp_path / "black.png")
+    out = ["--out", str(tmp_path / "maps")] if command == "explain" else []
+    with pytest.raises(SystemExit, match="This image is empty"):
+        run(command, str(tmp_path / "black.png"), *out)
+    assert capsys.readouterr().out == ""
+    assert not (tmp_path / "maps").exists()
+
+
+@pytest.mark.parametrize("suffix", ["html", "pdf", "json", "dcm"])
+def test_report_is_exported_in_the_format_of_the_suffix(
+    run, images: list[str], tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / f"study.{suffix}"
+    run("report", *images, "--export", str(out))
+    text = capsys.readouterr().out.strip()
+    start = {"html": b"<!doctype html>", "pdf": b"%PDF", "json": b"{", "dcm": bytes(128) + b"DICM"}[suffix]
+    assert out.read_bytes().startswith(start)
+    if suffix == "json":
+        record = json.loads(out.read_text(encoding="utf-8"))
+        assert record["report"]["text"] == text
+        assert [map_["target"] for map_ in record["maps"]] == [s["text"] for s in record["report"]["sentences"]]
+
+
+def test_an_unknown_format_is_refused_before_the_model_runs(run, images: list[str], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"\.html, \.pdf, \.json, \.dcm"):
+        run("report", *images, "--export", str(tmp_path / "study.docx"), "--model", "no such model")
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def _not_frontal(image: Radiograph | ImageFile) -> bool:
 def study_of_files(frontal: Path | str | None, lateral: Path | str | None = None) -> Study:
     """Make a study from one or two image files.
 
-    Its id is a hash of the pixels, so it contains no part of a file name or header.
+    Its id is that of `pixels_id`.
 
     Raises:
         InputError: no file is given, or one is not a usable radiograph; the message names the view.
@@ -91,5 +92,15 @@ def study_of_files(frontal: Path | str | None, lateral: Path | str | None = None
                 raise InputError(f"The {view} image cannot be used. {error}") from error
     if not radiographs:
         raise InputError("There is no image. Give a frontal view, a lateral view, or both.")
-    digest = hashlib.sha256("".join(radiograph.sha256 for radiograph in radiographs).encode()).hexdigest()
-    return Study(id=f"upload-{digest[:32]}", images=tuple(radiographs))
+    return Study(id=pixels_id(radiographs), images=tuple(radiographs))
+
+
+def pixels_id(radiographs: Sequence[Radiograph]) -> str:
+    """The id of a study that has none: a hash of its pixels, and of the view of a single lateral.
+
+    It contains no part of a file name or header.
+    """
+    digests = "".join(radiograph.sha256 for radiograph in radiographs)
+    if len(radiographs) == 1 and radiographs[0].view == "lateral":
+        digests = f"lateral {digests}"
+    return f"upload-{hashlib.sha256(digests.encode()).hexdigest()[:32]}"

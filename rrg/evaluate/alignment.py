@@ -17,7 +17,6 @@ from typing import Literal
 
 import numpy as np
 from rapidfuzz.distance import Indel
-from scipy.optimize import linear_sum_assignment
 
 from rrg.evaluate.comparison import ASSERTED, FindingDifference, finding_differences
 from rrg.labels.findings import FINDINGS, Status, label_concepts
@@ -168,6 +167,8 @@ def _order_bonus(rows: int, columns: int) -> np.ndarray:
 
 def _assign(scores: np.ndarray) -> dict[int, int]:
     """The one-to-one assignment [row -> column] with the largest total score."""
+    from scipy.optimize import linear_sum_assignment  # here: it takes long to import, and the page needs it late
+
     useful = np.where(scores < LEAST_SIMILARITY, 0, scores)
     rows, columns = linear_sum_assignment(useful, maximize=True)
     return {int(i): int(j) for i, j in zip(rows, columns, strict=True) if useful[i, j] > 0}

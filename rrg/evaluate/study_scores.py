@@ -85,7 +85,8 @@ def random_pair_quantiles(
     generator = np.random.default_rng(seed)
     first = generator.integers(len(references), size=pairs)
     second = (first + generator.integers(1, len(references), size=pairs)) % len(references)
-    scores = pair_scores([references[i] for i in first], [references[i] for i in second])
+    texts = ([str(references[int(i)]) for i in chosen] for chosen in (first, second))
+    scores = pair_scores(*texts)
     levels = np.linspace(0, 1, steps + 1)
     return {name: tuple(np.quantile(values, levels).round(3).tolist()) for name, values in scores.items()}
 

@@ -33,6 +33,11 @@ _MEANING: dict[str, dict[str, str]] = {
 """By architecture and name. A map "class map: Edema" has the meaning of "class map"."""
 
 
+def meanings(architecture: str) -> dict[str, str]:
+    """Return the names of an architecture's own maps, each with one sentence; empty for one without maps."""
+    return dict(_MEANING.get(architecture, {}))
+
+
 def meaning(architecture: str, name: str) -> str:
     """Return one sentence on the map `name` of an architecture (`model_type`); empty for a map that is not known."""
     return _MEANING.get(architecture, {}).get(name.split(": ")[0], "")

@@ -104,6 +104,12 @@ class FeedbackStore:
             session.add(CorrectionRow(**asdict(correction)))
         return correction
 
+    def get_correction(self, correction_id: str) -> Correction | None:
+        """Return a correction by its id, or None."""
+        with Session(self._engine) as session:
+            row = session.scalars(select(CorrectionRow).where(CorrectionRow.correction_id == correction_id)).first()
+            return _record(row) if row else None
+
     def corrections(self, report_id: str) -> list[Correction]:
         """Return the corrections of one report in the order of saving."""
         rows = select(CorrectionRow).where(CorrectionRow.report_id == report_id).order_by(CorrectionRow.number)

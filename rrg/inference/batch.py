@@ -1,9 +1,9 @@
 """Reports on a whole folder as JSON lines: constant RAM, one or several processes, resumable after a kill.
 
 A line has `id`, `text`, `findings` (status by name), `sentences` (range [`start`, `end`) in `text` and `support` of
-each), `agreement`, `seconds`, `model` and `weights_sha256`; `rrg.report` defines support and agreement. A file of
-another model is refused. Studies that cannot be read are listed in OUT.errors.jsonl; the next run replaces that file
-and tries them again.
+each), `agreement`, `notes` (warnings about the images), `seconds`, `model` and `weights_sha256`; `rrg.report` defines
+support and agreement. A file of another model is refused. Studies that cannot be read, or that the checks of the images
+refuse, are listed in OUT.errors.jsonl; the next run replaces that file and tries them again.
 
 Each of several processes writes a part, OUT.RANK-of-COUNT, and the first process joins them at the end. A new run first
 joins the parts that a killed run left, even if that run had another number of processes.
@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ class BatchResult:
     present: int
     """Studies with a report of an earlier run."""
     unreadable: int
+    """Studies that could not be read or were refused."""
 
 
 def run_batch(
@@ -121,7 +122,7 @@ def _write(reporter: Reporter, studies: list[Study], out: Path, errors: Path, ba
 
     pending: list[dict[str, Any]] = []
     with progress, out.open("ab") as file:
-        for report in reporter.reports(studies, batch_size, skip):
+        for report in reporter.reports(studies, batch_size, skip, checked=True):
             pending.append(_line(report))
             if len(pending) == batch_size:
                 report_file.append(file, pending)
@@ -137,6 +138,7 @@ def _line(report: Report) -> dict[str, Any]:
         "findings": {finding.name: finding.status for finding in report.findings},
         "sentences": [{"start": s.start, "end": s.end, "support": _share(s.support)} for s in report.sentences],
         "agreement": _share(report.agreement),
+        "notes": [asdict(note) for note in report.notes],
         "seconds": round(report.seconds, 4),
         "model": report.model,
         "weights_sha256": report.weights_sha256,

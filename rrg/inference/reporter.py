@@ -6,12 +6,14 @@ import hashlib
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from rrg.data.quality import refuse
 from rrg.data.radiographs import Radiograph
 from rrg.data.studies import Study
 from rrg.data.tokenizer import ReportTokenizer
@@ -20,14 +22,27 @@ from rrg.decoding.generation import decoding_settings
 from rrg.decoding.progress import Progress, ProgressCallback
 from rrg.errors import InputError
 from rrg.explanation.maps import Explanation, explain
+from rrg.inference.badges import Badge, badges
+from rrg.inference.blank_check import BlankCheck, blank_study, compare_with_blank
 from rrg.inference.feature_cache import FeatureCache, sampling_seed
 from rrg.inference.loading import LoadedModel, load_model
+from rrg.inference.quality import check_encoded
 from rrg.inference.reading import read_ahead
 from rrg.inference.writing import make_report, read_ids
 from rrg.layers.image_encoder import state_digest
 from rrg.models.base import ReportModel
 from rrg.models.outputs import ReportEncoderOutput, StudyFeatures
-from rrg.report import Report
+from rrg.report import Note, Report
+
+
+@dataclass(frozen=True, eq=False)
+class _EncodedStudy:
+    """A study of a batch, read and encoded."""
+
+    study: Study
+    radiographs: Sequence[Radiograph]
+    features: StudyFeatures
+    notes: tuple[Note, ...] = ()
 
 
 class Reporter:
@@ -38,6 +53,8 @@ class Reporter:
         self._loaded = loaded
         self.transform = loaded.transform
         self.feature_cache = feature_cache or FeatureCache()
+        self._blank_texts: dict[tuple[str, ...], str] = {}
+        """Views -> the report on blank images of these views."""
 
     @classmethod
     def from_pretrained(cls, folder: Path | str, device: str | None = None) -> Reporter:
@@ -60,26 +77,43 @@ class Reporter:
     def weights_sha256(self) -> str:
         return self._loaded.weights_sha256
 
-    def report(self, study: Study, progress: ProgressCallback | None = None) -> Report:
-        """The model's report on one study. Raises InputError when an image of it cannot be read.
+    def check(self, study: Study) -> tuple[Note, ...]:
+        """Notes on the images of a study. Raises InputError when an image of it cannot be read."""
+        radiographs = study.radiographs()
+        return check_encoded(radiographs, self._encode([radiographs])[0], self._loaded.quality)
 
-        `progress` is called for every step and every word. It stops the work by raising `Stopped`
-        (`rrg.decoding.progress`), which this method then raises. A stop leaves only complete entries in the cache.
+    def report(self, study: Study, progress: ProgressCallback | None = None, *, checked: bool = False) -> Report:
+        """The model's report on one study.
+
+        Args:
+            study: the study.
+            progress: called for every step and every word. It stops the work by raising an exception, which this method
+                then raises. A stop leaves only complete entries in the cache.
+            checked: check the images first (`check`); the report then carries the warnings.
+
+        Raises:
+            InputError: an image of the study cannot be read, or the check refuses it.
         """
         started = time.perf_counter()
         if progress is not None:
             progress(Progress("reading images", 0, 1))
-        return self._generate([study], [study.radiographs()], started, progress)[0]
+        encoded = self._encoded([(study, study.radiographs())], progress)
+        if checked:
+            encoded = list(self._checked(encoded))
+        return self._generate(encoded, started, progress)[0]
 
     def reports(
         self,
         studies: Iterable[Study],
         batch_size: int = 16,
         skip: Callable[[Study, InputError], None] | None = None,
+        *,
+        checked: bool = False,
     ) -> Iterator[Report]:
         """Reports in the order of `studies`, decoded in batches; `seconds` is a study's share of its batch.
 
-        A study that cannot be read is passed to `skip` and left out; without `skip` its InputError is raised.
+        A study that cannot be read, or that the check refuses, is passed to `skip` and left out; without `skip` its
+        InputError is raised.
         """
         readable = read_ahead(studies, batch_size, skip)
         while True:
@@ -87,7 +121,11 @@ class Reporter:
             batch = list(itertools.islice(readable, batch_size))
             if not batch:
                 return
-            yield from self._generate([study for study, _ in batch], [images for _, images in batch], started)
+            accepted = self._encoded(batch)
+            if checked:
+                accepted = list(self._checked(accepted, skip))
+            if accepted:
+                yield from self._generate(accepted, started)
 
     def explain(self, study: Study, report: Report) -> Explanation:
         """Maps of `report`, generated by this model on `study`, over the radiographs of `study`."""
@@ -95,7 +133,7 @@ class Reporter:
 
     def encode(self, study: Study) -> StudyFeatures:
         """The image features of a study, from the cache if it has them."""
-        return self.feature_cache.encode(self.model, self.transform, [study.radiographs()])[0]
+        return self._encode([study.radiographs()])[0]
 
     def features(self, study: Study) -> np.ndarray:
         """Pooled image features [C] of a study, for its nearest neighbours."""
@@ -103,6 +141,33 @@ class Reporter:
         views = encoded.features.feature_maps[:, : encoded.view_mask.shape[1]]
         with torch.inference_mode():
             return self.model.image_encoder.pool(views, encoded.view_mask)[0].float().cpu().numpy()
+
+    @torch.inference_mode()
+    def view_features(self, study: Study) -> np.ndarray:
+        """Pooled image features of each view slot of a study, float32 [V, C]; NaN for a missing view."""
+        encoded = self.encode(study)
+        views = encoded.features.feature_maps[0, : encoded.view_mask.shape[1]]  # [V,C,h,w]
+        pooled = views.float().mean(dim=(-2, -1)).masked_fill(~encoded.view_mask[0, :, None], float("nan"))
+        return pooled.cpu().numpy()
+
+    def badges(self, study: Study, report: Report) -> tuple[Badge, ...]:
+        """Reasons to doubt `report`, generated by this model on `study`. Empty where the weights have no statistics."""
+        statistics = self._loaded.statistics
+        return () if statistics is None else badges(report, self.view_features(study), statistics)
+
+    def blank_check(self, study: Study, report: Report, progress: ProgressCallback | None = None) -> BlankCheck:
+        """Compare `report`, generated by this model on `study`, with the report on blank images of the same views.
+
+        Blank images are uniform, with the mean grey value of the transform. Their report is generated once for each
+        combination of views. `progress` is as in `report`.
+        """
+        blank = blank_study(study, self.transform)
+        views = tuple(image.view for image in blank.images)
+        if views not in self._blank_texts:
+            started = time.perf_counter()
+            encoded = self._encoded([(blank, blank.radiographs())], progress)
+            self._blank_texts[views] = self._generate(encoded, started, progress)[0].text
+        return compare_with_blank(report.text, self._blank_texts[views])
 
     @property
     def features_digest(self) -> str:
@@ -113,22 +178,39 @@ class Reporter:
         digest.update(state_digest(self.model.image_encoder.backbone).encode())
         return digest.hexdigest()
 
-    @torch.inference_mode()
-    def _generate(
-        self,
-        studies: Sequence[Study],
-        radiographs: Sequence[Sequence[Radiograph]],
-        started: float,
-        progress: ProgressCallback | None = None,
-    ) -> list[Report]:
-        """Reports on a batch of studies; `started` is the time at which reading it began."""
+    def _encode(self, studies: Sequence[Sequence[Radiograph]]) -> list[StudyFeatures]:
+        return self.feature_cache.encode(self.model, self.transform, studies)
+
+    def _encoded(
+        self, studies: Sequence[tuple[Study, Sequence[Radiograph]]], progress: ProgressCallback | None = None
+    ) -> list[_EncodedStudy]:
         if progress is not None:
             progress(Progress("encoding images", 0, len(studies)))
-        encoded_studies = self.feature_cache.encode(self.model, self.transform, radiographs)
-        seeds = [
-            sampling_seed(images, study.slots[0]) for images, study in zip(radiographs, encoded_studies, strict=True)
-        ]
-        batch = StudyFeatures.concatenate(encoded_studies)
+        features = self._encode([radiographs for _, radiographs in studies])
+        return [_EncodedStudy(*study, encoded) for study, encoded in zip(studies, features, strict=True)]
+
+    def _checked(
+        self, studies: Sequence[_EncodedStudy], skip: Callable[[Study, InputError], None] | None = None
+    ) -> Iterator[_EncodedStudy]:
+        """The studies that the check does not refuse, with their notes."""
+        for encoded in studies:
+            notes = check_encoded(encoded.radiographs, encoded.features, self._loaded.quality)
+            try:
+                refuse(notes)
+            except InputError as error:
+                if skip is None:
+                    raise
+                skip(encoded.study, error)
+            else:
+                yield replace(encoded, notes=notes)
+
+    @torch.inference_mode()
+    def _generate(
+        self, studies: Sequence[_EncodedStudy], started: float, progress: ProgressCallback | None = None
+    ) -> list[Report]:
+        """Reports on a batch of studies; `started` is the time at which reading it began."""
+        seeds = [sampling_seed(study.radiographs, study.features.slots[0]) for study in studies]
+        batch = StudyFeatures.concatenate([study.features for study in studies])
         encoded = self.model.encode(view_mask=batch.view_mask, features=batch.features)
         decoded = generate(self.model, encoded, self.tokenizer, seeds, self._loaded.ngram_frequencies, progress)
         ids, supports = decoded.ids, decoded.supports
@@ -141,11 +223,12 @@ class Reporter:
             make_report(
                 read_ids(self.tokenizer, ids[i].tolist(), probabilities[i], None if supports is None else supports[i]),
                 findings[i],
-                study.id,
+                study.study.id,
                 self.name,
                 self.weights_sha256,
                 settings,
                 seconds,
+                study.notes,
             )
             for i, study in enumerate(studies)
         ]

@@ -12,7 +12,7 @@ from rrg.data.text import detokenize
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.decoding.support import Support
 from rrg.labels.findings import label_report
-from rrg.report import Report, ReportFinding, Sentence, Word
+from rrg.report import Note, Report, ReportFinding, Sentence, Word
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ def make_report(
     weights_sha256: str,
     decoding: dict,
     seconds: float,
+    notes: tuple[Note, ...] = (),
 ) -> Report:
     """The record of a report that was generated now."""
     return Report(
@@ -87,4 +88,5 @@ def make_report(
         seconds=seconds,
         created_at=utc_now(),
         agreement=content.agreement,
+        notes=notes,
     )

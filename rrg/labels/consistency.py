@@ -44,7 +44,7 @@ _NARROWS_LIST = re.compile(
     r"\b(?:large|larger|sizable|big|massive|acute|active|new|recent|interval|other|further|additional|suspicious"
     r"|significant|substantial|gross|overt|frank|definite|definitive|enlarging|increas\w+|worsening|measurable|dominant"
     r"|typical|classic|obvious|evident|convincing|residual|persistent|superimposed|progressive|developing|changes?|x{2,}"
-    r"|moderate|severe|marked|radiograph\w*|evaluation|elsewhere|otherwise)\b|_{2,}",
+    r"|moderate|severe|marked|elsewhere|otherwise)\b|_{2,}",
     re.IGNORECASE,
 )
 _NARROWS_NEXT = re.compile(
@@ -63,10 +63,7 @@ _BONE = re.compile(
 )
 # Statements that are weaker than the labeler takes them, since a word before them is missing: "XXXX reflects fluid".
 _MAYBE = re.compile(r"(?:\bx{2,}|_{2,}) (?:reflect|represent|relat|due|from|consistent)\w*", re.IGNORECASE)
-_NEGATION = re.compile(
-    r"\b(?:no|not|without|nor|neither|negative|absence|(?:free|clear|devoid) (?:of|from)|resolv\w+|unlikely)\b",
-    re.IGNORECASE,
-)
+_NORMAL = re.compile(r"\b(?:normal|unremarkable|limits|clear|sharp|intact|preserved|unenlarged)\b", re.IGNORECASE)
 _LUNG_FINDINGS = frozenset({"Lung Opacity", "Consolidation", "Lung Lesion"})
 _CLEAR = re.compile(r"\b(?:clear\b|clear .*lungs)$", re.IGNORECASE)
 # Not all of both lungs is called clear: "otherwise clear", "clear of effusion", "clear except for the left base".
@@ -121,9 +118,9 @@ def _negated(text: str, mentions: Sequence[Mention]) -> Iterator[Conflict]:
         statement, negation = pair
         side = statement.side if statement.side in (Side.LEFT, Side.RIGHT) else ""
         thing = " ".join(filter(None, (side, name.lower())))
-        if name == "Cardiomegaly" and not _has_negation(text, negation):
+        if name == "Cardiomegaly" and _is_normal_statement(text, negation):
             yield _conflict("normal", name, pair, "The text calls the heart both normal and enlarged.")
-        elif name == "Enlarged Cardiomediastinum" and not _has_negation(text, negation):
+        elif name == "Enlarged Cardiomediastinum" and _is_normal_statement(text, negation):
             yield _conflict("normal", name, pair, "The text calls the mediastinum both normal and enlarged.")
         else:
             yield _conflict("negated", name, pair, f"The text both states and negates {_with_article(thing)}.")
@@ -133,7 +130,7 @@ def _covers(text: str, statement: Mention, negation: Mention) -> bool:
     """Whether a negation includes what a statement says."""
     if _MAYBE.search(_sentence(text, statement)):
         return False
-    if not _has_negation(text, negation):
+    if _is_normal_statement(text, negation):
         if negation.name == "Enlarged Cardiomediastinum":
             return not _MINOR.search(_sentence(text, statement))
         return negation.name == "Cardiomegaly"  # clear lungs have rules of their own; intact bones exclude little
@@ -223,9 +220,9 @@ def _sentence(text: str, mention: Mention) -> str:
     return text[start:end]
 
 
-def _has_negation(text: str, mention: Mention) -> bool:
-    """Whether a negation cue, and not a normal statement, makes the mention absent."""
-    return _NEGATION.search(_sentence(text, mention)) is not None
+def _is_normal_statement(text: str, mention: Mention) -> bool:
+    """Whether the mention is absent by a statement such as "heart size is normal", and not by a negation."""
+    return _NORMAL.search(text, *mention.span) is not None
 
 
 def _stem(words: str) -> str:

@@ -18,13 +18,12 @@ from rrg.ui.service import Service
 def add_endpoints(service: Service) -> None:
     """Define the three public endpoints in the current Blocks."""
 
-    async def report(
-        frontal: str | None, lateral: str | None, model: str, request: gr.Request
-    ) -> dict[str, Any]:
+    async def report(frontal: str | None, lateral: str | None, model: str, request: gr.Request) -> dict[str, Any]:
         """Generate a report on one or two radiographs and store it, so that it can be corrected.
 
         Returns report_id, study_id, text, words, sentences, findings, model, weights_sha256, decoding, seconds,
-        created_at and agreement.
+        created_at, agreement and notes. `notes` are warnings about the images. A study that is refused gives an error
+        with the reason.
         """
         study = await asyncio.to_thread(service.open_upload, frontal, lateral)
         written = await finish(service.queue.run(lambda _: service.write_report(study, model), request.session_hash))

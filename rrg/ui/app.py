@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from rrg.ui.api import add_endpoints
+from rrg.ui.downloads import export_route
 from rrg.ui.images import image_route
 from rrg.ui.page import build_page
 from rrg.ui.service import Service
@@ -37,7 +38,7 @@ def launch_options(settings: Settings, service: Service) -> dict[str, Any]:
         "server_port": settings.port,
         "theme": theme(),
         "css_paths": CSS,
-        "app_kwargs": {"routes": [image_route(service.find_study)]},
+        "app_kwargs": {"routes": [image_route(service.find_study), export_route(service)]},
         "head": f"<script>{script}</script>",
         "footer_links": [],
         "run_history": False,

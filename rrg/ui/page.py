@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 import gradio as gr
 
 from rrg.ui.service import Service
-from rrg.ui.tabs import about, compare, read
+from rrg.ui.tabs import about, compare, models, read
 
 TABS: dict[str, Callable[[Service], None]] = {
     "Read": read.build,
     "Compare": compare.build,
+    "Models": models.build,
     "About": about.build,
 }
 """Title and builder of each tab, in the order of the page."""

@@ -61,6 +61,21 @@ def test_a_finding_that_another_sentence_states_is_no_difference() -> None:
     assert {finding.kind for pair in pairs for finding in pair.findings} == {"agree"}
 
 
+def test_other_words_for_the_same_finding_are_aligned() -> None:
+    (pair,) = align("Cardiomegaly.", "The heart is enlarged.")
+    assert pair.similarity == 0.5
+
+
+@pytest.mark.parametrize(
+    ("reference", "place"),
+    [("Scoliosis. Old granuloma. No effusion.", 2), ("No effusion. Scoliosis. Old granuloma.", 0)],
+)
+def test_equal_sentences_are_aligned_at_the_same_place_of_their_texts(reference: str, place: int) -> None:
+    pairs = align("No effusion. Cardiomegaly. No effusion.", reference)
+    (matched,) = [pair.report for pair in pairs if pair.reference and pair.report]
+    assert matched == [(0, 12), (13, 26), (27, 39)][place]
+
+
 def test_sentences_without_anything_in_common_stay_alone() -> None:
     assert [pair.similarity for pair in align("Cardiomegaly.", "Lungs clear.")] == [0, 0]
     assert align("", "") == ()

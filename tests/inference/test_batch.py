@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from rrg.data.annotation import read_annotation
 from rrg.data.phantom import write_phantoms
+from rrg.data.studies import ImageFile
 from rrg.decoding.mbr import MBRConfig
 from rrg.errors import InputError
 from rrg.inference.batch import BatchResult, _studies, write_reports
@@ -116,6 +118,27 @@ def test_a_split_and_a_plain_folder_are_read_too(data: Path, reporter: Reporter,
     with pytest.raises(InputError, match="Leave --split out"):
         _studies(plain, "val")
     assert len(_studies(plain, None)) >= 1
+
+
+def test_a_refused_study_is_in_the_errors_and_warnings_are_in_the_lines(
+    data: Path, reporter: Reporter, whole: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(data, folder)
+    studies = read_annotation(folder)
+    for image in studies[4].images:
+        assert isinstance(image, ImageFile)
+        Image.new("L", (200, 200)).save(image.path)
+    out = tmp_path / "out.jsonl"
+    assert run(reporter, folder, out) == BatchResult(COUNT - 1, 0, 1)
+    (refused,) = content(out.with_name("out.jsonl.errors.jsonl")).items()
+    assert refused[0] == studies[4].id
+    assert refused[1]["error"].startswith("No report was written. This image is empty")
+    lines = content(out)
+    assert lines == {study_id: line for study_id, line in whole.items() if study_id != studies[4].id}
+    for study in studies[:4]:
+        notes = lines[study.id]["notes"]
+        assert [(note["kind"], note["image"]) for note in notes] == [("too_small", i) for i in range(len(study.images))]
 
 
 def test_a_line_that_was_cut_off_is_written_again(

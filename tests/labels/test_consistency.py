@@ -25,6 +25,9 @@ CONTRADICTIONS: list[tuple[str, str, str]] = [  # text, kind, what the message m
     ("The lungs are clear. Right upper lobe consolidation.", "normal", "lungs clear"),
     ("Lungs are clear bilaterally. There is a 2 cm nodule in the left lung.", "normal", "nodule"),
     ("Clear lungs. Dense left lower lobe opacity.", "normal", "opacity"),
+    ("The lungs are clear with no effusion. Left consolidation.", "", ""),  # not all of the lungs, perhaps
+    ("No acute disease, the lungs are clear. Left lung consolidation.", "normal", "consolidation"),
+    ("No acute disease, the heart is normal. Cardiomegaly.", "normal", "heart both normal and enlarged"),
     ("There is a right effusion. The effusion is on the left.", "side", "on the right and then on the left"),
     ("Left pneumothorax. This pneumothorax is seen on the right.", "side", "on the left and then on the right"),
     ("Left middle lobe consolidation.", "side", "no left middle lobe"),
@@ -36,6 +39,7 @@ CONSISTENT = [
     "Small left effusion. No right effusion.",
     "Small left effusion. Small right effusion.",
     "There is a right effusion. The effusion on the left is larger.",
+    "There is a right effusion. A small effusion is also seen on the left.",
     "Bilateral effusions. The effusion is on the left.",
     "No left effusion. There is an effusion.",
     "Small effusion. No large effusion.",

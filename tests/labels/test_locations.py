@@ -31,6 +31,7 @@ SIDES: list[tuple[str, dict[str, Side]]] = [
     ("Left effusion. Cardiomegaly.", {"Pleural Effusion": L, "Cardiomegaly": N}),
     ("Left effusion, no pneumothorax.", {"Pleural Effusion": L, "Pneumothorax": N}),
     ("Left effusion with pulmonary edema.", {"Pleural Effusion": L, "Edema": N}),
+    ("The left lung is clear, small effusion.", {"Pleural Effusion": N}),
     # both sides
     ("Bilateral effusions.", {"Pleural Effusion": B}),
     ("Bibasilar atelectasis.", {"Atelectasis": B}),
@@ -43,6 +44,7 @@ SIDES: list[tuple[str, dict[str, Side]]] = [
     ("Middle lobe pneumonia.", {"Pneumonia": R}),
     # names that contain a side
     ("Left ventricular enlargement.", {"Cardiomegaly": N}),
+    ("The heart is enlarged on the left.", {"Cardiomegaly": N}),
     ("Right IJ catheter with tip in the left atrium.", {"Support Devices": R}),
     ("Opacity along the right heart border.", {"Lung Opacity": N}),
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -18,17 +17,22 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
+from rrg.data.quality import check, refuse
 from rrg.data.studies import Study
+from rrg.decoding.progress import Progress, ProgressCallback
 from rrg.errors import InputError
 from rrg.explanation.maps import Explanation, Heatmap
 from rrg.feedback import FeedbackStore
 from rrg.feedback.urls import sqlite_url
+from rrg.inference.badges import Badge
+from rrg.inference.blank_check import BlankCheck
 from rrg.inference.library import ModelInfo
 from rrg.labels.findings import FINDINGS, label_report
-from rrg.report import Report, ReportFinding, Sentence, Word
+from rrg.report import Note, Report, ReportFinding, Sentence, Word
 from rrg.ui.app import create_app, launch_options
 from rrg.ui.service import Service
 from rrg.ui.settings import Settings
+from scripts.browser import launch_chromium
 
 WEIGHTS = "a" * 64
 LIMIT = 200_000
@@ -44,7 +48,14 @@ class FakeReporter:
         self.name = name
         self.text = text
 
-    def report(self, study: Study) -> Report:
+    def check(self, study: Study) -> tuple[Note, ...]:
+        return check(study.radiographs())
+
+    def report(self, study: Study, progress: ProgressCallback | None = None, *, checked: bool = False) -> Report:
+        notes = self.check(study) if checked else ()
+        refuse(notes)
+        if progress is not None:
+            progress(Progress("sampling", 1, 4, words=3))
         radiographs = study.radiographs()
         pixels = "".join(radiograph.sha256 for radiograph in radiographs)
         brightness = float(np.mean([radiograph.pixels.mean() for radiograph in radiographs]))
@@ -73,6 +84,7 @@ class FakeReporter:
             decoding={"num_beams": 3},
             seconds=0.25,
             created_at="2026-01-01T00:00:00+00:00",
+            notes=notes,
         )
 
     def explain(self, study: Study, report: Report) -> Explanation:
@@ -94,6 +106,12 @@ class FakeReporter:
             findings=tuple(heatmap(name, "Grad-CAM", None, index) for index, name in enumerate(FINDINGS[:13])),
         )
 
+    def badges(self, study: Study, report: Report) -> tuple[Badge, ...]:
+        return (Badge("candidates disagree", f"{self.name} is in doubt."),) if self.name == "terse" else ()
+
+    def blank_check(self, study: Study, report: Report, progress: ProgressCallback | None = None) -> BlankCheck:
+        return BlankCheck(self.name == "terse", "Blank.", 0.25)
+
 
 class FakeLibrary:
     """Two models that run and one without weights."""
@@ -112,7 +130,8 @@ class FakeLibrary:
         ]
         return [*known, ModelInfo("missing", "Missing", "Test et al., 2025", False, None, None, "Train it first.")]
 
-    def reporter(self, name: str) -> FakeReporter:
+    def reporter(self, name: str, progress: ProgressCallback | None = None) -> FakeReporter:
+        del progress
         if name == "missing":
             raise InputError("The model missing has no weights. Train it: python train/train.py missing.")
         if name not in self.texts:
@@ -195,11 +214,9 @@ def radiograph_file(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """A real browser: the system's, else the one that Playwright installed."""
-    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-    system = next((path for path in map(shutil.which, names) if path), None)
     with sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=system, args=["--no-sandbox"])
+            browser = launch_chromium(playwright.chromium)
         except PlaywrightError as error:
             pytest.skip(f"needs a Chromium (`playwright install chromium`): {str(error).splitlines()[0]}")
         yield browser

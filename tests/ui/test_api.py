@@ -104,6 +104,23 @@ def test_a_model_that_cannot_be_loaded_is_rejected(
     assert app.store.counts() == before
 
 
+def test_a_refused_image_gives_its_reason_and_nothing_is_stored(app: Any, client: Client, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((200, 200), np.uint8)).save(tmp_path / "black.png")
+    before = app.store.counts()
+    with pytest.raises(AppError, match="No report was written"):
+        client.predict(handle_file(tmp_path / "black.png"), None, "plain", api_name="/report")
+    assert app.store.counts() == before
+
+
+def test_warnings_are_in_the_answer(app: Any, client: Client, tmp_path: Path) -> None:
+    small = np.mgrid[0:100, 0:100].sum(axis=0).astype(np.uint8)
+    Image.fromarray(small).save(tmp_path / "small.png")
+    answer = client.predict(handle_file(tmp_path / "small.png"), None, "plain", api_name="/report")
+    (note,) = answer["notes"]
+    assert (note["kind"], note["severity"], note["image"], note["remedy"]) == ("too_small", "warn", 0, None)
+    assert app.store.get_report(answer["report_id"]) == Report.from_dict(answer)
+
+
 def test_a_request_without_image_is_rejected(client: Client) -> None:
     with pytest.raises(AppError, match="There is no image"):
         client.predict(None, None, "plain", api_name="/report")
@@ -146,7 +163,7 @@ def test_an_unexpected_error_reveals_no_details(
         def list(self) -> list[object]:
             return []
 
-        def reporter(self, name: str) -> object:
+        def reporter(self, name: str, progress: object = None) -> object:
             raise RuntimeError(f"cannot read {secret}")
 
     with run_app(tmp_path / "home", Broken()) as app, pytest.raises(AppError) as refusal:

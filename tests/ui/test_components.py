@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from rrg.data.radiographs import Provenance, Radiograph
 from rrg.data.studies import Study
+from rrg.errors import InputError
 from rrg.explanation.maps import Explanation, Heatmap, Region
+from rrg.report import Note, Remedy
+from rrg.ui.components import chosen_remedy, notes_value
 from rrg.ui.components.viewer import maps_value, views_value
 
 
@@ -86,3 +90,27 @@ def test_regions_are_sent_by_name() -> None:
     region = Region("left lung", 1, (0.5, 0.1, 0.9, 0.8))
     sent = maps_value(Explanation((), (), (), (), (region,)))["regions"]
     assert sent == [{"name": "left lung", "view": 1, "box": (0.5, 0.1, 0.9, 0.8)}]
+
+
+def test_a_note_names_its_view_among_two_and_offers_its_remedy() -> None:
+    images = [_radiograph(np.zeros((8, 8), np.float32))] * 2
+    notes = (Note("inverted", "warn", "It is inverted.", 1, "invert"), Note("noise", "refuse", "It is noise.", 0))
+    first, second = notes_value(notes, images)
+    assert (first["view"], first["remedy"], first["label"], first["image"]) == ("Frontal", "invert", "Invert", 1)
+    assert (second["severity"], second["remedy"], second["label"]) == ("refuse", None, "")
+    assert notes_value(notes[1:], images[:1])[0]["view"] == "", "a single image needs no name"
+
+
+def test_each_remedy_has_a_button() -> None:
+    image = _radiograph(np.zeros((8, 8), np.float32))
+    for remedy in get_args(Remedy):
+        assert notes_value([Note("rotated", "warn", "", 0, remedy)], [image])[0]["label"]
+        assert chosen_remedy({"remedy": remedy, "image": 1}) == (remedy, 1)
+
+
+@pytest.mark.parametrize(
+    "sent", [None, [], {}, {"remedy": "delete", "image": 0}, {"remedy": "invert"}, {"remedy": ["invert"], "image": "0"}]
+)
+def test_a_remedy_from_the_browser_is_not_trusted(sent: object) -> None:
+    with pytest.raises(InputError):
+        chosen_remedy(sent)

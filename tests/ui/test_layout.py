@@ -22,11 +22,16 @@ BOXES = """(selectors) => selectors.map((selector) => {
   const box = document.querySelector(selector).getBoundingClientRect();
   return [box.left, box.top, box.right, box.bottom];
 })"""
-SIZES = """() => [document.documentElement.scrollWidth, innerWidth, document.documentElement.scrollHeight, innerHeight]"""
+SIZES = (
+    """() => [document.documentElement.scrollWidth, innerWidth, document.documentElement.scrollHeight, innerHeight]"""
+)
 PARTS = ["#bar", "#studies", "#images", "#column"]
 CLIPPED = """() => [...document.querySelectorAll("#bar button, #bar select, #editor button, #viewer button")]
   .filter((control) => control.offsetParent)
-  .filter((control) => { const box = control.getBoundingClientRect(); return box.left < 0 || box.right > innerWidth || box.width < 16; })
+  .filter((control) => {
+    const box = control.getBoundingClientRect();
+    return box.left < 0 || box.right > innerWidth || box.width < 16;
+  })
   .map((control) => control.outerHTML.slice(0, 80))"""
 
 
@@ -54,7 +59,15 @@ def test_everything_is_on_one_screen(page: Page, written: str, size: tuple[int, 
     _open(page, written, size)
     width, inner_width, height, inner_height = page.evaluate(SIZES)
     assert (width, height) == (inner_width, inner_height), "the page scrolls"
-    for selector in ("#write", "#model select", "#reader input", "#masthead strong", "#editor .next", "#panels", "#viewer"):
+    for selector in (
+        "#write",
+        "#model select",
+        "#reader input",
+        "#masthead strong",
+        "#editor .next",
+        "#panels",
+        "#viewer",
+    ):
         expect(page.locator(selector).first).to_be_in_viewport(ratio=1)
     expect(page.locator("#report .line").last).to_be_in_viewport(ratio=1)
 
@@ -84,7 +97,11 @@ def test_the_editor_can_be_reached_and_used(page: Page, written: str, size: tupl
 def test_pointing_at_words_moves_nothing(page: Page, written: str, size: tuple[int, int]) -> None:
     _open(page, written, size)
     before = page.evaluate(BOXES, [*PARTS, "#report", "#viewer canvas"])
-    for locator in (word(page, "heart"), page.locator("#report .number").last, page.locator("#findings tbody tr").nth(3)):
+    for locator in (
+        word(page, "heart"),
+        page.locator("#report .number").last,
+        page.locator("#findings tbody tr").nth(3),
+    ):
         locator.hover()
         expect(page.locator("#viewer .legend-target")).to_have_text(re.compile("“"))
         scrolled = page.evaluate("scrollY")

@@ -28,10 +28,10 @@ def test_a_synthetic_study_is_reported_and_explained(run_app: Callable[..., Any]
         open_listed(page, SYNTHETIC[0].label)
         write(page)
         expect(page.locator("#findings tbody tr")).to_have_count(14)
-        plain = page.locator("#viewer canvas").first.evaluate("canvas => canvas.toDataURL()")
+        plain = page.locator("#viewer canvas.map").first.evaluate("canvas => canvas.toDataURL()")
         page.locator("#report .word").nth(2).hover()
         expect(page.locator("#viewer .legend-method")).to_contain_text("cross-attention")
-        assert page.locator("#viewer canvas").first.evaluate("canvas => canvas.toDataURL()") != plain
+        assert page.locator("#viewer canvas.map").first.evaluate("canvas => canvas.toDataURL()") != plain
         (report_id,) = parse_qs(urlsplit(page.url).query)["report"]
         report = app.store.get_report(report_id)
         assert editor(page).input_value() == report.text

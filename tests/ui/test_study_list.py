@@ -18,9 +18,7 @@ MARKS = StudyMarks(written=frozenset({"s1", "s2"}), corrected=frozenset({"s2"}),
 @pytest.fixture
 def studies() -> StudyList:
     texts = ["Clear lungs.", "Small EFFUSION on the left.", "Cardiomegaly, effusion."]
-    listed = [
-        Study(f"s{i}", (), report=text, indication="Cough\n  and fever") for i, text in enumerate(texts, start=1)
-    ]
+    listed = [Study(f"s{i}", (), report=text, indication="Cough\n  and fever") for i, text in enumerate(texts, start=1)]
     return StudyList([*map(Entry.of_study, listed), Entry.of_example("synthetic-11", "Synthetic · pleural effusion")])
 
 

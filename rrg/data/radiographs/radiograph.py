@@ -36,6 +36,8 @@ class Provenance:
     """Processing steps applied to the stored values, in order, as text."""
     removed_tags: int = 0
     """Number of DICOM tags that were not read."""
+    stated_view: View = "unknown"
+    """View by the DICOM tags, also where the reader put the image into the slot of another view."""
 
 
 @dataclass(frozen=True, eq=False)

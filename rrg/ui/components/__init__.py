@@ -14,16 +14,19 @@ event ("read" unless stated) says which of them it concerns. Column n of the Com
 - `rrg:report`: the report on the page, or null.
 - `rrg:study`: the study on the page, or null.
 - `rrg:step`: open the next (1) or previous (-1) study of the list. `rrg:flag`: flag the open study.
-- `rrg:edit`: go to the editor. `rrg:save`: save it. `rrg:drafts`: the drafts have changed.
+- `rrg:edit`: go to the editor. `rrg:save`: save it. `rrg:saved`: the id of the saved correction, or null.
+- `rrg:drafts`: the drafts have changed. `rrg:status`: the tone of a notice.
 - `rrg:connection`: whether the server answers.
 - `rrg:hide-reference`: whether the reference is hidden until the correction is saved; the same in all channels.
 """
 
 from rrg.ui.components.editor import editor, editor_value
+from rrg.ui.components.export_menu import export_menu
 from rrg.ui.components.findings import findings_table, findings_value
+from rrg.ui.components.model_card import Example, example_pictures, model_card_view, speed_text
 from rrg.ui.components.model_select import model_select
+from rrg.ui.components.notes import chosen_remedy, notes_list, notes_value
 from rrg.ui.components.notice import Notice, notice
-from rrg.ui.components.reference import reference_panel, reference_value
 from rrg.ui.components.reference import reference_panel, reference_value
 from rrg.ui.components.report_text import report_text, report_value
 from rrg.ui.components.study_header import study_header, study_value
@@ -31,22 +34,28 @@ from rrg.ui.components.study_list import rows_value, study_list
 from rrg.ui.components.viewer import dropped_files, maps_value, viewer, views_value
 
 __all__ = [
+    "Example",
     "Notice",
+    "chosen_remedy",
     "dropped_files",
     "editor",
     "editor_value",
+    "example_pictures",
+    "export_menu",
     "findings_table",
     "findings_value",
     "maps_value",
+    "model_card_view",
     "model_select",
+    "notes_list",
+    "notes_value",
     "notice",
-    "reference_panel",
-    "reference_value",
     "reference_panel",
     "reference_value",
     "report_text",
     "report_value",
     "rows_value",
+    "speed_text",
     "study_header",
     "study_list",
     "study_value",

@@ -120,7 +120,7 @@ def content_of(exported: ExportedStudy) -> Content:
         maps=tuple(_map(number, heatmap, exported) for number, heatmap in enumerate(exported.maps, 1)),
         sentences=tuple(_sentence(sentence) for sentence in report.sentences),
         findings=tuple(_findings(exported)),
-        legend="Labels of the texts are by rules. Classifier: probability by the model's image classifier.",
+        legend=f"Labels of texts: {LABELER}. Classifier: probability by the model's image classifier.",
         correction=None if correction is None else _correction(exported, correction),
         reference=None if exported.reference is None else printable(exported.reference),
         provenance=tuple((name, printable(value)) for name, value in _provenance(exported)),
@@ -226,10 +226,8 @@ def _correction(exported: ExportedStudy, correction: Correction) -> CorrectionTe
 
 def _provenance(exported: ExportedStudy) -> Iterator[tuple[str, str]]:
     report = exported.report
-    yield "Model", report.model
-    yield "Weights (SHA-256)", report.weights_sha256
+    yield "Model", f"{report.model}, weights (SHA-256) {report.weights_sha256}"
     yield "Decoding", decoding_facts(report)
-    yield "Labels", LABELER
     yield "Report", f"{report.report_id}, {report.created_at}, {report.seconds:.2f} s"
     if exported.correction is not None:
         of_another = exported.correction.report_id != report.report_id

@@ -21,9 +21,9 @@ def container(concept: Code, items: Iterable[Dataset], relation: str | None = CO
 
 
 def text(concept: Code, value: str, relation: str = CONTAINS) -> Dataset:
-    """A text of any length, without control characters other than tab and line feed."""
+    """A text of any length without control characters; a tab becomes a blank, which not every reader accepts."""
     item = _item("TEXT", concept, relation)
-    item.TextValue = value.replace("\n", "\r\n")
+    item.TextValue = value.replace("\t", " ").replace("\n", "\r\n")
     return item
 
 

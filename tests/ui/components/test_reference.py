@@ -17,7 +17,7 @@ from rrg.ui.components import reference_panel, reference_value
 
 REPORT = "The heart is enlarged. There is a small right pleural effusion. No pneumothorax."
 REFERENCE = "Heart size is normal. Small left effusion. No pneumothorax. Old granuloma."
-HOSTILE = "<img src=x onerror=window.hacked=1> ${window.hacked=2} {{value}}. No effusion."
+HOSTILE = "<img src=x onerror=hacked=1> ${hacked=2} {{value}}. No effusion."
 
 
 def _notes(value: dict[str, Any]) -> list[str]:
@@ -166,8 +166,8 @@ def test_a_reference_can_be_pasted(shown: Page) -> None:
 
 @pytest.mark.ui
 def test_hostile_text_is_shown_and_not_executed(shown: Page) -> None:
-    _show(shown, HOSTILE, HOSTILE + " ${window.hacked=3} <b>end</b>.")
-    expect(_panel(shown).locator("tbody")).to_contain_text("${window.hacked=3} <b>end</b>.")
+    _show(shown, HOSTILE, HOSTILE + " ${hacked=3} <b>end</b>.")
+    expect(_panel(shown).locator("tbody")).to_contain_text("${hacked=3} <b>end</b>.")
     assert shown.evaluate("window.hacked") is None
     assert _panel(shown).locator("img, b").count() == 0
 

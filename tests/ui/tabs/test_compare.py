@@ -143,8 +143,8 @@ def test_progress_says_how_many_are_written(service: Service, page: Page) -> Non
     assert [sum(text is not None for text in texts) for texts in shown] == [0, 1, 2, 3]
 
 
-def test_the_image_encoder_runs_once_for_all_models(make_service: Callable[[Any], Service], tiny_shared: Path) -> None:
-    library = ModelLibrary(tiny_shared)
+def test_the_image_encoder_runs_once_for_all_models(make_service: Callable[[Any], Service], tiny_library: Path) -> None:
+    library = ModelLibrary(tiny_library)
     service = make_service(library)
     page = Page(STUDY, tuple(name for name, info in service.models.items() if info.available))
     assert len(page.models) == 3

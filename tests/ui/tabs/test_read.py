@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
+from PIL import Image
 
 from rrg.errors import InputError
 from rrg.feedback import FeedbackStore
 from rrg.feedback.urls import sqlite_url
 from rrg.inference.library import ModelLibrary
 from rrg.models import ARCHITECTURES
+from rrg.report import Note
 from rrg.ui.examples import PUBLIC, SYNTHETIC
 from rrg.ui.service import Service
 from rrg.ui.settings import Settings
@@ -185,9 +188,7 @@ def test_offline_a_public_example_is_refused_and_nothing_else_is_shown(
     assert (last["status"]["tone"], set(last)) == ("bad", {"status"})
 
 
-def test_more_than_two_files_are_refused(
-    service: Service, page: Page, radiograph_file: Callable[..., Path]
-) -> None:
+def test_more_than_two_files_are_refused(service: Service, page: Page, radiograph_file: Callable[..., Path]) -> None:
     with pytest.raises(InputError, match="These are 3 files"):
         _all(handlers.open_files(service, page, [str(radiograph_file(seed)) for seed in range(3)]))
 
@@ -208,7 +209,9 @@ def test_the_reference_follows_the_edited_text(service: Service, page: Page) -> 
     study = service.open_study(SYNTHETIC[0].id)
     assert study.report
     written = _final(handlers.write_report(service, page))["reference"]
-    edited = _final(handlers.edited(service, page, {"text": study.report, "saved": False}))["reference"]
+    edited = _final(handlers.edited(service, page, {"report_id": "r", "text": study.report, "saved": False}))[
+        "reference"
+    ]
     assert not all(row["equal"] for row in written["rows"])
     assert all(row["equal"] for row in edited["rows"])
 
@@ -219,7 +222,7 @@ def test_a_pasted_reference_counts_for_its_study_only(
     page = replace(page, study_id=service.open_files([str(radiograph_file(0))]).id)
     report = _final(handlers.write_report(service, page))
     assert not report["reference"]["reference"]
-    pasted = _final(handlers.paste(service, page, {"text": "No effusion."}, report["report"]["value"]))
+    pasted = _final(handlers.paste(service, page, report["report"]["value"] | {"text": "No effusion."}))
     assert pasted["findings"]["has_reference"]
     assert pasted["reference"]["reference"]
     kept = replace(page, pasted=pasted["pasted"])
@@ -227,6 +230,27 @@ def test_a_pasted_reference_counts_for_its_study_only(
     other = service.open_files([str(radiograph_file(1))]).id
     _all(handlers.write_report(service, replace(kept, study_id=other)))
     assert not _final(handlers.open_study(service, kept, other))["reference"]["reference"]
+
+
+def test_reasons_to_doubt_a_report_are_shown(service: Service, page: Page) -> None:
+    assert _final(handlers.write_report(service, page))["report"]["badges"] == []
+    terse = replace(page, model="terse")
+    assert _final(handlers.write_report(service, terse))["report"]["badges"] == ["terse is in doubt."]
+    assert _final(handlers.open_study(service, terse, page.study_id))["report"]["badges"] == ["terse is in doubt."]
+
+
+@pytest.mark.parametrize(
+    ("model", "same", "text"), [("plain", False, "25% of the words"), ("terse", True, "did not matter")]
+)
+def test_a_report_is_compared_with_the_one_on_a_blank_image(
+    service: Service, page: Page, model: str, same: bool, text: str
+) -> None:
+    report = _final(handlers.write_report(service, replace(page, model=model)))["report"]["value"]
+    shown = _final(handlers.check_blank(service, page, {"report_id": report["report_id"]}))["report"]
+    assert shown["blank_same"] is same
+    assert text in shown["blank"]
+    with pytest.raises(InputError, match="There is no report to check"):
+        _all(handlers.check_blank(service, page, {"report_id": "forged"}))
 
 
 def test_a_flag_is_stored_for_the_reader(service: Service, page: Page) -> None:
@@ -277,3 +301,57 @@ def test_every_architecture_without_weights_is_listed_with_the_command_that_trai
         assert not choice["available"]
         with pytest.raises(InputError, match=f"make train MODEL={name} "):
             _all(handlers.write_report(service, replace(page, model=name)))
+
+
+def _blank_file(folder: Path, grey: int) -> str:
+    path = folder / f"{grey}.png"
+    Image.fromarray(np.full((200, 200), grey, np.uint8)).save(path)
+    return str(path)
+
+
+@pytest.mark.parametrize("model", ["plain", "missing", None])
+def test_notes_appear_after_the_images_and_before_a_report(
+    service: Service, page: Page, tmp_path: Path, model: str | None
+) -> None:
+    steps = _all(handlers.open_files(service, replace(page, model=model), [_blank_file(tmp_path, 0)]))
+    (noted,) = (step for step in steps if step.get("notes"))
+    assert steps.index(noted) > next(i for i, step in enumerate(steps) if step.get("study"))
+    (note,) = noted["notes"]
+    assert (note["severity"], note["remedy"]) == ("refuse", None)
+    assert steps[-1]["status"]["tone"] == "bad"
+
+
+def test_a_refused_study_gets_no_report(service: Service, store: FeedbackStore, page: Page, tmp_path: Path) -> None:
+    page = replace(page, study_id=service.open_files([_blank_file(tmp_path, 0)]).id)
+    *_, failed = _all(handlers.errors_in_status(handlers.write_report(service, page)))
+    assert failed["status"]["tone"] == "bad"
+    assert failed["status"]["text"].startswith("No report was written. This image is empty")
+    assert store.counts().reports == 0
+
+
+def test_a_remedy_opens_the_corrected_study(service: Service, page: Page, radiograph_file: Callable[..., Path]) -> None:
+    page = replace(page, study_id=service.open_files([str(radiograph_file(0))]).id)
+    shown = _final(handlers.correct_images(service, page, {"remedy": "invert", "image": 0}))
+    assert shown["study"]["study_id"] != page.study_id
+    assert "inverted by the reader" in shown["viewer"]["value"][0]["caption"]
+    before, after = (service.find_study(str(study)) for study in (page.study_id, shown["study"]["study_id"]))
+    assert before and after
+    np.testing.assert_array_equal(after.radiographs()[0].pixels, 1 - before.radiographs()[0].pixels)
+    with pytest.raises(InputError, match="no study open"):
+        _all(handlers.correct_images(service, replace(page, study_id="gone"), {"remedy": "invert", "image": 0}))
+
+
+def test_uploaded_files_are_put_into_their_slots(
+    service: Service, page: Page, radiograph_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [str(radiograph_file(seed)) for seed in (0, 1)]
+    given = service.open_files(paths)
+    swap = Note("wrong_view", "warn", "The views are exchanged.", 0, "swap_views")
+    monkeypatch.setattr(service, "check", lambda study, model: (swap,) if study.id == given.id else ())
+    shown = _final(handlers.open_files(service, page, paths))
+    first, second = (radiograph.pixels for radiograph in given.radiographs())
+    study = service.find_study(shown["study"]["study_id"])
+    assert study
+    np.testing.assert_array_equal(study.radiographs()[0].pixels, second)
+    np.testing.assert_array_equal(study.radiographs()[1].pixels, first)
+    assert shown["notes"] == []

@@ -14,7 +14,8 @@ from rrg.ui.components.element import element
 def editor() -> gr.HTML:
     """Build the component. Its value is `editor_value(...)`, or None without a report; its prop `failure` is a message.
 
-    Its events are `save` (`{report_id, text, query}`) and `edited` (`{text, saved}`), a moment after the last key.
+    Its events are `save` (`{report_id, text, query}`) and `edited` (`{report_id, text, saved}`), a moment after
+    the last key.
     """
     return element("editor", "editor", value=None, failure=None)
 

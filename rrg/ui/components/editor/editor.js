@@ -49,6 +49,7 @@ function show() {
   const report = value(), kept = report && draft(report);
   find(".editor").hidden = !report;
   saving = false;
+  window.dispatchEvent(new CustomEvent("rrg:saved", { detail: report?.saved?.id ?? null }));
   if (!report) { shown = null; return; }
   area.value = kept ?? report.text; // what was typed while a save was under way is in the draft
   if (shown === null || key(shown) !== key(report)) elsewhere = false;
@@ -75,7 +76,7 @@ area.addEventListener("input", () => {
   if (!value()) return;
   channel.postMessage({ key: key(value()), tab: TAB });
   clearTimeout(timer);
-  timer = setTimeout(() => { if (value()) trigger("edited", { text: area.value, saved: Boolean(value().saved) }); }, EDITED_PAUSE);
+  timer = setTimeout(() => { if (value()) trigger("edited", { report_id: value().report_id, text: area.value, saved: Boolean(value().saved) }); }, EDITED_PAUSE);
 });
 channel.onmessage = (event) => {
   if (value() && event.data.key === key(value()) && event.data.tab !== TAB) { elsewhere = true; describe(); }

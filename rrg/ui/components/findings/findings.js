@@ -36,7 +36,7 @@ function probabilityCell(row) {
     verdict.textContent = row.in_image ? "present" : "absent";
     verdict.classList.toggle("in-image", row.in_image);
   }
-  cell.append(bar, make("span", "percent", percent(row.probability)), verdict);
+  cell.append(bar, make("span", "percent", percent(row.probability)), " ", verdict);
   return cell;
 }
 
@@ -73,11 +73,9 @@ function show() {
     line.tabIndex = at === 0 ? 0 : -1;
     const name = make("th", "name", row.name);
     name.scope = "row";
+    row.flags.forEach((flag) => name.append(" ", make("span", REFERENCE_FLAGS.includes(flag) ? "flag against-reference" : "flag", flag)));
     const label = make("td", "mention");
     label.append(make("span", "status", row.label));
-    const flags = make("span", "flags");
-    row.flags.forEach((flag) => flags.append(make("span", REFERENCE_FLAGS.includes(flag) ? "flag against-reference" : "flag", flag)));
-    name.append(flags);
     line.append(name, label, make("td", "reference", row.reference), probabilityCell(row));
     body.append(line);
   });

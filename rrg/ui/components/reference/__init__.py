@@ -28,24 +28,33 @@ _ORDER = ("contradicted", "missed", "added", "uncertain")
 def reference_panel(channel: str = "read", elem_id: str = "reference") -> gr.HTML:
     """Build the component. Its value is `reference_value(...)`, or None without a report.
 
-    Its event `paste` carries the reference that the reader pasted, as `text`. Connect it with
-    `reference_panel().paste(handler, ...)`, where the handler has an argument of type `gr.EventData`. Whether the
-    reader hides the reference until the correction is saved is kept in the browser.
+    Its event `paste` carries the reference that the reader pasted, as `text`, and the `report_id` of the value. Whether
+    the reader hides the reference until the correction is saved is kept in the browser.
     """
     return element("reference", elem_id, value=None, channel=channel)
 
 
-def reference_value(report_text: str, reference: str | None, corrected: bool = False) -> dict[str, Any]:
+def reference_value(
+    report_text: str, reference: str | None, corrected: bool = False, report_id: str | None = None
+) -> dict[str, Any]:
     """Compare the text of a report, as it stands in the editor, with its reference, for the component.
 
     Without a reference (None, or a text without letters and digits) the panel offers to paste one. `corrected` says
     that the reader saved a correction, so that a reference that was hidden until then is shown.
     """
     if reference is None or is_blank(reference):
-        return {"reference": False, "corrected": corrected, "rows": [], "scores": [], "summary": ""}
+        return {
+            "report_id": report_id,
+            "reference": False,
+            "corrected": corrected,
+            "rows": [],
+            "scores": [],
+            "summary": "",
+        }
     report_text, reference = report_text[:LONGEST], reference[:LONGEST]
     differences = [row for row in finding_differences(report_text, reference) if row.finding != "No Finding"]
     return {
+        "report_id": report_id,
         "reference": True,
         "corrected": corrected,
         "rows": [_row(pair, report_text, reference) for pair in align(report_text, reference)],

@@ -20,7 +20,10 @@ function remember(hide) {
 function sentence(parts) {
   const cell = make("td", "");
   if (parts.length === 0) cell.append(make("span", "missing", "nothing like it"));
-  parts.forEach((part) => cell.append(part.differs ? make("mark", "", part.text) : part.text));
+  parts.forEach((part) => {
+    const words = part.text.trimEnd();
+    cell.append(part.differs ? make("mark", "", words) : words, part.text.slice(words.length));
+  });
   return cell;
 }
 
@@ -63,7 +66,7 @@ window.addEventListener("rrg:hide-reference", (event) => {
 });
 field.addEventListener("input", () => { compare.disabled = !field.value.trim(); });
 compare.addEventListener("click", () => {
-  trigger("paste", { text: field.value });
+  trigger("paste", { text: field.value, report_id: props.value.report_id });
   field.value = "";
   compare.disabled = true;
 });

@@ -11,12 +11,18 @@ from rrg.ui.components.element import element
 
 
 def report_text(channel: str = "read") -> gr.HTML:
-    """Build the component. Its value is `report_value(...)`, or None without a report; its prop `partial` is a text.
+    """Build the component. Its value is `report_value(...)`, or None without a report.
+
+    Its props are `partial` (text of a report that is being written), `badges` (reasons to doubt the report), `blank`
+    (how it differs from the report on a blank image) and `blank_same`. Its event `blank` (`{report_id}`) asks for the
+    latter.
 
     Args:
         channel: the viewer that shows the maps of its words has the same channel.
     """
-    return element("report_text", "report" if channel == "read" else f"report-{channel}", value=None, partial="", channel=channel)
+    return element(
+        "report_text", "report" if channel == "read" else f"report-{channel}", value=None, partial="", channel=channel
+    )
 
 
 def report_value(report: Report) -> dict[str, Any]:
@@ -28,6 +34,7 @@ def report_value(report: Report) -> dict[str, Any]:
         "text": report.text,
         "lines": [
             {
+                "support": sentence.support,
                 "words": [
                     {
                         "index": index,
@@ -40,7 +47,7 @@ def report_value(report: Report) -> dict[str, Any]:
                     if word.sentence == number
                 ],
             }
-            for number, _sentence in enumerate(report.sentences)
+            for number, sentence in enumerate(report.sentences)
         ],
         "facts": f"{report.model} · weights {report.weights_sha256[:8]} · {report.seconds:.1f} s",
     }

@@ -34,7 +34,8 @@ function show() {
   find(".empty").hidden = Boolean(report || partial);
   find(".partial").hidden = !partial;
   find(".partial").textContent = partial;
-  find(".copy").hidden = !report;
+  find(".copy").hidden = find(".blank").hidden = !report;
+  showBadges();
   find(".copy").textContent = "Copy";
   find(".shade").hidden = !report?.lines.some((line) => supportOf(line));
   lines.replaceChildren();
@@ -130,5 +131,16 @@ find(".shade").addEventListener("click", (event) => {
   const shaded = element.classList.toggle("shaded");
   event.currentTarget.setAttribute("aria-pressed", shaded);
 });
+function showBadges() {
+  const texts = props.value ? [...(props.badges ?? []), props.blank].filter(Boolean) : [];
+  find(".badges").replaceChildren(...texts.map((text) => {
+    const item = document.createElement("li");
+    item.textContent = text;
+    item.classList.toggle("quiet", text === props.blank && !props.blank_same);
+    return item;
+  }));
+}
+find(".blank").addEventListener("click", () => trigger("blank", { report_id: props.value.report_id }));
+watch(["badges", "blank"], showBadges);
 watch(["value", "partial"], show);
 show();

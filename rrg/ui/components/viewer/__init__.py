@@ -20,7 +20,8 @@ from rrg.ui.images import image_url
 if TYPE_CHECKING:
     from rrg.explanation.maps import Explanation, Heatmap
 
-_VIEW_NAMES = {"frontal": "Frontal", "lateral": "Lateral", "unknown": "View not stated"}
+VIEW_NAMES = {"frontal": "Frontal", "lateral": "Lateral", "unknown": "View not stated"}
+"""Title of each view."""
 
 
 def viewer(
@@ -77,7 +78,7 @@ def _view(study_id: str, index: int, radiograph: Radiograph) -> dict[str, Any]:
         "height": height,
         "aspect": width * column_mm / (height * row_mm),
         "view": radiograph.view,
-        "title": _VIEW_NAMES[radiograph.view],
+        "title": VIEW_NAMES[radiograph.view],
         "caption": _caption(radiograph),
     }
 

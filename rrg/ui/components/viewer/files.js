@@ -13,6 +13,11 @@ function attach(element, fileId, say) {
       say(`${files.length} files were given; a study has one or two images. Nothing was opened: choose at most two files.`);
       return;
     }
+    const limit = window.gradio_config?.max_file_size; // bytes
+    if (limit && files.some((file) => file.size > limit)) {
+      say(`A file is larger than ${Math.floor(limit / 2 ** 20)} MB. Nothing was opened: choose a smaller file.`);
+      return;
+    }
     const target = document.querySelector(`#${CSS.escape(fileId)} input[type=file]`);
     if (!target) return;
     say("");

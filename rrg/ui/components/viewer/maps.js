@@ -2,18 +2,21 @@
 //
 // A map is { shape: [views, rows, columns], bytes, max }: 255 is its maximum over all views. Cell (r, c) covers rows
 // r/rows .. (r+1)/rows and columns c/columns .. (c+1)/columns of the radiograph, so its value is that of its centre.
-const RASTER_SIDE = 384; // the browser enlarges the picture of a map further; painting it then takes well under one frame
+const RASTER_SIDE = 256; // the browser enlarges the picture of a map further; painting it then takes well under one frame
 const CONTOUR_CELLS = 96;
 
 const decoded = (map) => ({ ...map, bytes: Uint8Array.from(atob(map.data), (c) => c.charCodeAt(0)) });
 
 // Linear interpolation at the positions `at` (0 to 1): the cells beside each and the weight of the upper one.
 function interpolation(at, cells) {
-  return at.map((share) => {
+  const lower = new Int32Array(at.length), upper = new Int32Array(at.length), weight = new Float32Array(at.length);
+  at.forEach((share, i) => {
     const place = Math.min(Math.max(share * cells - 0.5, 0), cells - 1);
-    const lower = Math.min(Math.floor(place), Math.max(cells - 2, 0));
-    return { lower, upper: Math.min(lower + 1, cells - 1), weight: place - lower };
+    lower[i] = Math.min(Math.floor(place), Math.max(cells - 2, 0));
+    upper[i] = Math.min(lower[i] + 1, cells - 1);
+    weight[i] = place - lower[i];
   });
+  return { lower, upper, weight };
 }
 
 const centres = (count) => Array.from({ length: count }, (_, i) => (i + 0.5) / count);
@@ -22,15 +25,17 @@ const nodes = (count) => Array.from({ length: count + 1 }, (_, i) => i / count);
 // Values (0 to 255) of a map in a view, at each of `rows` and `columns` (positions 0 to 1).
 function sampled(map, view, rows, columns) {
   const [, down, across] = map.shape;
-  const values = new Float32Array(rows.length * columns.length);
-  const acrossParts = interpolation(columns, across);
+  const values = new Float32Array(rows.length * columns.length), line = new Float32Array(across);
+  const y = interpolation(rows, down), x = interpolation(columns, across);
   let at = 0;
-  for (const y of interpolation(rows, down)) {
-    const above = (view * down + y.lower) * across, below = (view * down + y.upper) * across;
-    for (const x of acrossParts) {
-      const top = map.bytes[above + x.lower] * (1 - x.weight) + map.bytes[above + x.upper] * x.weight;
-      const bottom = map.bytes[below + x.lower] * (1 - x.weight) + map.bytes[below + x.upper] * x.weight;
-      values[at++] = top * (1 - y.weight) + bottom * y.weight;
+  for (let row = 0; row < rows.length; row++) {
+    const above = (view * down + y.lower[row]) * across, below = (view * down + y.upper[row]) * across;
+    for (let cell = 0; cell < across; cell++) {
+      line[cell] = map.bytes[above + cell] * (1 - y.weight[row]) + map.bytes[below + cell] * y.weight[row];
+    }
+    for (let column = 0; column < columns.length; column++) {
+      const low = line[x.lower[column]];
+      values[at++] = low + (line[x.upper[column]] - low) * x.weight[column];
     }
   }
   return values;
@@ -47,17 +52,19 @@ function palette(hexes, threshold) {
   });
 }
 
-// The picture of a map in a view, with the shape of the radiograph; its longer side has `side` pixels.
+// The picture of a map in a view, about as many pixels wide and high as the radiograph's shape asks for. Each cell has a
+// whole number of pixels, so that the picture is symmetrical about the centre of a cell.
 function raster(map, view, size, colours, side = RASTER_SIDE) {
   const scale = side / Math.max(size.width, size.height);
+  const [, rows, columns] = map.shape;
   const canvas = document.createElement("canvas");
-  canvas.width = Math.max(1, Math.round(size.width * scale));
-  canvas.height = Math.max(1, Math.round(size.height * scale));
+  canvas.width = columns * Math.ceil((size.width * scale) / columns);
+  canvas.height = rows * Math.ceil((size.height * scale) / rows);
   const context = canvas.getContext("2d");
   const image = context.createImageData(canvas.width, canvas.height);
   const values = sampled(map, view, centres(canvas.height), centres(canvas.width));
   const pixels = new Uint32Array(image.data.buffer);
-  for (let i = 0; i < values.length; i++) pixels[i] = colours[Math.round(values[i])];
+  for (let i = 0; i < values.length; i++) pixels[i] = colours[(values[i] + 0.5) | 0];
   context.putImageData(image, 0, 0);
   return canvas;
 }

@@ -19,7 +19,7 @@ function paint(view, shown) {
   context.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
   const onScreen = (x, y) => geometry.forward(matrix, [x * view.size.width, y * view.size.height]);
   if (shown.contour) outline(context, shown.contour, shown.colour, onScreen);
-  for (const region of shown.regions ?? []) if (region.view === view.index) frame(context, region, onScreen, view.box);
+  frames(context, (shown.regions ?? []).filter((region) => region.view === view.index), onScreen, view.box);
   if (shown.place?.view === view.index) cross(context, onScreen(shown.place.column, shown.place.row));
 }
 
@@ -43,21 +43,40 @@ function outline(context, lines, colour, onScreen) {
   stroke(context, colour);
 }
 
-function frame(context, { name, box: [x0, y0, x1, y1] }, onScreen, box) {
-  const corners = [onScreen(x0, y0), onScreen(x1, y1)];
-  const [left, top] = [0, 1].map((axis) => Math.min(corners[0][axis], corners[1][axis]));
-  const [right, bottom] = [0, 1].map((axis) => Math.max(corners[0][axis], corners[1][axis]));
-  context.beginPath();
-  context.rect(left, top, right - left, bottom - top);
-  stroke(context, "#7cc4f0", 1);
+const LABEL_HEIGHT = 16;
+
+function frames(context, regions, onScreen, box) {
+  const boxes = regions.map(({ name, box: [x0, y0, x1, y1] }) => {
+    const [one, other] = [onScreen(x0, y0), onScreen(x1, y1)];
+    const [left, right] = [Math.min(one[0], other[0]), Math.max(one[0], other[0])];
+    const [top, bottom] = [Math.min(one[1], other[1]), Math.max(one[1], other[1])];
+    return { name, left, right, top, bottom };
+  });
+  for (const { left, right, top, bottom } of boxes) {
+    context.beginPath();
+    context.rect(left, top, right - left, bottom - top);
+    stroke(context, "#7cc4f0", 1);
+  }
   context.font = "500 11px system-ui, sans-serif";
-  const width = context.measureText(name).width + 8;
-  const x = Math.min(Math.max(left, 0), box.width - width), y = Math.min(Math.max(top, 0), box.height - 16);
-  context.fillStyle = "rgba(0, 0, 0, 0.65)";
-  context.fillRect(x, y, width, 16);
-  context.fillStyle = "#d9eefb";
   context.textBaseline = "middle";
-  context.fillText(name, x + 4, y + 8.5);
+  const taken = [];
+  for (const region of boxes) {
+    const place = labelPlace(region, context.measureText(region.name).width + 8, taken, box);
+    taken.push(place);
+    context.fillStyle = "rgba(0, 0, 0, 0.65)";
+    context.fillRect(place.x, place.y, place.width, LABEL_HEIGHT);
+    context.fillStyle = "#d9eefb";
+    context.fillText(region.name, place.x + 4, place.y + LABEL_HEIGHT / 2 + 0.5);
+  }
+}
+
+// The first line inside the box, then below it, on which no other label is; within the view.
+function labelPlace({ left, top }, width, taken, box) {
+  const x = Math.min(Math.max(left, 0), Math.max(box.width - width, 0));
+  const overlaps = (y) => taken.some((other) => x < other.x + other.width && other.x < x + width && Math.abs(other.y - y) < LABEL_HEIGHT);
+  let y = Math.min(Math.max(top, 0), box.height - LABEL_HEIGHT);
+  while (overlaps(y) && y + 2 * LABEL_HEIGHT <= box.height) y += LABEL_HEIGHT;
+  return { x, y, width };
 }
 
 function cross(context, [x, y]) {

@@ -165,6 +165,7 @@ function showState() {
   container.classList.toggle("alone", single || views.length === 1);
   views.forEach((other, index) => other.figure.classList.toggle("active", index === active));
   const { contour, regionsShown, hasRegions, hasMaps } = shown.state();
+  element.classList.toggle("has-maps", hasMaps);
   toolbar.show(element, {
     tool,
     pressed: {
@@ -229,8 +230,7 @@ window.addEventListener("keyup", (event) => { if (event.key === "Alt" && tool !=
 element.classList.add("rrg-viewer");
 element.addEventListener("pointerdown", use, true);
 element.addEventListener("focusin", use);
-presetMenu.append(...presets.map(({ name, level, width }, index) =>
-  legend.choice(`${index + 1} ${name} (W ${Math.round(width * 100)} L ${Math.round(level * 100)})`, index)));
+presetMenu.append(...presets.map(({ name }, index) => legend.choice(`${index + 1} ${name}`, index)));
 presetMenu.append(legend.choice("Own window", ""));
 presetMenu.lastChild.hidden = true;
 presetMenu.addEventListener("change", () => act("preset", Number(presetMenu.value)));

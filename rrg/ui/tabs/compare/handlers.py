@@ -22,6 +22,7 @@ from rrg.ui.components import Notice
 from rrg.ui.components.compare_bar import LEAST_MODELS, MOST_MODELS
 from rrg.ui.events import error_message
 from rrg.ui.model_queue import Done, Running, Tell, Waiting
+from rrg.ui.progress import progress_text
 from rrg.ui.service import Service
 from rrg.ui.tabs.compare.ballot import Ballot
 from rrg.ui.tabs.compare.updates import Compared, Updates, closed, compared, explained, status, without_maps
@@ -95,7 +96,7 @@ async def write(service: Service, page: Page) -> AsyncIterator[Updates]:
     yield compared(service, shown) | status(shown.count, "busy")
     for model in shown.missing:
         try:
-            job = partial(service.write_and_explain, shown.study, model)
+            job = partial(service.write_and_analyse, shown.study, model)
             async for state in service.queue.run(job, page.client):
                 match state:
                     case Waiting(ahead):
@@ -103,10 +104,11 @@ async def write(service: Service, page: Page) -> AsyncIterator[Updates]:
                     case Running(Report() as report):
                         shown = _remembered(replace(shown, reports={**shown.reports, model: report}))
                         yield compared(service, shown) | status(shown.count, "busy")
-                    case Running(str(text)) if not shown.blind:
-                        yield status(f"{shown.count}. {service.models[model].title}: {text.lower()}", "busy")
-                    case Done(explanation):
-                        yield explained(shown, model, explanation)
+                    case Running(progress) if progress is not None and not shown.blind:
+                        line = progress_text(progress).lower()
+                        yield status(f"{shown.count}. {service.models[model].title}: {line}", "busy")
+                    case Done(analysis):
+                        yield explained(shown, model, analysis.explanation)
         except Exception as error:
             # The message may name the model.
             failure = _CANNOT_WRITE if shown.blind and isinstance(error, InputError) else error_message(error)
@@ -175,7 +177,7 @@ def _said(shown: Compared) -> Updates:
 
 def _maps_of(service: Service, study: Study, report: Report, tell: Tell) -> Explanation | None:
     del tell  # the maps of one report are one step
-    return service.explain(study, report)
+    return service.analyse(study, report).explanation
 
 
 def _chosen(service: Service, models: Sequence[str]) -> tuple[str, ...]:

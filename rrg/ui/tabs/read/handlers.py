@@ -7,27 +7,29 @@ model goes through the queue of the service. Values come from the browser and ar
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import gradio as gr
 
 from rrg.data.studies import Study
 from rrg.errors import InputError
 from rrg.feedback.records import MAX_TEXT
-from rrg.report import Report
-from rrg.ui.components import Notice, editor_value
+from rrg.report import Note, Report
+from rrg.ui.components import Notice, chosen_remedy, editor_value
 from rrg.ui.events import error_message
-from rrg.ui.model_queue import Done, Running, Waiting
-from rrg.ui.service import Service
+from rrg.ui.model_queue import Done, Running, Tell, Waiting
+from rrg.ui.service import Analysis, Service
 from rrg.ui.study_list import Query
 from rrg.ui.tabs.read.updates import (
     Updates,
+    analysed,
+    blank_checked,
     closed,
     compared,
-    explained,
+    in_progress,
     listed,
+    noted,
     opened,
     reported,
     status,
@@ -93,7 +95,18 @@ async def open_files(service: Service, page: Page, paths: list[str] | None) -> A
         return
     yield closed() | status("Reading the image" if len(paths) == 1 else "Reading the images", "busy")
     study = await asyncio.to_thread(service.open_files, paths)
-    async for update in _show(service, page, study):
+    async for update in _show(service, page, study, fill_slots=True):
+        yield update
+
+
+async def correct_images(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
+    """Correct the images of the open study as one of its notes proposes, and show the result."""
+    remedy, image = chosen_remedy(values)
+    study = await asyncio.to_thread(service.find_study, page.study_id) if page.study_id else None
+    if study is None:
+        raise InputError("There is no study open. Choose one of the list, or drop an image on the viewer.")
+    corrected = await asyncio.to_thread(service.apply_remedy, study, remedy, image)
+    async for update in _show(service, page, corrected):
         yield update
 
 
@@ -101,7 +114,7 @@ async def step(service: Service, page: Page, direction: object, query: Query) ->
     """Open the next (1) or previous (-1) study of the list."""
     if direction != 1 and direction != -1:
         raise InputError("The step is malformed. Reload the page.")
-    neighbour = service.neighbour(page.study_id, direction, query, page.reader)
+    neighbour = service.neighbour(page.study_id, 1 if direction == 1 else -1, query, page.reader)
     if neighbour is None:
         end = "last" if direction == 1 else "first"
         yield status(f"This is the {end} study of the list.", "warning")
@@ -116,8 +129,7 @@ async def choose_model(service: Service, page: Page) -> AsyncIterator[Updates]:
     if study is None:
         yield {"status": gr.skip()}
         return
-    yield without_report()
-    async for update in _show_stored(service, page, study):
+    async for update in _show(service, page, study):
         yield update
 
 
@@ -131,18 +143,18 @@ async def write_report(service: Service, page: Page) -> AsyncIterator[Updates]:
     model = page.model
     yield without_report() | status("Waiting for the model", "busy")
     report: Report | None = None
-    async for state in service.queue.run(lambda tell: service.write_and_explain(study, model, tell), page.client):
+    async for state in service.queue.run(lambda tell: service.write_and_analyse(study, model, tell), page.client):
         match state:
             case Waiting(ahead):
                 yield status(_waiting(ahead), "busy")
             case Running(Report() as report):
                 yield reported(report, page.reference_of(study), service.latest_correction(report, page.reader))
                 yield status("Computing where the model looked", "busy")
-            case Running(str(text)):
-                yield status(text, "busy")
-            case Done(explanation):
+            case Running(progress) if progress is not None:
+                yield in_progress(progress)
+            case Done(analysis):
                 assert report is not None
-                yield explained(explanation) | status(f"Written in {report.seconds:.1f} s.", "good")
+                yield analysed(analysis) | status(f"Written in {report.seconds:.1f} s.", "good")
 
 
 async def restore(service: Service, page: Page, address: dict[str, str]) -> AsyncIterator[Updates]:
@@ -157,8 +169,7 @@ async def restore(service: Service, page: Page, address: dict[str, str]) -> Asyn
             warning = "The uploaded image was deleted. Upload it again to see it with its maps."
             yield reported(report, None, service.latest_correction(report, page.reader)) | status(warning, "warning")
             return
-        yield opened(service, study)
-        async for update in _show_report(service, page, study, report):
+        async for update in _show(service, replace(page, model=report.model), study):
             yield update
         return
     if not (study_id := address.get("study")):
@@ -188,24 +199,42 @@ async def save(service: Service, page: Page, values: object) -> AsyncIterator[Up
     study = await asyncio.to_thread(service.find_study, report.study_id)
     yield (
         {"editor": gr.update(value=editor_value(report, correction), failure=None)}
-        | compared(text, page.reference_of(study), corrected=True)
+        | compared(report_id, text, page.reference_of(study), corrected=True)
         | listed(service, query, page.reader)
     )
 
 
 async def edited(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
     """Compare the text that is being edited with the reference."""
-    text, saved = (values.get(key) if isinstance(values, dict) else None for key in ("text", "saved"))
-    if not isinstance(text, str):
+    report_id, text, saved = (
+        values.get(key) if isinstance(values, dict) else None for key in ("report_id", "text", "saved")
+    )
+    if not isinstance(report_id, str) or not isinstance(text, str):
         raise InputError("The text is malformed. Reload the page.")
     study = await asyncio.to_thread(service.find_study, page.study_id) if page.study_id else None
-    yield compared(text, page.reference_of(study), corrected=bool(saved))
+    yield compared(report_id, text, page.reference_of(study), corrected=bool(saved))
 
 
-async def paste(service: Service, page: Page, values: object, report: object) -> AsyncIterator[Updates]:
+async def check_blank(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
+    """Compare the report with the one on blank images, and say what it means."""
+    report_id = values.get("report_id") if isinstance(values, dict) else None
+    report = service.find_report(report_id) if isinstance(report_id, str) else None
+    study = await asyncio.to_thread(service.find_study, report.study_id) if report else None
+    if report is None or study is None:
+        raise InputError("There is no report to check. Open a study and have it reported.")
+    async for state in service.queue.run(lambda tell: service.blank_check(study, report, tell), page.client):
+        match state:
+            case Waiting(ahead):
+                yield status(_waiting(ahead), "busy")
+            case Running(progress) if progress is not None:
+                yield status("Writing the report on a blank image", "busy")
+            case Done(check):
+                yield blank_checked(check) | status("Compared with the report on a blank image.", "good")
+
+
+async def paste(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
     """Keep the reference that the reader pasted for the open study, and compare the report with it."""
-    text = values.get("text") if isinstance(values, dict) else None
-    report_id = report.get("report_id") if isinstance(report, dict) else None
+    text, report_id = (values.get(key) if isinstance(values, dict) else None for key in ("text", "report_id"))
     written = service.find_report(report_id) if isinstance(report_id, str) else None
     if not isinstance(text, str) or page.study_id is None or written is None:
         raise InputError("There is no report to compare with the reference. Open a study and have it reported.")
@@ -234,34 +263,63 @@ def _saved_values(values: object) -> tuple[str, str, Query]:
     return report_id, text, Query.from_dict(query)
 
 
-async def _show(service: Service, page: Page, study: Study) -> AsyncIterator[Updates]:
-    """Show a study and its stored report by the chosen model."""
+@dataclass(frozen=True)
+class _Checked:
+    notes: tuple[Note, ...]
+
+
+async def _show(service: Service, page: Page, study: Study, fill_slots: bool = False) -> AsyncIterator[Updates]:
+    """Show a study, its stored report by the chosen model, the notes on its images, and the maps of the report.
+
+    Args:
+        service: the service.
+        page: what the page shows.
+        study: the study.
+        fill_slots: exchange the views where the check says so: uploaded files come in no order.
+    """
     yield await asyncio.to_thread(opened, service, study)
-    async for update in _show_stored(service, page, study):
-        yield update
-
-
-async def _show_stored(service: Service, page: Page, study: Study) -> AsyncIterator[Updates]:
     report = await asyncio.to_thread(service.written_report, study, page.model) if page.model else None
-    if report is None:
-        yield status("Ready. Write the report.")
-        return
-    async for update in _show_report(service, page, study, report):
-        yield update
+    if report is not None:
+        correction = service.latest_correction(report, page.reader)
+        yield reported(report, page.reference_of(study), correction)
+    yield status("Checking the images" if report is None else "Computing where the model looked", "busy")
 
+    def work(tell: Tell) -> Analysis | None:
+        tell(_Checked(service.check(study, page.model)))
+        return None if report is None else service.analyse(study, report)
 
-async def _show_report(service: Service, page: Page, study: Study, report: Report) -> AsyncIterator[Updates]:
-    """Show a stored report, then its maps."""
-    correction = service.latest_correction(report, page.reader)
-    yield reported(report, page.reference_of(study), correction) | status("Computing where the model looked", "busy")
-    async for state in service.queue.run(lambda _: service.explain(study, report), page.client):
+    notes: tuple[Note, ...] = ()
+    async for state in service.queue.run(work, page.client):
         match state:
             case Waiting(ahead):
                 yield status(_waiting(ahead), "busy")
-            case Done(explanation):
-                written = f"Written {report.created_at[:16].replace('T', ' ')} UTC."
-                note = "" if explanation else "Its model has other weights now, so there are no maps."
-                yield explained(explanation) | status(written, "good" if explanation else "warning", note)
+            case Running(_Checked(notes)):
+                if fill_slots and (swap := next((note for note in notes if note.remedy == "swap_views"), None)):
+                    corrected = await asyncio.to_thread(service.apply_remedy, study, "swap_views", swap.image)
+                    async for update in _show(service, page, corrected):
+                        yield update
+                    return
+                yield await asyncio.to_thread(noted, notes, study)
+            case Done(None):
+                yield _ready(notes)
+            case Done(analysis):
+                assert report is not None
+                yield analysed(analysis) | _written_before(report, analysis)
+
+
+def _ready(notes: Sequence[Note]) -> Updates:
+    """What to do with a study that has no report."""
+    if any(note.severity == "refuse" for note in notes):
+        return status("No report can be written on this study. The note beside the image says why.", "bad")
+    if notes:
+        return status("Ready, with a note on the image. Write the report.", "warning")
+    return status("Ready. Write the report.")
+
+
+def _written_before(report: Report, analysis: Analysis) -> Updates:
+    written = f"Written {report.created_at[:16].replace('T', ' ')} UTC."
+    note = "" if analysis.explanation else "Its model has other weights now, so there are no maps."
+    return status(written, "good" if analysis.explanation else "warning", note)
 
 
 def _waiting(ahead: int) -> str:

@@ -7,8 +7,10 @@ import gradio as gr
 from rrg.ui.components import (
     dropped_files,
     editor,
+    export_menu,
     findings_table,
     model_select,
+    notes_list,
     notice,
     reference_panel,
     report_text,
@@ -32,8 +34,10 @@ KEYS = (
 
 _PANELS = """
 <div class="panel-tabs" role="tablist" aria-label="Panels">
-  <button type="button" role="tab" id="tab-findings" aria-controls="panel-findings" aria-selected="true">Findings</button>
-  <button type="button" role="tab" id="tab-reference" aria-controls="panel-reference" aria-selected="false" tabindex="-1">Reference</button>
+  <button type="button" role="tab" id="tab-findings" aria-controls="panel-findings" aria-selected="true"
+    >Findings</button>
+  <button type="button" role="tab" id="tab-reference" aria-controls="panel-reference" aria-selected="false"
+    tabindex="-1">Reference</button>
 </div>
 """
 
@@ -53,6 +57,7 @@ class Components:
                 WRITE, variant="primary", size="sm", elem_id="write", min_width=0, scale=0, interactive=False
             )
             self.stop = gr.Button("Stop", size="sm", elem_id="stop", min_width=0, scale=0)
+            export_menu()
             self.reader = gr.Textbox(
                 label="Reader", placeholder="Name or code", max_lines=1, elem_id="reader", min_width=120, scale=0
             )
@@ -61,7 +66,8 @@ class Components:
                 self.studies = study_list(service.study_rows(Query(), ""))
             with gr.Column(elem_id="images", min_width=0):
                 self.files = dropped_files("files")
-                self.viewer = viewer(files=self.files, page_keys=KEYS)
+                self.notes = notes_list()
+                self.viewer = viewer(files=self.files, swappable=True, page_keys=KEYS)
             with gr.Column(elem_id="column", min_width=0, scale=0):
                 self.status = notice("status", IDLE)
                 self.report = report_text()

@@ -1,0 +1,1 @@
+"""Training and measuring of the heads that check what a picture shows (`rrg.data.quality`)."""
