@@ -103,7 +103,7 @@ def test_a_word_shows_its_map_in_every_column(compared: Page) -> None:
     """The map of word n has its maximum in cell `n mod 16` of a 4 x 4 grid; "effusion" is word 13 and word 4."""
     _words(compared, 0, "effusion").hover()
     expect(compared.locator("#comparison .word.shown")).to_have_text(["effusion"] * 2)
-    assert _captions(compared) == ["“effusion” · maximum 0.40"] * 2
+    assert _captions(compared) == ["“effusion” · max 0.40"] * 2
     for column, cell in ((0, 13), (1, 4)):
         place = compared.evaluate(BRIGHTEST, column)
         row, across = divmod(cell, 4)
@@ -112,9 +112,9 @@ def test_a_word_shows_its_map_in_every_column(compared: Page) -> None:
 
 def test_a_word_that_a_report_lacks_shows_its_sentence_and_an_unsaid_sentence_nothing(compared: Page) -> None:
     _words(compared, 0, "small").hover()
-    assert _captions(compared) == ["“small” · maximum 0.40", "“sentence 1” · maximum 0.40"]
+    assert _captions(compared) == ["“small” · max 0.40", "“sentence 1” · max 0.40"]
     _words(compared, 0, "heart").hover()
-    assert _captions(compared) == ["“heart” · maximum 0.40", "says nothing about it"]
+    assert _captions(compared) == ["“heart” · max 0.40", "says nothing about it"]
     assert compared.evaluate(BRIGHTEST, 1)["sum"] == 0
     compared.mouse.move(5, 5)
     assert _captions(compared) == ["", ""]
@@ -123,7 +123,7 @@ def test_a_word_that_a_report_lacks_shows_its_sentence_and_an_unsaid_sentence_no
 
 def test_a_finding_shows_its_map_in_every_column_and_marks_its_words(compared: Page) -> None:
     compared.locator("#findings-matrix tbody tr").nth(9).hover()
-    assert _captions(compared) == ["“Pleural Effusion” · maximum 0.40"] * 2
+    assert _captions(compared) == ["“Pleural Effusion” · max 0.40"] * 2
     for column in (0, 1):
         place = compared.evaluate(BRIGHTEST, column)
         assert (int(place["y"] * 4), int(place["x"] * 4)) == (2, 1)
@@ -133,10 +133,10 @@ def test_a_finding_shows_its_map_in_every_column_and_marks_its_words(compared: P
 def test_maps_are_kept_in_step_until_they_are_released(compared: Page) -> None:
     _words(compared, 1, "effusion").click()
     compared.mouse.move(5, 5)
-    assert _captions(compared) == ["“effusion” · maximum 0.40"] * 2
+    assert _captions(compared) == ["“effusion” · max 0.40"] * 2
     compared.locator("#findings-matrix tbody tr").nth(1).click()
     compared.mouse.move(5, 5)
-    assert _captions(compared) == ["“Cardiomegaly” · maximum 0.40"] * 2
+    assert _captions(compared) == ["“Cardiomegaly” · max 0.40"] * 2
     expect(compared.locator("#findings-matrix tr.pinned")).to_contain_text("Cardiomegaly")
     compared.keyboard.press("Escape")
     assert _captions(compared) == ["", ""]
@@ -145,18 +145,18 @@ def test_maps_are_kept_in_step_until_they_are_released(compared: Page) -> None:
 
 def test_the_keyboard_reaches_words_and_findings(compared: Page) -> None:
     compared.locator("#comparison tbody [tabindex='0']").focus()
-    assert _captions(compared)[0] == "“sentence 1” · maximum 0.40"
+    assert _captions(compared)[0] == "“sentence 1” · max 0.40"
     compared.keyboard.press("ArrowRight")
-    assert _captions(compared)[0] == "“The” · maximum 0.40"
+    assert _captions(compared)[0] == "“The” · max 0.40"
     compared.keyboard.press("ArrowDown")
-    assert _captions(compared) == ["“sentence 2” · maximum 0.40", "“sentence 1” · maximum 0.40"]
+    assert _captions(compared) == ["“sentence 2” · max 0.40", "“sentence 1” · max 0.40"]
     compared.keyboard.press("Enter")
     expect(compared.locator("#comparison .release")).to_be_visible()
     compared.keyboard.press("Escape")
     expect(compared.locator("#comparison .release")).to_be_hidden()
     compared.locator("#findings-matrix tr[tabindex='0']").focus()
     compared.keyboard.press("ArrowDown")
-    assert _captions(compared) == ["“Cardiomegaly” · maximum 0.40"] * 2
+    assert _captions(compared) == ["“Cardiomegaly” · max 0.40"] * 2
 
 
 def test_the_wheel_zooms_all_images_in_step_and_scrolls_nothing(compared: Page) -> None:
@@ -214,7 +214,7 @@ def test_a_blind_vote_is_stored_and_only_then_names_are_shown(app: Any, page: Pa
     expect(page.locator("#vote form")).to_be_visible()
     expect(page.locator("#comparison .caption")).to_have_text(["", ""])
     _words(page, 0, "pleural").hover()
-    assert _captions(page) == ["“pleural” · maximum 0.40"] * 2
+    assert _captions(page) == ["“pleural” · max 0.40"] * 2
     shown = [page.locator("#comparison"), page.locator("#compare-side")]
     for part in shown:
         html = part.inner_html().lower()

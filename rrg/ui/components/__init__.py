@@ -4,9 +4,9 @@ Templates are static because Gradio evaluates the output of Handlebars as a Java
 escaped `{{text}}` would execute a report that contains `${...}`. The scripts write every text with `textContent`.
 
 The scripts communicate through events on `window`. A component may be on the page several times: the `channel` of an
-event ("read" unless stated) says which of them it concerns.
+event ("read" unless stated) says which of them it concerns. Column n of the Compare tab has the channel `compare-n`.
 - `rrg:point`: the pointer or focus is on a word, sentence or finding; `kind` is null when it leaves.
-- `rrg:pin`: pin the map of a word, sentence or finding, or release it if it is pinned.
+- `rrg:pin`: pin the map of a word, sentence or finding, or release it if it is pinned; `kind` is null to release any.
 - `rrg:choose-finding`: pin the finding with this index, chosen in the overlay menu.
 - `rrg:shown`: the map that the viewer shows now.
 - `rrg:place`: the place of a view (`row` and `column` in [0, 1]) that was looked up, and for each word the value of its

@@ -162,7 +162,7 @@ function announce(at) {
   column.caption.textContent = silent ? "says nothing about it"
     : !kind ? (column.heatmaps ? "" : value.columns[at].text === null ? "" : "Maps follow")
       : !map ? "no map of it"
-        : map.max ? `“${map.target}” · maximum ${map.max.toPrecision(2)}` : `“${map.target}” · zero everywhere`;
+        : map.max ? `“${map.target}” · max ${map.max.toPrecision(2)}` : `“${map.target}” · zero everywhere`;
   column.caption.title = map?.method ? [map.method, map.reduction, map.layer].filter(Boolean).join(" · ") : "";
   const pinned = Boolean(column.pinned.kind);
   for (const node of body.querySelectorAll(`td[data-column="${at}"] [data-kind]`)) {
