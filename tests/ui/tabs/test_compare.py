@@ -208,7 +208,8 @@ def test_a_model_that_fails_does_not_hold_up_the_others(
 def _break(library: Any, broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     load = library.reporter
 
-    def reporter(name: str) -> Any:
+    def reporter(name: str, progress: object = None) -> Any:
+        del progress
         if name == broken:
             raise InputError(f"The model {name} cannot be loaded.")
         return load(name)
