@@ -220,8 +220,8 @@ def test_a_blind_vote_is_stored_and_only_then_names_are_shown(app: Any, page: Pa
         html = part.inner_html().lower()
         assert [name for name in ("plain", "terse", "weights", "reference", "cross-attention") if name in html] == []
 
-    page.get_by_label("Reason").fill(HOSTILE)
-    page.get_by_label("Reason").focus()
+    page.locator("#vote textarea").fill(HOSTILE)
+    page.locator("#vote textarea").focus()
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")  # B
@@ -241,7 +241,7 @@ def test_a_blind_vote_is_stored_and_only_then_names_are_shown(app: Any, page: Pa
     page.locator("#vote .again").click()
     expect(page.locator("#comparison th .model")).to_have_text(["A", "B"])
     expect(page.locator("#vote form")).to_be_visible()
-    expect(page.get_by_label("Reason")).to_have_value("")
+    expect(page.locator("#vote textarea")).to_have_value("")
 
 
 def test_the_names_are_in_no_answer_of_the_server_before_the_vote(app: Any, page: Page) -> None:

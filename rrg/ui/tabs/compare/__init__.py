@@ -9,59 +9,97 @@ import gradio as gr
 
 from rrg.ui.components import Notice
 from rrg.ui.service import Service
+from rrg.ui.streams import Streams
 from rrg.ui.tabs.compare import handlers
 from rrg.ui.tabs.compare.handlers import Page, errors_in_status
 from rrg.ui.tabs.compare.layout import Components
 from rrg.ui.tabs.compare.updates import Updates
 
 Stream = AsyncIterator[Updates]
+Handler = Callable[[Service, Page, Any], Stream]
+Event = Callable[..., AsyncIterator[dict[Any, Any]]]
+
+
+class _Wiring:
+    """Turns handlers into the functions that Gradio calls."""
+
+    def __init__(self, service: Service, components: Components) -> None:
+        self._service = service
+        self._components = components
+        self._reports = Streams()
+        self._maps = Streams()
+
+    def plain(self, handler: Handler) -> Event:
+        """A handler that runs beside all others."""
+        return self._event(handler, None)
+
+    def writing(self, handler: Handler) -> Event:
+        """A handler that ends with another choice, whose images its results must not stand beside, or with Stop."""
+        return self._event(handler, self._reports)
+
+    def explaining(self, handler: Handler) -> Event:
+        """A handler that ends with another choice."""
+        return self._event(handler, self._maps)
+
+    def choosing(self, handler: Handler) -> Event:
+        """A handler of another choice."""
+        follow = self.writing(handler)
+
+        async def run(bar: Any, ballot: Any, request: gr.Request, event: gr.EventData) -> AsyncIterator[dict[Any, Any]]:
+            for streams in (self._reports, self._maps):
+                streams.stop(request.session_hash)
+            async for update in follow(bar, ballot, request, event):
+                yield update
+
+        return run
+
+    def stop(self, request: gr.Request) -> dict[str, Any]:
+        """End the writing of reports."""
+        self._reports.stop(request.session_hash)
+        return Notice("Stopped.").value()
+
+    def _event(self, handler: Handler, streams: Streams | None) -> Event:
+        async def run(bar: Any, ballot: Any, request: gr.Request, event: gr.EventData) -> AsyncIterator[dict[Any, Any]]:
+            page = Page.of_values(bar, ballot, request.session_hash)
+            updates = errors_in_status(handler(self._service, page, event._data))
+            async for update in streams.follow(page.client, updates) if streams else updates:
+                yield {getattr(self._components, name): value for name, value in update.items()}
+
+        return run
 
 
 def build(service: Service) -> None:
     """Build the tab in the current Blocks and connect its events."""
     components = Components(service)
-    outputs = [getattr(components, name) for name in Updates.__annotations__]
-    inputs = [components.bar, components.ballot]
-
-    async def shown(updates: Stream) -> AsyncIterator[dict[Any, Any]]:
-        async for update in errors_in_status(updates):
-            yield {getattr(components, name): value for name, value in update.items()}
-
-    def of_page(handler: Callable[[Service, Page], Stream]) -> Callable[..., AsyncIterator[dict[Any, Any]]]:
-        async def run(bar: Any, ballot: Any, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
-            async for update in shown(handler(service, Page.of_values(bar, ballot, request.session_hash))):
-                yield update
-
-        return run
-
-    def of_event(handler: Callable[[Service, Page, Any], Stream]) -> Callable[..., AsyncIterator[dict[Any, Any]]]:
-        async def run(bar: Any, ballot: Any, request: gr.Request, event: gr.EventData) -> AsyncIterator[dict[Any, Any]]:
-            page = Page.of_values(bar, ballot, request.session_hash)
-            async for update in shown(handler(service, page, event._data)):
-                yield update
-
-        return run
-
+    wiring = _Wiring(service, components)
     # Jobs of models wait in the queue of the service, not in Gradio's.
     options: dict[str, Any] = {
-        "outputs": outputs,
+        "inputs": [components.bar, components.ballot],
+        "outputs": [getattr(components, name) for name in Updates.__annotations__],
         "api_visibility": "private",
         "show_progress": "hidden",
         "concurrency_limit": None,
     }
-    written = components.write.click(of_page(handlers.write), inputs, trigger_mode="once", **options)
-    explained = components.comparison.explain(of_event(handlers.explain), inputs, trigger_mode="multiple", **options)
-    # A new choice cancels what runs for the previous one, which must not appear beside the new images.
-    choosing: dict[str, Any] = options | {"cancels": [written, explained], "trigger_mode": "always_last"}
-    chosen = components.bar.choose(of_page(handlers.show), inputs, **choosing)
-    again = components.vote.again(of_page(handlers.show), inputs, **choosing)
-    components.vote.vote(of_event(handlers.vote), inputs, trigger_mode="once", **options)
+    several: dict[str, Any] = options | {"trigger_mode": "multiple"}
+    once: dict[str, Any] = options | {"trigger_mode": "once"}
+    components.bar.choose(wiring.choosing(_show), **several)
+    components.vote.again(wiring.choosing(_show), **several)
+    components.comparison.explain(wiring.explaining(handlers.explain), **several)
+    components.write.click(wiring.writing(_write), **once)
+    components.vote.vote(wiring.plain(handlers.vote), **once)
     components.stop.click(
-        lambda: Notice("Stopped.").value(),
+        wiring.stop,
         None,
         components.status,
-        cancels=[written, chosen, again],
         api_visibility="private",
         show_progress="hidden",
         queue=False,
     )
+
+
+def _show(service: Service, page: Page, _values: Any) -> Stream:
+    return handlers.show(service, page)
+
+
+def _write(service: Service, page: Page, _values: Any) -> Stream:
+    return handlers.write(service, page)

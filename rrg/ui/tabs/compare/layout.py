@@ -14,16 +14,17 @@ from rrg.ui.tabs.compare.handlers import IDLE
 from rrg.ui.tabs.compare.updates import write_button
 
 FIRST_MODELS = 3
-"""Number of models that are chosen at first."""
+"""Number of models that are chosen at first, the best on val among them."""
 
 
 class Components:
     """The components of the tab, built in the current Blocks."""
 
     def __init__(self, service: Service) -> None:
-        available = [info.name for info in service.models.values() if info.available]
+        available = sorted((info for info in service.models.values() if info.available), key=lambda info: not info.best)
+        first = [info.name for info in available[:FIRST_MODELS]]
         with gr.Row(elem_id="compare-row"):
-            self.bar = compare_bar(service.models.values(), available[:FIRST_MODELS])
+            self.bar = compare_bar(service.models.values(), first)
             self.write = gr.Button(
                 write_button(0)["value"],
                 variant="primary",
