@@ -35,6 +35,7 @@ from rrg.ui.examples import ATTRIBUTION, PUBLIC, SYNTHETIC
 from rrg.ui.service import Service
 
 _IDLE = Notice("Open a study, then let a model write the report.")
+_READY = Notice("Ready. Choose a model and write the report.")
 _PRIVACY = (
     "PNG, JPEG, WebP or DICOM, with or without a suffix. Names and headers are not kept; "
     "uploaded files are deleted from the server within minutes."
@@ -74,11 +75,12 @@ def open_example(service: Service, example_id: str, model: str | None = None) ->
     """Open an example; if it cannot be downloaded, open a synthetic one and show a warning."""
     yield _closed() | _status(Notice("Getting the example", "busy"))
     try:
-        yield from _opened(service, service.open_example(example_id), model)
+        study, status = service.open_example(example_id), _READY
     except InputError as error:
         substitute = SYNTHETIC[0]
-        warning = Notice(f"{error} Shown instead: {substitute.label}.", "warning")
-        yield from _opened(service, service.open_example(substitute.id), model, warning)
+        study = service.open_example(substitute.id)
+        status = Notice(f"{error} Shown instead: {substitute.label}.", "warning")
+    yield from _opened(service, study, model, status)
 
 
 def open_dataset_study(service: Service, study_id: str, model: str | None = None) -> Iterator[Updates]:
@@ -181,9 +183,6 @@ def _closed() -> Updates:
         "correction": "",
         "saved": Notice().value(),
     }
-
-
-_READY = Notice("Ready. Choose a model and write the report.")
 
 
 def _opened(service: Service, study: Study, model: str | None, status: Notice = _READY) -> Iterator[Updates]:

@@ -46,7 +46,7 @@ def _shown(service: Service, radiograph_file: Callable[..., Path]) -> dict[str, 
 def test_a_study_is_opened_and_its_report_and_maps_appear_in_steps(
     service: Service, radiograph_file: Callable[..., Path]
 ) -> None:
-    *_, opened = tab.open_upload(service, str(radiograph_file(0)), None)
+    *_, opened, _ = tab.open_upload(service, str(radiograph_file(0)), None)
     steps = list(tab.generate_report(service, opened["study_id"], "plain"))
     assert [step["status"]["tone"] for step in steps] == ["busy", "busy", "busy", "good"]
     *_, written, explained = steps
@@ -123,7 +123,7 @@ def test_offline_a_synthetic_example_is_shown_with_a_warning(service: Service, m
         return online(example_id)
 
     monkeypatch.setattr(service, "open_example", offline)
-    *_, last = tab.open_example(service, PUBLIC[0].id)
+    *_, last, _ = tab.open_example(service, PUBLIC[0].id)
     assert last["study_id"] == SYNTHETIC[0].id
     assert last["status"]["tone"] == "warning"
     assert "Synthetic" in last["status"]["text"]
