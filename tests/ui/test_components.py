@@ -99,6 +99,8 @@ def test_a_note_names_its_view_among_two_and_offers_its_remedy() -> None:
     assert (first["view"], first["remedy"], first["label"], first["image"]) == ("Frontal", "invert", "Invert", 1)
     assert (second["severity"], second["remedy"], second["label"]) == ("refuse", None, "")
     assert notes_value(notes[1:], images[:1])[0]["view"] == "", "a single image needs no name"
+    swapped = Note("wrong_view", "warn", "The two views look swapped.", 0, "swap_views")
+    assert notes_value([swapped], images)[0]["view"] == "", "its reason is about both"
 
 
 def test_each_remedy_has_a_button() -> None:

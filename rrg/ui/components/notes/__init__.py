@@ -22,6 +22,10 @@ _LABELS: dict[Remedy, str] = {
 }
 
 
+_OF_VIEWS = ("wrong_view", "two_frontals", "two_laterals")
+"""Kinds whose reason names the views already."""
+
+
 def notes_list() -> gr.HTML:
     """Build the component. Its value is `notes_value(...)`.
 
@@ -32,11 +36,16 @@ def notes_list() -> gr.HTML:
 
 def notes_value(notes: Sequence[Note], radiographs: Sequence[Radiograph]) -> list[dict[str, Any]]:
     """Convert the notes on the radiographs of a study to the value of the component."""
+
+    def view(note: Note) -> str:
+        named = len(radiographs) == 1 or note.kind in _OF_VIEWS
+        return "" if named else VIEW_NAMES[radiographs[note.image].view]
+
     return [
         {
             "severity": note.severity,
             "reason": note.reason,
-            "view": VIEW_NAMES[radiographs[note.image].view] if len(radiographs) > 1 else "",
+            "view": view(note),
             "image": note.image,
             "remedy": note.remedy,
             "label": _LABELS[note.remedy] if note.remedy else "",
