@@ -62,7 +62,7 @@ def _port(text: str) -> int:
 def _size(text: str) -> int:
     """Bytes of a size such as 2GB or 1500 MB; 1 GB is 10^9 bytes."""
     match = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?([GM])B", text.strip(), re.IGNORECASE)
-    size = round(float(match[1]) * (10**9 if match[2].lower() == "g" else 10**6)) if match else 0
+    size = round(float(match[1]) * {"g": 10**9, "m": 10**6}[match[2].lower()]) if match else 0
     if not size:
         raise InputError(f"RRG_MEMORY is {text[:20]!r}, which is not a size: write it as 2GB or 1500MB.")
     return size
