@@ -48,7 +48,8 @@ def _pixels(picture: Picture) -> np.ndarray:
 
 
 def test_each_own_map_has_one_picture_and_the_strongest_of_a_group_is_shown() -> None:
-    native = (_heatmap("discriminative map", 0.0), _heatmap("class map: Edema", 0.2), _heatmap("class map: Mass", 0.9))
+    values = {"discriminative map": 0.0, "class map: No Finding": 2.0, "class map: Edema": 0.2, "class map: Mass": 0.9}
+    native = tuple(_heatmap(name, largest) for name, largest in values.items())
     pictures = example_pictures("camanet", _radiographs(), Explanation((), (), (), native))
     assert [picture.title for picture in pictures] == ["discriminative map", "class map: Mass"]
     assert pictures[0].image == ""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 STEPS = 3
 """Steps of an example: the model is loaded, a report is written, its maps are computed."""
+NO_FINDING = "No Finding"
 _DATA = {"iu_xray": "IU X-Ray"}
 """Name of a data folder -> name of the collection."""
 
@@ -95,7 +96,10 @@ def example_pictures(
 
 
 def _picture(name: str, text: str, heatmaps: list[Heatmap], radiographs: Sequence[Radiograph]) -> Picture:
-    strongest = max(heatmaps, key=_largest)
+    # "No Finding" has no place in the image. Its map counts only where there is no other.
+    strongest = max(
+        heatmaps, key=lambda heatmap: (_largest(heatmap) > 0, NO_FINDING not in heatmap.target, _largest(heatmap))
+    )
     if _largest(strongest) <= 0:
         return Picture(name, "Zero everywhere on this study.", "")
     file = io.BytesIO()
