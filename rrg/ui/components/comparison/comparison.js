@@ -35,7 +35,7 @@ function showColumns() {
   }
   columns.forEach((column, at) => {
     const { title, facts, note } = value.columns[at];
-    column.title.textContent = title;
+    column.title.textContent = column.title.title = title;
     column.facts.textContent = note || facts;
     column.facts.classList.toggle("note", Boolean(note));
     column.pointed = column.pinned = NOTHING;
@@ -47,7 +47,6 @@ function showColumns() {
     head.append(make("div", "model", "Reference"), make("div", "facts", "the report of the data set"));
     heads.append(head);
   }
-  showViews();
 }
 
 function showViews() {
@@ -78,11 +77,18 @@ function part(className, text, kind, index, label) {
   return node;
 }
 
+function missing() {
+  const node = make("span", "missing", "–");
+  node.title = "nothing like it";
+  node.append(make("span", "unseen", "nothing like it"));
+  return node;
+}
+
 function cellOf(cell, column, text) {
   const node = make("td", cell ? "said" : "unsaid");
   node.dataset.column = column;
   if (!cell) {
-    if (text !== null) node.append(make("span", "missing", "nothing like it"));
+    if (text !== null) node.append(missing());
     return node;
   }
   node.append(part("number", cell.sentence + 1, "sentence", cell.sentence, `Sentence ${cell.sentence + 1}`));
@@ -107,7 +113,7 @@ function showRows() {
     line.append(...row.cells.map((cell, column) => cellOf(cell, column, value.columns[column].text)));
     if (value.has_reference) {
       const cell = make("td", "reference", row.reference);
-      if (row.reference === null) cell.append(make("span", "missing", "nothing like it"));
+      if (row.reference === null) cell.append(missing());
       line.append(cell);
     }
     body.append(line);
@@ -129,6 +135,7 @@ function show() {
   element.style.setProperty("--columns", (value?.columns.length ?? 0) + (value?.has_reference ? 1 : 0));
   showColumns();
   showRows();
+  showViews(); // once the columns have their width
   columns.forEach((_, column) => announce(column));
   askForMaps();
 }
@@ -136,8 +143,8 @@ function show() {
 // Stored reports come without maps. The maps of a report that is being written follow it by themselves.
 function askForMaps() {
   if (!value?.ask) return;
-  const missing = columns.map((column, at) => at).filter((at) => value.columns[at].text !== null && !columns[at].heatmaps);
-  if (missing.length) trigger("explain", { columns: missing });
+  const wanted = columns.map((column, at) => at).filter((at) => value.columns[at].text !== null && !columns[at].heatmaps);
+  if (wanted.length) trigger("explain", { columns: wanted });
 }
 
 // Maps ----------------------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 // The images of a column under its map. All columns show the same views, placed and windowed in step.
-const RASTER = 192; // pixels of the longer side of a map's picture: the panes are small
+const RASTER = 128; // pixels of the longer side of a map's picture: the panes are small
 const ZOOM_STEP = 1.25;
 
 // `page` has panes(), opacity() and palette().
