@@ -33,10 +33,10 @@ SETUP = @test -n "$(PYTHON)" || { echo 'rrg needs Python 3.11, 3.12 or 3.13; ins
 	"$(PYTHON)" scripts/setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help app test check fast lint fix train evaluate quality bench
+.PHONY: help app test check fast lint fix train evaluate quality bench screenshots
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 app: .venv/app.stamp ## open the app at http://127.0.0.1:7860 (HOST, PORT, DATA)
 	@$(BIN)/python app.py $(if $(DATA),--data "$(DATA)")
@@ -82,6 +82,10 @@ quality: .venv/app.stamp ## train and measure the checks of images on DATA (SECO
 
 bench: .venv/app.stamp ## speed of the models on this machine; on DATA if given, else on synthetic studies
 	@$(BIN)/python scripts/bench.py $(if $(DATA),--data "$(DATA)")
+
+screenshots: .venv/dev.stamp ## pictures of every tab, light and dark, into docs/; needs a browser
+	@$(BIN)/python scripts/setup.py browser
+	@$(BIN)/python scripts/screenshots.py
 
 .venv/app.stamp: requirements.txt pyproject.toml
 	$(SETUP) app

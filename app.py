@@ -6,11 +6,13 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import tyro
 
 from rrg.errors import InputError
 from rrg.inference.cpu import configure_cpu
+from rrg.ui.gradio_stubs import skip_stub_files
 from rrg.ui.settings import Settings
 
 
@@ -26,14 +28,20 @@ def main(data: Path | None = None) -> None:
     uploads = settings.home / "uploads"
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # Gradio reads it when it is imported, so the imports follow
     configure_cpu()
+    skip_stub_files()
     from rrg.feedback import FeedbackStore
     from rrg.inference.library import ModelLibrary
     from rrg.ui.app import create_app, launch_options
+    from rrg.ui.service import Service
     from rrg.ui.uploads import delete_old_uploads
 
     delete_old_uploads(uploads)
-    app = create_app(settings, ModelLibrary(settings.weights), FeedbackStore(settings.database_url))
-    app.launch(**launch_options(settings))
+    service = Service(settings, ModelLibrary(settings.weights, settings.memory), FeedbackStore(settings.database_url))
+    app = create_app(service)
+    app.launch(**launch_options(settings, service), prevent_thread_lock=True)
+    # The page is up. Only now load torch and the first model, which takes seconds.
+    Thread(target=service.load_first_model, daemon=True).start()
+    app.block_thread()
 
 
 if __name__ == "__main__":

@@ -23,7 +23,10 @@ feedback = SubcommandApp()
 
 @app.command
 def report(
-    image: Annotated[tuple[Path, ...], tyro.conf.Positional], model: str = "r2gen_cmn", json: bool = False
+    image: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    model: str = "r2gen_cmn",
+    json: bool = False,
+    export: Path | None = None,
 ) -> None:
     """Write a report on one study.
 
@@ -31,11 +34,19 @@ def report(
         image: The frontal radiograph and, if there is one, the lateral (DICOM, PNG, JPEG, WebP).
         model: A name that `models` lists.
         json: Print the whole record, as the app's HTTP interface gives it.
+        export: Also write images, report and a map of each sentence to this file: .html, .pdf, .json, or .dcm for
+            a DICOM structured report without the images.
     """
     from rrg.inference.library import ModelLibrary
+    from rrg.ui.export import ExportedStudy, format_of, write_export
 
+    file_format = format_of(export) if export else None
     study = _study(image)
-    written = ModelLibrary(Settings.from_env().weights).reporter(model).report(study, checked=True)
+    reporter = ModelLibrary(Settings.from_env().weights).reporter(model)
+    written = reporter.report(study, checked=True)
+    if export and file_format:
+        maps = reporter.explain(study, written).sentences
+        write_export(ExportedStudy.now(study, written, maps=maps), file_format, export)
     print(written.to_json() if json else written.text)
     _print_notes(written)
 
@@ -68,7 +79,8 @@ def models() -> None:
     from rrg.inference.library import ModelLibrary
 
     for info in ModelLibrary(Settings.from_env().weights).list():
-        state = f"{info.parameters / 1e6:.1f} M parameters" if info.parameters else info.note
+        size = f"{info.parameters / 1e6:.1f} M parameters" if info.parameters else ""
+        state = ". ".join(part for part in (size, info.note) if part)
         print(f"{info.name:<12} {info.title}: {state}\n{'':<12} {info.paper}")
 
 

@@ -62,6 +62,12 @@ class Sentence:
     text: str
     start: int
     end: int
+    support: float | None = None
+    """Share of the MBR candidates, 0 to 1, that assert and negate the same findings as this sentence; not calibrated.
+
+    Definition: `rrg.decoding.support.sentence_support`. None where the decoding has no candidates, and in records
+    from before it was measured.
+    """
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,11 @@ class Report:
     """Time to generate the report."""
     created_at: str
     """Time of generation, UTC, ISO 8601."""
+    agreement: float | None = None
+    """Share of the MBR candidates, 0 to 1, that assert exactly those of the 13 findings that the report asserts.
+
+    None where the decoding has no candidates, and in records from before it was measured.
+    """
     notes: tuple[Note, ...] = ()
     """Warnings about the images. Empty also for a report that was written without checks."""
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 import tyro
+from bench_start import measure_start, render_start
 from torch import Tensor
 
 from rrg.data.annotation import read_annotation
@@ -77,6 +78,8 @@ def bench(
     selected = _select_studies(data, studies, size)
     library = ModelLibrary(Settings.from_env().weights)
     names = [info.name for info in library.list() if info.available] if model is None else [model]
+    best = {info.name for info in library.list() if info.best}
+    start = measure_start(sorted(names, key=lambda name: name not in best))  # now, while this process is small
     figures = {name: measure(library.reporter(name), selected, repeats) for name in names}
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     setting = {
@@ -90,8 +93,9 @@ def bench(
     }
     print(", ".join(f"{name}: {value}" for name, value in setting.items()))
     print(render(figures))
+    print(render_start(start, len(names)))
     if json is not None:
-        _save(json, {"setting": setting, "models": figures})
+        _save(json, {"setting": setting, "start": start, "models": figures})
 
 
 def measure(reporter: Reporter, studies: Sequence[Study], repeats: int) -> dict[str, float]:

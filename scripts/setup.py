@@ -13,11 +13,12 @@ import sys
 import time
 from pathlib import Path
 
+from browser import SYSTEM_BROWSERS, launch_chromium
+
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOG = VENV / "install.log"
-SYSTEM_BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def create_environment() -> None:
@@ -62,15 +63,12 @@ def browser_starts() -> bool:
     """Whether a Chromium of the system, or else Playwright's own, opens a page."""
     from playwright.sync_api import Error, sync_playwright
 
-    found = [path for name in SYSTEM_BROWSERS if (path := shutil.which(name))]
     with sync_playwright() as playwright:
-        for path in [*found, None]:
-            try:
-                playwright.chromium.launch(executable_path=path, args=["--no-sandbox"]).close()
-            except Error:
-                continue
-            return True
-    return False
+        try:
+            launch_chromium(playwright.chromium).close()
+        except Error:
+            return False
+    return True
 
 
 def install_browser() -> None:

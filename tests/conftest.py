@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,7 +98,47 @@ def tiny_weights(tiny_folder: Callable[[str], Path]) -> Path:
     return tiny_folder("r2gen_cmn").parent
 
 
+@pytest.fixture
+def tiny_shared(tiny_weights: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """Makes the folder of a tiny R2GenCMN with a given name; all share an image encoder, `shared.safetensors`."""
+    from safetensors.torch import load_file, save_file
+
+    source, weights, part = tiny_weights / "r2gen_cmn", tmp_path / "weights", "image_encoder."
+    state = load_file(source / "model.safetensors")
+    weights.mkdir()
+    encoder = {key.removeprefix(part): value for key, value in state.items() if key.startswith(part)}
+    save_file(encoder, weights / "shared.safetensors")
+
+    def folder(name: str) -> Path:
+        path = weights / name
+        shutil.copytree(source, path)
+        others = {key: value for key, value in state.items() if not key.startswith(part)}
+        save_file(others, path / "model.safetensors", {"format": "pt"})
+        config = json.loads((path / "config.json").read_text())
+        (path / "config.json").write_text(json.dumps({**config, "image_encoder_file": "../shared.safetensors"}))
+        return path
+
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tiny_camanet(tiny_folder: Callable[[str], Path]) -> Path:
     """A folder of weights with one tiny CAMANet, which has maps of its own."""
     return tiny_folder("camanet").parent
+
+
+@pytest.fixture(scope="session")
+def tiny_library(tiny_folder: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of weights with three models, all one tiny R2GenCMN, whose image encoder is in a file of its own."""
+    from safetensors.torch import load_file, save_file
+
+    original, folder, part = tiny_folder("r2gen_cmn"), tmp_path_factory.mktemp("shared"), "image_encoder."
+    state = load_file(original / "model.safetensors")
+    save_file({k.removeprefix(part): v for k, v in state.items() if k.startswith(part)}, folder / "shared.safetensors")
+    others = {k: v for k, v in state.items() if not k.startswith(part)}
+    config = json.loads((original / "config.json").read_text()) | {"image_encoder_file": "../shared.safetensors"}
+    for name in ("one", "other", "third"):
+        shutil.copytree(original, folder / name)
+        save_file(others, folder / name / "model.safetensors", {"format": "pt"})
+        (folder / name / "config.json").write_text(json.dumps(config))
+    return folder

@@ -65,6 +65,26 @@ def test_a_refused_image_gets_no_report(run, command: str, tmp_path: Path, capsy
     assert not (tmp_path / "maps").exists()
 
 
+@pytest.mark.parametrize("suffix", ["html", "pdf", "json", "dcm"])
+def test_report_is_exported_in_the_format_of_the_suffix(
+    run, images: list[str], tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / f"study.{suffix}"
+    run("report", *images, "--export", str(out))
+    text = capsys.readouterr().out.strip()
+    start = {"html": b"<!doctype html>", "pdf": b"%PDF", "json": b"{", "dcm": bytes(128) + b"DICM"}[suffix]
+    assert out.read_bytes().startswith(start)
+    if suffix == "json":
+        record = json.loads(out.read_text(encoding="utf-8"))
+        assert record["report"]["text"] == text
+        assert [map_["target"] for map_ in record["maps"]] == [s["text"] for s in record["report"]["sentences"]]
+
+
+def test_an_unknown_format_is_refused_before_the_model_runs(run, images: list[str], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"\.html, \.pdf, \.json, \.dcm"):
+        run("report", *images, "--export", str(tmp_path / "study.docx"), "--model", "no such model")
+
+
 @pytest.mark.slow
 def test_explain_writes_the_report_and_a_map_of_each_word(
     run, images: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -20,6 +20,7 @@ from typing import Any, TypeGuard, get_args
 from rrg.data.image_archive import member_names
 from rrg.data.radiographs import View
 from rrg.data.studies import ImageFile, Study
+from rrg.data.text import is_blank
 from rrg.errors import InputError
 
 _TEXTS = ("report", "indication", "impression")
@@ -58,6 +59,21 @@ def read_annotation(folder: Path, split: str | None = None) -> list[Study]:
             f"{len(missing)} images that annotation.json names are not beside it in {folder}: "
             f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}. Add them to images/ or images.tar, "
             "or remove their records."
+        )
+    return studies
+
+
+def read_reported(folder: Path, split: str) -> list[Study]:
+    """Read the studies of a split that have a report to learn from: those whose report is not blank, see `is_blank`.
+
+    Raises:
+        InputError: as `read_annotation`; or no study of the split has a report.
+    """
+    studies = [study for study in read_annotation(folder, split) if not is_blank(study.report)]
+    if not studies:
+        raise InputError(
+            f"No study of split {split!r} in {Path(folder) / 'annotation.json'} has a text in `report`. Add reports, "
+            "or prepare the data folder again."
         )
     return studies
 

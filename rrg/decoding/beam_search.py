@@ -10,12 +10,15 @@ from torch.nn import functional as F
 from transformers import GenerationConfig, StoppingCriteriaList
 
 from rrg.decoding.hypotheses import COMPACTION_SHARE, Hypotheses, padded
+from rrg.decoding.progress import WordCallback
 
 _IMPOSSIBLE = -1e9
 """Score of a beam that does not exist."""
 
 
-def beam_search(hypotheses: Hypotheses, stop: StoppingCriteriaList, config: GenerationConfig) -> Tensor:
+def beam_search(
+    hypotheses: Hypotheses, stop: StoppingCriteriaList, config: GenerationConfig, on_word: WordCallback | None = None
+) -> Tensor:
     """Ids [B*num_return_sequences, T] of the reports with the best length-normalised scores of each study."""
     settings: Any = config
     beams, first, max_length = settings.num_beams, hypotheses.ids.shape[1], settings.max_length
@@ -49,6 +52,8 @@ def beam_search(hypotheses: Hypotheses, stop: StoppingCriteriaList, config: Gene
         full = best[:, -1] > _IMPOSSIBLE
         can_improve = scores[:, 0] / final_length**settings.length_penalty > best[:, -1]
         active = active & ~ends.all(1) & (~full | (can_improve & (settings.early_stopping is not True)))
+        if on_word is not None:
+            on_word(len(finished) - int(active.sum()), hypotheses.ids)
         if 0 < active.sum() <= COMPACTION_SHARE * len(studies):
             chosen = active.nonzero()[:, 0]
             hypotheses.select(chosen, (first_rows[chosen] + torch.arange(beams, device=finished.device)).flatten())

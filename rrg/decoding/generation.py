@@ -1,4 +1,4 @@
-"""The entry point of decoding: from encoded studies to the token ids of their reports."""
+"""The entry point of decoding: from encoded studies to the token ids of their reports and the candidates' support."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 
 from torch import Tensor
 
+from rrg.data.text import detokenize
 from rrg.data.tokenizer import ReportTokenizer
-from rrg.decoding.mbr import MBRConfig, mbr_decode
+from rrg.decoding.mbr import Decoded, MBRConfig, mbr_decode
 from rrg.decoding.ngrams import NgramFrequencies
+from rrg.decoding.progress import Progress, ProgressCallback, Step, WordCallback
 from rrg.decoding.search import search
 from rrg.models.base import ReportModel
 from rrg.models.outputs import ReportEncoderOutput
@@ -24,8 +26,9 @@ def generate(
     tokenizer: ReportTokenizer,
     seeds: Sequence[int],
     ngram_frequencies: NgramFrequencies | None = None,
-) -> Tensor:
-    """Decode one report for each study by the model's generation settings: ids [B, T] after BOS, padded.
+    progress: ProgressCallback | None = None,
+) -> Decoded:
+    """Decode one report for each study by the model's generation settings.
 
     Args:
         model: The model, in evaluation mode. Its `generation_config` selects MBR decoding or a search.
@@ -33,11 +36,30 @@ def generate(
         tokenizer: The model's.
         seeds: One a study, for sampling.
         ngram_frequencies: Those of the model's folder; needed where the CIDEr weight of MBR decoding is above 0.
+        progress: Follows the progress, and may raise `Stopped` (`rrg.decoding.progress`).
     """
     config = MBRConfig.from_generation_config(model.generation_config)  # type: ignore[arg-type]
     if config is None:
-        return search(model, encoder_outputs)
-    return mbr_decode(model, encoder_outputs, config, tokenizer, seeds, ngram_frequencies)
+        on_word = None if progress is None else _follow_search(model, encoder_outputs, tokenizer, progress)
+        return Decoded(search(model, encoder_outputs, on_word=on_word))
+    return mbr_decode(model, encoder_outputs, config, tokenizer, seeds, ngram_frequencies, progress)
+
+
+def _follow_search(
+    model: ReportModel, encoder_outputs: ReportEncoderOutput, tokenizer: ReportTokenizer, progress: ProgressCallback
+) -> WordCallback:
+    """Report the progress of a search by the model's generation settings."""
+    assert encoder_outputs.last_hidden_state is not None
+    settings: Any = model.generation_config
+    studies = len(encoder_outputs.last_hidden_state)
+    is_greedy = settings.num_beams == 1 and not settings.do_sample
+    step: Step = "greedy search" if is_greedy else "sampling" if settings.num_beams == 1 else "beam search"
+
+    def on_word(ended: int, ids: Tensor) -> None:
+        text = detokenize(tokenizer.decode_words(ids[0].tolist()))[0] if is_greedy and studies == 1 else None
+        progress(Progress(step, ended, studies, ids.shape[1] - 1, text))
+
+    return on_word
 
 
 def decoding_settings(model: ReportModel) -> dict[str, Any]:

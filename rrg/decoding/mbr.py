@@ -23,9 +23,11 @@ from transformers import GenerationConfig, LogitsProcessorList
 
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.decoding.ngrams import NgramFrequencies
+from rrg.decoding.progress import Progress, ProgressCallback, WordCallback
 from rrg.decoding.recombination import CandidateScorer, recombine
 from rrg.decoding.sampling import GumbelNoise
 from rrg.decoding.search import search
+from rrg.decoding.support import Support, measure_support
 from rrg.models.base import ReportModel
 from rrg.models.outputs import ReportEncoderOutput
 
@@ -81,6 +83,16 @@ class MBRConfig:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """Decoded reports of B studies."""
+
+    ids: Tensor
+    """[B, T] after BOS, padded."""
+    supports: tuple[Support, ...] | None = None
+    """How many candidates agree with each report; None for a search, which has no candidates."""
+
+
 @torch.no_grad()
 def mbr_decode(
     model: ReportModel,
@@ -89,8 +101,9 @@ def mbr_decode(
     tokenizer: ReportTokenizer,
     seeds: Sequence[int],
     ngram_frequencies: NgramFrequencies | None = None,
-) -> Tensor:
-    """Ids [B, T] of the best-scored report of each study after BOS, padded.
+    progress: ProgressCallback | None = None,
+) -> Decoded:
+    """The best-scored report of each study.
 
     Args:
         model: The model, in evaluation mode.
@@ -99,33 +112,56 @@ def mbr_decode(
         tokenizer: The model's.
         seeds: One a study.
         ngram_frequencies: Needed where `config.cider_weight` is not 0.
+        progress: Follows the progress, and may raise `Stopped`.
     """
     assert encoder_outputs.last_hidden_state is not None and encoder_outputs.finding_logits is not None
     studies = len(encoder_outputs.last_hidden_state)
     batch = max(1, _MAX_ROWS // config.samples)
     probabilities = encoder_outputs.finding_logits.float().sigmoid().cpu().numpy()  # [B,14]
     reports: list[list[int]] = []
+    supports: list[Support] = []
     for first in range(0, studies, batch):
         part = slice(first, min(first + batch, studies))
-        ids = sample(model, encoder_outputs.rows(part), seeds[part], config).cpu().numpy()  # [b,K,T]
+        on_word = None if progress is None else _follow_samples(first, studies, config.samples, progress)
+        ids = sample(model, encoder_outputs.rows(part), seeds[part], config, on_word).cpu().numpy()  # [b,K,T]
         for of_study, findings in zip(ids, probabilities[part], strict=True):
+            if progress is not None:
+                progress(Progress("scoring", len(reports), studies))
             samples = [tuple(tokenizer.decode_words(row)) for row in of_study]
             finding_scores = config.finding_scores(findings)
             scorer = CandidateScorer(
                 samples, config.recall_weight, finding_scores, config.cider_weight, ngram_frequencies
             )
             reports.append(tokenizer.encode_words(recombine(samples, scorer))[0])
+            supports.append(measure_support(tuple(tokenizer.decode_words(reports[-1])), samples))
     length = 1 + max(map(len, reports))
     padding = [model.config.pad_token_id]
-    return torch.tensor([row + padding * (length - len(row)) for row in reports], device=model.device)
+    ids = torch.tensor([row + padding * (length - len(row)) for row in reports], device=model.device)
+    return Decoded(ids, tuple(supports))
 
 
-def sample(model: ReportModel, encoder_outputs: ReportEncoderOutput, seeds: Sequence[int], config: MBRConfig) -> Tensor:
-    """Ids [B, K, T] of K seeded samples of each study after BOS, padded."""
+def _follow_samples(first: int, studies: int, samples: int, progress: ProgressCallback) -> WordCallback:
+    """Report the progress of sampling; `first` is the number of studies that were sampled before."""
+
+    def on_word(ended: int, ids: Tensor) -> None:
+        progress(Progress("sampling", first * samples + ended, studies * samples, ids.shape[1] - 1))
+
+    return on_word
+
+
+def sample(
+    model: ReportModel,
+    encoder_outputs: ReportEncoderOutput,
+    seeds: Sequence[int],
+    config: MBRConfig,
+    on_word: WordCallback | None = None,
+) -> Tensor:
+    """Ids [B, K, T] of K seeded samples of each study after BOS, padded. `on_word` is called after each word."""
     ids = search(
         model,
         encoder_outputs,
         num_samples=config.samples,
+        on_word=on_word,
         num_beams=1,
         do_sample=False,  # the noise makes the argmax a sample
         length_penalty=1.0,

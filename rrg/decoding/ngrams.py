@@ -11,14 +11,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from zipfile import BadZipFile
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from rrg.data.files import replaced
 from rrg.errors import InputError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Words = tuple[str, ...]
 
@@ -40,6 +42,8 @@ def distinct(counts: Iterable[Iterable[Words]]) -> list[Words]:
 
 def count_matrix(counts: Sequence[Counter[Words]], columns: Iterable[Words]) -> csr_array:
     """Sparse float64 [texts, columns]: how often each text has each n-gram. Every n-gram needs a column."""
+    from scipy.sparse import csr_array  # here: the list of models reads the name of the file and needs no matrix
+
     index = {ngram: column for column, ngram in enumerate(columns)}
     values = np.array([count for text in counts for count in text.values()], dtype=float)
     indices = np.array([index[ngram] for text in counts for ngram in text], dtype=int)

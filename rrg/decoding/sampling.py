@@ -11,9 +11,12 @@ from torch import Tensor
 from transformers import GenerationConfig, StoppingCriteriaList
 
 from rrg.decoding.hypotheses import COMPACTION_SHARE, Hypotheses, RowsProcessor, padded
+from rrg.decoding.progress import WordCallback
 
 
-def sample_or_greedy(hypotheses: Hypotheses, stop: StoppingCriteriaList, config: GenerationConfig) -> Tensor:
+def sample_or_greedy(
+    hypotheses: Hypotheses, stop: StoppingCriteriaList, config: GenerationConfig, on_word: WordCallback | None = None
+) -> Tensor:
     """Ids [rows, max_length]: each row extended by its most probable word or, with `do_sample`, by a sampled one."""
     settings: Any = config
     generated = padded(hypotheses.ids, settings)
@@ -24,6 +27,8 @@ def sample_or_greedy(hypotheses: Hypotheses, stop: StoppingCriteriaList, config:
         words = scores.softmax(-1).multinomial(1)[:, 0] if settings.do_sample else scores.argmax(-1)
         hypotheses.extend(words.where(active, settings.pad_token_id))
         active = active & ~stop(hypotheses.ids, None)  # type: ignore[arg-type]
+        if on_word is not None:
+            on_word(len(generated) - int(active.sum()), hypotheses.ids)
         active_of_study = active.unflatten(0, (hypotheses.num_studies, -1))  # [B,K]
         studies, most = active_of_study.any(1).nonzero()[:, 0], int(active_of_study.sum(1).max())
         if 0 < len(studies) * most <= COMPACTION_SHARE * len(rows):

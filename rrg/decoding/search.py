@@ -12,6 +12,7 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 
 from rrg.decoding.beam_search import beam_search
 from rrg.decoding.hypotheses import Hypotheses
+from rrg.decoding.progress import WordCallback
 from rrg.decoding.sampling import sample_or_greedy
 from rrg.models.base import ReportModel
 from rrg.models.outputs import ReportEncoderOutput
@@ -29,6 +30,7 @@ def search(
     model: ReportModel,
     encoder_outputs: ReportEncoderOutput,
     num_samples: int = 1,
+    on_word: WordCallback | None = None,
     **settings: Any,
 ) -> Tensor:
     """Ids [B*num_samples, T] of reports after BOS, padded; the samples of a study one after the other.
@@ -38,6 +40,7 @@ def search(
         encoder_outputs: B encoded studies.
         num_samples: Reports of each study. They differ only with `do_sample`, or with a logits processor that makes
             them differ.
+        on_word: Called after each word; the rows that ended are studies in a beam search, samples otherwise.
         settings: Overrides of the model's generation settings and other arguments of `generate` in transformers, such
             as `num_beams` or `logits_processor`. MBR settings of the model are ignored.
     """
@@ -46,7 +49,7 @@ def search(
     ids = model.generate(
         encoder_outputs=encoder_outputs,
         generation_config=config,
-        custom_generate=partial(drop_finished, num_samples=num_samples),
+        custom_generate=partial(drop_finished, num_samples=num_samples, on_word=on_word),
         **others,
     )
     return ids[:, 1:]
@@ -59,6 +62,7 @@ def drop_finished(
     stopping_criteria: StoppingCriteriaList,
     generation_config: GenerationConfig,
     num_samples: int = 1,
+    on_word: WordCallback | None = None,
     **inputs: Any,
 ) -> Tensor:
     """Run a search that drops finished reports: the `custom_generate` of `generate` of transformers.
@@ -73,6 +77,6 @@ def drop_finished(
     ids = input_ids.repeat_interleave(num_samples, dim=0)
     hypotheses = Hypotheses(model, ids, logits_processor, inputs["encoder_outputs"], cache)
     run = beam_search if settings.num_beams > 1 else sample_or_greedy
-    ids = run(hypotheses, stopping_criteria, settings)
+    ids = run(hypotheses, stopping_criteria, settings, on_word)
     used = (ids != settings.pad_token_id).any(0).nonzero()
     return ids[:, : (int(used.max()) if len(used) else 0) + 2]

@@ -13,9 +13,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from rrg.data.tokenizer import ReportTokenizer
 from rrg.report import Report
+
+if TYPE_CHECKING:
+    from rrg.data.tokenizer import ReportTokenizer  # imports torch, which the scores of two texts do not need
 
 _PTB_WORD = re.compile(
     r"""

@@ -16,11 +16,15 @@ import torch
 from torch import Tensor
 
 from rrg.data.tokenizer import ReportTokenizer
+from rrg.explanation.native_maps import meaning
 from rrg.labels.findings import FINDINGS
 from rrg.models import ARCHITECTURES
 from rrg.models.base import ReportModel
 from rrg.models.outputs import ReportEncoderOutput, StudyFeatures
 from rrg.report import Report
+
+FRONTAL = 0
+"""View slot of the frontal radiograph (`ReportConfig.num_views`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +41,19 @@ class Heatmap:
     """Characters of the report text, [start, end)."""
     values: np.ndarray
     """float32 [V, h, w], raw. Cell (r, c) is rows r/h..(r+1)/h and columns c/w..(c+1)/w of the whole radiograph."""
+    description: str = ""
+    """What a map of the architecture's own shows, in plain words."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A named part of the anatomy that the report describes according to the model."""
+
+    name: str
+    view: int
+    """Index into `Study.radiographs()`."""
+    box: tuple[float, float, float, float]
+    """x0, y0, x1, y1 as fractions of the radiograph."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +68,8 @@ class Explanation:
     """One for each finding of the classifier except "No Finding", which has no location."""
     native: tuple[Heatmap, ...] = ()
     """The architecture's own maps (`ReportEncoderOutput.maps`, `ReportModel.report_maps`); some have none."""
+    regions: tuple[Region, ...] = ()
+    """Regions of an architecture that describes a study by region (`ReportModel.region_boxes`)."""
 
 
 def explain(model: ReportModel, tokenizer: ReportTokenizer, report: Report, study: StudyFeatures) -> Explanation:
@@ -89,7 +108,13 @@ def explain(model: ReportModel, tokenizer: ReportTokenizer, report: Report, stud
         )
         for i, sentence in enumerate(report.sentences)
     )
-    return Explanation(word_maps, sentence_maps, finding_maps(model, study), native_maps(model, encoded, ids, study))
+    return Explanation(
+        word_maps,
+        sentence_maps,
+        finding_maps(model, study),
+        native_maps(model, encoded, ids, study),
+        described_regions(model, encoded, study),
+    )
 
 
 def cross_attention(model: ReportModel, encoder_outputs: ReportEncoderOutput, ids: Tensor) -> Tensor:
@@ -127,16 +152,40 @@ def native_maps(
     model: ReportModel, encoder_outputs: ReportEncoderOutput, ids: Tensor, study: StudyFeatures
 ) -> tuple[Heatmap, ...]:
     """The architecture's own maps of one study, each on its own grid: of its images, and of its report `ids` [T]."""
-    title = ARCHITECTURES[model.config.model_type].title
+    architecture = model.config.model_type
+    title = ARCHITECTURES[architecture].title
     of_report = model.report_maps(model.shift_right(ids[None]), encoder_outputs) if len(ids) else {}
     origins = {
         "computed from the images, before the first word": encoder_outputs.maps or {},
         "while it wrote": of_report,
     }
     return tuple(
-        Heatmap(name, title, origin, "the model's own values", None, on_radiographs(values, study.slots[0])[0])
+        Heatmap(
+            name,
+            title,
+            origin,
+            "the model's own values",
+            None,
+            on_radiographs(values, study.slots[0])[0],
+            meaning(architecture, name),
+        )
         for origin, maps in origins.items()
         for name, values in maps.items()
+    )
+
+
+def described_regions(
+    model: ReportModel, encoder_outputs: ReportEncoderOutput, study: StudyFeatures
+) -> tuple[Region, ...]:
+    """The regions of the one study that its report describes; none without a frontal view."""
+    slots = study.slots[0]
+    if FRONTAL not in slots:
+        return ()
+    boxes = {name: box[0].tolist() for name, box in model.region_boxes(encoder_outputs).items()}
+    return tuple(
+        Region(name, slots.index(FRONTAL), (x0, y0, x1, y1))
+        for name, (x0, y0, x1, y1) in boxes.items()
+        if x0 < x1 and y0 < y1
     )
 
 

@@ -11,12 +11,10 @@ import numpy as np
 from PIL import Image
 
 from rrg.data.radiographs import Radiograph
+from rrg.explanation.colormaps import COLORMAP
 
 if TYPE_CHECKING:
     from rrg.explanation.maps import Explanation, Heatmap
-
-COLORMAP = ("#550f95", "#801e94", "#aa2b8a", "#d03c79", "#f05560", "#ff7c4c", "#ffa659", "#ffcb70", "#ffed84")
-"""Colours from low to high. OKLCH lightness rises from 0.38 to 0.94 in equal steps, so the order needs no hue."""
 
 HEIGHT = 512
 """Height of a picture in pixels."""

@@ -6,15 +6,21 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from typing import Literal, get_args
 from uuid import uuid4
 
 from rrg.errors import InputError
 
 MAX_TEXT = 20_000
 """Maximum length of a correction in characters, several times the longest report of IU X-Ray or MIMIC-CXR."""
+MAX_REASON = 2_000
+"""Maximum length of the reason of a vote in characters."""
 MAX_READER = 200
 """Maximum length of a reader's name in characters."""
 ANONYMOUS = "anonymous"
+
+Choice = Literal["a", "b", "equal", "both bad"]
+"""The side that a reader prefers; `equal` for two good reports, `both bad` for two that are not acceptable."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +47,43 @@ class Correction:
             report_id=report_id,
             text=text,
             reader=reader,
-            saved_at=datetime.now(UTC).isoformat(timespec="microseconds"),
+            saved_at=utc_now(),
             parent_id=parent_id,
-            app_version=_app_version(),
+            app_version=app_version(),
         )
+
+
+@dataclass(frozen=True)
+class Vote:
+    """A reader's preference between two reports on one study, whose models the reader did not know."""
+
+    vote_id: str
+    study_id: str
+    report_a: str
+    """Id of the report that was shown as A."""
+    report_b: str
+    model_a: str
+    model_b: str
+    choice: Choice
+    reason: str
+    """Exactly as the reader entered it; empty when none was given."""
+    reader: str
+    """Name or code of the reader; `anonymous` when none was given."""
+    saved_at: str
+    """UTC, ISO 8601, microseconds."""
+    app_version: str
+
+
+@dataclass(frozen=True)
+class StudyMarks:
+    """Ids of the studies on which work was done."""
+
+    written: frozenset[str]
+    """Studies with a report by any model."""
+    corrected: frozenset[str]
+    """Studies that the reader has corrected."""
+    flagged: frozenset[str]
+    """Studies that the reader has flagged."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +93,11 @@ class Counts:
     reports: int
     corrections: int
     readers: int
+
+
+def utc_now() -> str:
+    """Return the time as ISO 8601 with microseconds."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def checked_text(text: str) -> str:
@@ -67,6 +111,25 @@ def checked_text(text: str) -> str:
     if not _storable(text):
         raise InputError("The correction contains characters that no database can keep. Type or paste it again.")
     return text
+
+
+def checked_choice(choice: object) -> Choice:
+    """Return the choice of a vote. Raises InputError for one that does not exist."""
+    for known in get_args(Choice):
+        if choice == known:
+            return known
+    raise InputError(f"A vote is one of: {', '.join(get_args(Choice))}. Reload the page, then vote again.")
+
+
+def checked_reason(reason: str) -> str:
+    """Return the reason of a vote unchanged. Raises InputError for one that is too long or not storable."""
+    if len(reason) > MAX_REASON:
+        raise InputError(
+            f"The reason has {len(reason):,} characters, more than the {MAX_REASON:,} that can be saved. Shorten it."
+        )
+    if not _storable(reason):
+        raise InputError("The reason contains characters that no database can keep. Type or paste it again.")
+    return reason
 
 
 def checked_reader(reader: str) -> str:
@@ -87,7 +150,8 @@ def _storable(text: str) -> bool:
     return "\0" not in text and not any(unicodedata.category(character) == "Cs" for character in text)
 
 
-def _app_version() -> str:
+def app_version() -> str:
+    """Version of the installed package."""
     try:
         return version("rrg")
     except PackageNotFoundError:

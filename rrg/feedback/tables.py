@@ -1,10 +1,10 @@
-"""The two tables of the database. `migrations/` creates them, and the triggers that make them append-only."""
+"""The tables of the database. `migrations/` creates them, and the triggers that make them append-only."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, Boolean, ForeignKey, Index, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -39,4 +39,37 @@ class CorrectionRow(Base):
     reader: Mapped[str] = mapped_column(String)
     saved_at: Mapped[str] = mapped_column(String)
     parent_id: Mapped[str | None] = mapped_column(ForeignKey("corrections.correction_id"))
+    app_version: Mapped[str] = mapped_column(String)
+
+
+class FlagRow(Base):
+    """A flag that a reader set on a study or removed. The newest row counts."""
+
+    __tablename__ = "flags"
+    __table_args__ = (Index("flags_by_reader_and_study", "reader", "study_id"), {"sqlite_autoincrement": True})
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[str] = mapped_column(String)
+    reader: Mapped[str] = mapped_column(String)
+    flagged: Mapped[bool] = mapped_column(Boolean)
+    saved_at: Mapped[str] = mapped_column(String)
+
+
+class VoteRow(Base):
+    """A vote between two reports on a study. `number` gives the order of saving."""
+
+    __tablename__ = "votes"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    vote_id: Mapped[str] = mapped_column(String, unique=True)
+    study_id: Mapped[str] = mapped_column(String)
+    report_a: Mapped[str] = mapped_column(ForeignKey("reports.report_id"))
+    report_b: Mapped[str] = mapped_column(ForeignKey("reports.report_id"))
+    model_a: Mapped[str] = mapped_column(String)
+    model_b: Mapped[str] = mapped_column(String)
+    choice: Mapped[str] = mapped_column(String)
+    reason: Mapped[str] = mapped_column(Text)
+    reader: Mapped[str] = mapped_column(String)
+    saved_at: Mapped[str] = mapped_column(String)
     app_version: Mapped[str] = mapped_column(String)

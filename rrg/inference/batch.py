@@ -1,7 +1,8 @@
 """Reports on a whole folder as JSON lines: constant RAM, one or several processes, resumable after a kill.
 
-A line has `id`, `text`, `findings` (status by name), `notes` (warnings about the images), `seconds`, `model` and
-`weights_sha256`. A file of another model is refused. Studies that cannot be read, or that the checks of the images
+A line has `id`, `text`, `findings` (status by name), `sentences` (range [`start`, `end`) in `text` and `support` of
+each), `agreement`, `notes` (warnings about the images), `seconds`, `model` and `weights_sha256`; `rrg.report` defines
+support and agreement. A file of another model is refused. Studies that cannot be read, or that the checks of the images
 refuse, are listed in OUT.errors.jsonl; the next run replaces that file and tries them again.
 
 Each of several processes writes a part, OUT.RANK-of-COUNT, and the first process joins them at the end. A new run first
@@ -135,11 +136,17 @@ def _line(report: Report) -> dict[str, Any]:
         "id": report.study_id,
         "text": report.text,
         "findings": {finding.name: finding.status for finding in report.findings},
+        "sentences": [{"start": s.start, "end": s.end, "support": _share(s.support)} for s in report.sentences],
+        "agreement": _share(report.agreement),
         "notes": [asdict(note) for note in report.notes],
         "seconds": round(report.seconds, 4),
         "model": report.model,
         "weights_sha256": report.weights_sha256,
     }
+
+
+def _share(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 @contextmanager

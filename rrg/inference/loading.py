@@ -14,6 +14,7 @@ from rrg.decoding.mbr import MBRConfig
 from rrg.decoding.ngrams import NgramFrequencies
 from rrg.errors import InputError
 from rrg.inference.quality import heads_for
+from rrg.inference.training_statistics import TrainingStatistics, statistics_beside
 from rrg.inference.weights import model_type, weights_digest
 from rrg.layers.image_encoder import ImageEncoder
 from rrg.models import ARCHITECTURES
@@ -31,6 +32,8 @@ class LoadedModel:
     weights_sha256: str
     ngram_frequencies: NgramFrequencies | None = None
     """Needed where the CIDEr weight of MBR decoding is above 0."""
+    statistics: TrainingStatistics | None = None
+    """Statistics of the training data, for badges; None where there is no file of them beside the folder."""
     quality: QualityHeads | None = None
     """The checks of the content of images; None where there are none for the model's image encoder."""
 
@@ -38,6 +41,11 @@ class LoadedModel:
     def transform(self) -> ViewTransform:
         """The transform from a radiograph to the model's input."""
         return _transform(self.model.config)
+
+
+def tensor_bytes(module: torch.nn.Module) -> int:
+    """Bytes of the parameters and buffers of a module."""
+    return sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
 
 
 def load_model(folder: Path | str, device: str | None = None, image_encoder: ImageEncoder | None = None) -> LoadedModel:
@@ -72,8 +80,15 @@ def load_model(folder: Path | str, device: str | None = None, image_encoder: Ima
     frequencies = NgramFrequencies.from_pretrained(folder) if mbr is not None and mbr.cider_weight else None
     tokenizer = ReportTokenizer.from_pretrained(folder)
     shared = model.config.image_encoder_file
-    quality = heads_for(folder / shared if shared else None, _transform(model.config))
-    return LoadedModel(folder.resolve().name, model, tokenizer, weights_digest(folder), frequencies, quality)
+    return LoadedModel(
+        folder.resolve().name,
+        model,
+        tokenizer,
+        weights_digest(folder),
+        frequencies,
+        statistics_beside(folder),
+        heads_for(folder / shared if shared else None, _transform(model.config)),
+    )
 
 
 def _transform(config: ReportConfig) -> ViewTransform:

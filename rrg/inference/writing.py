@@ -10,6 +10,7 @@ import numpy as np
 
 from rrg.data.text import detokenize
 from rrg.data.tokenizer import ReportTokenizer
+from rrg.decoding.support import Support
 from rrg.labels.findings import label_report
 from rrg.report import Note, Report, ReportFinding, Sentence, Word
 
@@ -21,12 +22,15 @@ class ReportContent:
     text: str
     words: tuple[Word, ...]
     sentences: tuple[Sentence, ...]
+    agreement: float | None = None
 
 
-def read_ids(tokenizer: ReportTokenizer, ids: list[int], probabilities: np.ndarray) -> ReportContent:
+def read_ids(
+    tokenizer: ReportTokenizer, ids: list[int], probabilities: np.ndarray, support: Support | None = None
+) -> ReportContent:
     """Ids after BOS and their probabilities [T] -> text with words and sentences as slices of it.
 
-    The probability of a word of several byte pairs is the product of theirs.
+    The probability of a word of several byte pairs is the product of theirs. `support` has one share a sentence.
     """
     generated = tokenizer.generated_words(ids)
     text, spans = detokenize([word.text for word in generated])
@@ -36,9 +40,10 @@ def read_ids(tokenizer: ReportTokenizer, ids: list[int], probabilities: np.ndarr
         words.append(Word(text[start:end], start, end, len(sentences), probability))
         if word.text == "." or i == len(generated) - 1:
             begin = spans[first][0]
-            sentences.append(Sentence(text[begin:end], begin, end))
+            share = None if support is None else support.sentences[len(sentences)]
+            sentences.append(Sentence(text[begin:end], begin, end, share))
             first = i + 1
-    return ReportContent(text, tuple(words), tuple(sentences))
+    return ReportContent(text, tuple(words), tuple(sentences), None if support is None else support.agreement)
 
 
 def report_findings(text: str, probabilities: np.ndarray) -> tuple[ReportFinding, ...]:
@@ -82,5 +87,6 @@ def make_report(
         decoding=decoding,
         seconds=seconds,
         created_at=utc_now(),
+        agreement=content.agreement,
         notes=notes,
     )

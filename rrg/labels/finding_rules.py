@@ -1,19 +1,22 @@
-"""Phrases of the rule labeler in `rrg.labels.findings`: mentions of each class, and cues of negation and uncertainty.
+"""Phrases of the rule labeler in `rrg.labels.findings` for each class. `rrg.labels.finding_cues` has the cues.
 
 The patterns are matched against normalised text: lower-case words separated by single spaces, hyphens and slashes
 replaced by spaces, de-identification tokens removed, a comma as the word ",", a sentence end as the word ".". So the
 patterns need not handle case, line breaks or hyphenation, and no pattern crosses a sentence end.
 
-Three tables define a class:
+Five tables define a class:
 
-`MENTIONS` name a finding. The cues in the clause around a mention (second half of this file) decide its status.
+`MENTIONS` name a finding. The cues in the clause around a mention decide its status.
+`SIGNS` suggest a finding without naming it ("blunted costophrenic angle"). They are uncertain at most, and yield to a
+mention that is absent.
 `ABNORMAL_STATEMENTS` state a finding in a full predicate ("the heart is enlarged"). Cues outside of it do not apply.
+`NOT_NORMAL_STATEMENTS` state a finding by denying that the anatomy is normal ("the lungs are not clear").
 `NORMAL_STATEMENTS` negate a finding without naming it ("heart size is normal").
 
 The 14 classes follow the CheXpert scheme (Irvin et al. 2019, arXiv 1901.07031): vascular congestion and heart failure
 are Edema, nodular opacities Lung Lesion, parenchymal scarring Lung Opacity, and pleural scars Pleural Other. Surgical
 wires and clips are not Support Devices, and granulomas are not Lung Lesions. The phrases were collected from training
-and validation reports of the Indiana University collection. The kinds of cues are those of NegEx (Chapman et al. 2001).
+and validation reports of the Indiana University collection.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ def _gap(words: int, stop: str = "", commas: bool = True) -> str:
 
 
 _NORMAL = (
-    r"(?:normal|unremarkable|unenlarged|not (?:\w+ )?(?:enlarged|dilated)|within limits of normal"
+    r"(?:normal|unremarkable|unenlarged|(?:not|no longer) (?:\w+ )?(?:enlarged|dilated)|within limits of normal"
     r"|within (?:the )?(?:range of )?(?:normal )?limits)"
 )
 # Words that must not occur inside a "... is normal" statement: the text after them is about something else or abnormal.
@@ -36,12 +39,25 @@ _ABNORMAL = (
 )
 _HEART = (
     r"(?:heart|cardiac (?:silhouettes?|size|shadow|contours?|outline|structures)|cardiac (?:,|and)"
-    r"|cardio ?mediastin(?:um|al (?:silhouettes?|contours?|structures))|cardiovascular (?:silhouettes?|structures))"
+    r"|cardio ?mediastin(?:um|al (?:silhouettes?|contours?|structures))|cardiovascular (?:silhouettes?|structures)"
+    r"|cardio ?thoracic ratio|ctr)"
 )
 _CARDIAC_SIZE = r"(?:heart|cardiac (?:size|silhouette|shadow|contours?)|cardio ?pericardial silhouette)"
+_RATIO = r"(?:cardio ?thoracic ratio|ctr)"
+_NOT = r"(?:not|no longer)"
 _MEDIASTINUM = r"(?:cardio ?)?mediastin(?:um|al)"
 _MEDIASTINAL_SHAPE = r"(?:cardio ?)?mediastin(?:um|al (?:silhouettes?|contours?|shadow))"
-_BOTH_LUNGS = r"(?:(?<!left )(?<!right )(?<!lobe )lungs?(?: fields?| parenchyma| bases)?)"
+_BOTH_LUNGS = r"(?:(?<!left )(?<!right )(?<!lobe )(?<!neither )lungs?(?: fields?| parenchyma| bases)?)"
+# "Not" may precede what the lungs also are: "the lungs are not hyperinflated and are clear".
+_NOT_CLEAR = _ABNORMAL.replace("not ", r"not (?!(?:hyper|over|under)\w+ )")
+_COSTOPHRENIC = r"(?:costophrenic|cp|(?<!cardiophrenic )angles?|sulc\w+|recess\w*)"
+# A sign is not explained by something else: "blunting of the costophrenic angle due to scarring".
+_SCAR = r"(?:scar|thicken|fibro|sclero|adhesi|atelecta)"
+_NO_OTHER_CAUSE = (
+    rf"(?! (?:(?!and |with |in )[a-z]+ ){{0,4}}{_SCAR})"
+    r"(?! (?:[a-z0-9,'.]+(?<!\.) ){0,15}?(?:due|secondary|related|represents?|reflects?|possibly|probably|likely"
+    rf"|consistent|compatible|from) (?:(?!effusion|fluid)[a-z]+ ){{0,4}}{_SCAR})"
+)
 _BONES = r"(?:bones?|bony|osseous|skelet(?:on|al)|ribs)"
 _SPINE = r"(?:spine|spinal|vertebra[el]?|(?:thoracic|lumbar|dorsal|thoracolumbar|thoraco lumbar)(?: spine)?)"
 _DEGENERATIVE = r"(?:degenerative|degeneration|arthritic|spondylitic|spondylotic)"
@@ -50,7 +66,10 @@ _INTERSTITIAL = (
     r"(?:markings?|patterns?|disease|prominence|thickening|changes?|process|densit\w+|opacit\w+|infiltrates?)"
 )
 _VASCULAR_LINE = r"(?:central|venous|subclavian|jugular|ij|dialysis) (?:venous )?(?:lines?|catheters?)"
-_PORT = r"(?:medi ?port|port a cath|portacath|infusion port|chest port)"
+_PORT = (
+    r"(?:medi ?port|port a cath|portacath"
+    r"|(?:infusion|chest|wall|power|access|subclavian|jugular|ij|sided|left|right) ports?)"
+)
 _PACER = r"(?:pace ?makers?|pacers?|pacing (?:leads?|device|wires?)|icd|aicd|defibrillators?)"
 _DIAPHRAGM = r"(?:hemi ?)?diaphragm\w*"
 _WIDE_AORTA = r"(?:tortuo\w+|ectati\w+|ectasia|unfolded|unfolding|uncoiled|dilated|dilatation|aneurysm\w*|elongated)"
@@ -113,10 +132,16 @@ MENTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Fracture": (r"fractur\w+(?! (?:of (?:the )?)?(?:\w+ )?(?:sternal|sternotomy|wires?|hardware|leads?))",),
     "Support Devices": (
-        rf"{_PACER}|{_PORT}|{_VASCULAR_LINE}|picc|catheters?|cannula|shunt|stents?|stimulators?|tracheostomy",
+        rf"{_PACER}|{_PORT}|{_VASCULAR_LINE}|picc|catheters?|cannulas?|shunt|stents?|stimulators?|tracheostomy",
         r"(?:support|monitoring) (?:lines?|devices?|tubes?|apparatus)|lines and tubes|tubes and lines",
-        r"(?:endotracheal|et|ng|og|nasogastric|orogastric|enteric|feeding|gastric|chest|tracheostomy|thoracostomy"
-        r"|dobb?hoff) tubes?",
+        r"(?:endotracheal|et|ng|og|nasogastric|orogastric|nasoenteric|enteric|feeding|gastric|chest|tracheostomy"
+        r"|thoracostomy|gastrostomy|jejunostomy|nephrostomy|peg|g|j|gj|pleural|drainage|airway) tubes?",
+        r"dobb?hoff|ett|ngt|ogt",
+        r"(?:arterial|umbilical|femoral|picc) (?:\w+ )?lines?|hickman|broviac|groshong|perma ?cath|swan ganz|pigtail",
+        r"(?:jugular|subclavian|femoral|ij|vascular|venous|introducer) (?:\w+ )?sheath",
+        r"(?:cardiac|implant(?:ed|able)|assist|pacing|wall|occlu(?:der|sion)|closure) (?:\w+ )?devices?|loop recorder",
+        r"implant(?:ed|able) (?:\w+ )?monitors?",
+        r"iabp|lvad|rvad|bivad|ecmo|impella|tav[ir]|(?:ivc|cava|caval) filter",
         r"(?:prosthetic|artificial|mechanical|bioprosthetic|porcine) (?:\w+ )?valves?",
         r"valve (?:replacement|prosthesis|ring)",
         r"hardware|arthroplast\w+|(?<!breast )prosthes[ie]s",
@@ -135,6 +160,33 @@ ABNORMAL_STATEMENTS: dict[str, tuple[str, ...]] = {
         rf"{_CARDIAC_SIZE} {_gap(8, 'normal|unremark|no |without|vascul|aort|pulm|hil|mediast|there')}"
         r"(?:enlarged|prominent|large|increased|borderline|upper (?:limits?|range)|top normal)",
         r"(?:borderline|upper normal|top normal) (?:\w+ )?(?:heart|cardiac) size",
+        rf"{_RATIO} {_gap(5, 'normal|no |without|less|below')}(?:increased|enlarged|elevated|large|high)",
+    ),
+    "Support Devices": (rf"(?:{_NOT} )?intubated",),
+}
+
+NOT_NORMAL_STATEMENTS: dict[str, tuple[str, ...]] = {
+    "Enlarged Cardiomediastinum": (rf"{_MEDIASTINUM} {_gap(4, _ABNORMAL)}{_NOT} (?:\w+ )?{_NORMAL}",),
+    "Cardiomegaly": (
+        rf"{_CARDIAC_SIZE} {_gap(4, _ABNORMAL)}{_NOT} (?:\w+ )?{_NORMAL}",
+        rf"(?:{_CARDIAC_SIZE}|{_RATIO}) {_gap(4, 'normal|not |no |at |within')}"
+        rf"(?:above|exceed\w*|beyond|outside|(?:larger|greater|bigger|more) than) (?:the )?"
+        r"(?:(?:upper )?(?:limits?|range) of )?(?:normal|0\.5|50)",
+        rf"{_RATIO} (?:(?:is|of|measures|approximately|about) ){{0,3}}(?:0\.(?:5[1-9]|[6-9]\d?)|5[1-9]|[6-9]\d)",
+    ),
+    "Lung Opacity": (
+        rf"lungs?(?: fields?| bases)? (?:\w+ )?{_NOT} (?:(?!normal)\w+ )?clear(?:ed)?(?! (?:if|whether))",
+        r"neither lung (?:field |base )?(?:is|appears) (?:\w+ )?clear",
+    ),
+    "Fracture": (rf"{_BONES} {_gap(3, _ABNORMAL)}{_NOT} (?:\w+ )?intact",),
+}
+
+SIGNS: dict[str, tuple[str, ...]] = {
+    "Pleural Effusion": (
+        rf"(?<!chronic )(?:blunt(?:ed|ing) {_gap(6, 'effusion|fluid')}{_COSTOPHRENIC}"
+        rf"|{_COSTOPHRENIC} {_gap(4, 'not|sharp|clear|effusion|fluid')}blunt(?:ed|ing))\b{_NO_OTHER_CAUSE}",
+        rf"{_COSTOPHRENIC} (?:\w+ ){{0,2}}{_NOT} (?:\w+ )?(?:clear|sharp)",
+        r"neither (?:costophrenic|cp) (?:angle|sulcus|recess) (?:\w+ )?(?:clear|sharp)",
     ),
 }
 
@@ -148,22 +200,26 @@ NORMAL_STATEMENTS: dict[str, tuple[str, ...]] = {
         rf"{_HEART} {_gap(12, _ABNORMAL)}{_NORMAL}",
         rf"normal (?:sized? )?{_gap(6, _ABNORMAL, commas=False)}(?:heart|cardiac (?:silhouette|size|contours?)"
         r"|cardio ?mediastinal (?:silhouette|contours?))(?: size)?(?! (?:[a-z]+ ){0,3}(?:enlarg|prominen|borderline))",
+        rf"{_HEART} {_gap(4, _ABNORMAL)}not (?:\w+ )?(?:increased|large|prominent)",
+        rf"{_RATIO} (?:\w+ )?(?:(?:less|smaller|lower) than|below|under) (?:normal|0\.5|50)",
     ),
     "Lung Opacity": (
-        rf"{_BOTH_LUNGS} {_gap(6, _ABNORMAL)}clear",
+        rf"{_BOTH_LUNGS} {_gap(6, _NOT_CLEAR)}clear",
         rf"clear {_gap(2)}lungs",
         rf"{_INTERSTITIAL} {_gap(3, _ABNORMAL)}{_NORMAL}|normal (?:\w+ )?{_INTERSTITIAL}",
     ),
-    "Consolidation": (rf"{_BOTH_LUNGS} {_gap(6, _ABNORMAL)}clear", rf"clear {_gap(2)}lungs"),
+    "Consolidation": (rf"{_BOTH_LUNGS} {_gap(6, _NOT_CLEAR)}clear", rf"clear {_gap(2)}lungs"),
     "Pleural Effusion": (
         rf"(?:pleural spaces?|costophrenic (?:angles?|sulci|recesses)|pleura) {_gap(4, 'not|blunt')}"
         r"(?:clear|sharp|normal|unremarkable|preserved)",
+        rf"{_COSTOPHRENIC} (?:\w+ ){{0,3}}not (?:\w+ )?blunted",
     ),
     "Fracture": (
         rf"{_BONES} {_gap(8, _ABNORMAL)}(?:intact|normal|unremarkable|within normal limits)",
         rf"(?:no|without|negative for) {_gap(5)}(?:bony|osseous|bone|skeletal) {_gap(2)}"
         r"(?:abnormalit\w+|findings?|injur\w+)",
     ),
+    "Support Devices": (r"(?<!not )(?<!for )(?<!to )extubat(?:ed|ion)",),
     "No Finding": (
         rf"(?:no|without|negative for) {_gap(5)}(?:cardio ?pulmonary|pulmonary|intra ?thoracic|chest|acute|active) "
         rf"{_gap(4)}(?:abnormalit\w+|disease|process|findings?)",
@@ -257,79 +313,3 @@ CONCEPT_MENTIONS: dict[str, tuple[str, ...]] = {
     "Central Line": (rf"picc|{_PORT}|{_VASCULAR_LINE}|catheters?",),
     "Pacemaker": (_PACER,),
 }
-
-# Cues. The scope of a cue is its clause, which ends at a sentence end or a termination cue. After a comma or "and",
-# words like "mild" or "stable" start a new positive statement ("no effusion, mild cardiomegaly").
-_NEW_TOPIC = (
-    r"(?:stable|unchanged|mild|mildly|moderate|moderately|minimal|small|chronic|persistent|possible|possibly|probable"
-    r"|probably|likely|questionable|there|the|this|these)"
-)
-TERMINATIONS = (
-    r"\.|;|but|however|although|though|except|otherwise|which|whereas|while|after|following|status post|despite",
-    r"aside from|other than|apart from|limited by|shows?|reveals?|demonstrates",
-    r"(?<!consistent )(?<!compatible )(?<!associated )(?<!concordant )with",
-    r"(?<!if )there (?:is|are|has|have|may|appears?)",
-    rf"(?:,|and|, and)(?= {_NEW_TOPIC} )",
-)
-
-_DEGREE = r"(?:(?:significant|interval|appreciable|substantial|definite|major|acute|other|further|relevant) )*"
-_SEEN = (
-    r"(?:seen|identified|present|visuali[sz]ed|evident|demonstrated|appreciated|noted|detected|visible|apparent|observed"
-    r"|found|shown)"
-)
-_COPULA = r"(?:is|are|was|were|be|been|has|have)"
-_BARELY = r"(?:well|clearly|fully)"
-_OTHER_IMAGE = r"(?:priors?|previous|comparison|earlier|old|older|lateral|frontal|pa)"
-# Phrases that contain a negation but do not negate a finding: "no change in the effusion".
-PSEUDO_NEGATIONS = (
-    rf"(?:no|without) {_DEGREE}(?:changes?|increase|decrease|progression|improvement)(?: (?:in|of|from|since))?",
-    r"not (?:\w+ )?(?:changed|increased|decreased|only|necessarily)",
-    r"no doubt",
-)
-# The finding is a question, a past event or a limitation of the method: the text does not assess it in this image.
-NOT_ASSESSED = (
-    r"if (?:there|clinical|clinically|concern|symptoms|suspicion)",
-    r"(?:history|hx|symptoms|treatment) (?:of|for)",
-    r"(?:evaluated?|evaluation|assess|assessment|screening|correlate|correlation|sensitiv(?:e|ity)) (?:for|in)",
-    r"please note that",
-)
-# Before a finding: it is absent.
-NEGATIONS = (
-    r"no|without|neither|nor|negative (?:for|of)|absence of|absent|lack of",
-    r"(?:free|clear|devoid) (?:of|from)|rather than|instead of|fails? to",
-    r"(?:resolution|clearing|removal) of",
-    r"not (?:\w+ ){0,2}(?:demonstrate|show|see|have|suggest|represent|indicate)",
-    r"not (?:\w+ ){0,2}(?:consistent|compatible|typical|suspicious)",
-    r"resolved(?= (?!since|in|from|on|compared)[a-z])|unlikely",
-)
-# After a finding: it is absent.
-POST_NEGATIONS = (
-    rf"(?:{_COPULA} (?:\w+ )?)?(?:not|no longer) (?:(?!{_BARELY} )\w+ ){{0,2}}{_SEEN}"
-    rf"(?! (?:on|in) (?:\w+ ){{0,2}}{_OTHER_IMAGE})",
-    r"(?:has|have) (?:\w+ ){0,2}(?:resolved|cleared|disappeared|removed)",
-    rf"{_COPULA} (?:(?!not )\w+ )?(?:absent|negative|ruled out|excluded|removed)",
-    rf"(?:{_COPULA} (?:\w+ )?)?unlikely(?! (?:to|due|represents?|related))",
-    r"none(?! of)|resolved(?! [a-z])|resolved (?:since|in|from|on|compared)",
-)
-# Before a finding: it is uncertain although the phrase contains a negation ("cannot exclude").
-NOT_EXCLUDED = (r"(?:cannot|can not|could not|not) (?:be )?(?:\w+ )?(?:exclude|rule out)|(?:without|not) excluding",)
-# After a finding: the same.
-POST_NOT_EXCLUDED = (
-    rf"(?:{_COPULA} )?(?:cannot|can not|could not|not) (?:be )?(?:\w+ )?(?:be )?(?:\w+ )?(?:excluded|ruled out)",
-    rf"(?:{_COPULA} )?difficult to (?:\w+ )?exclude(?! [a-z])|(?:is|are) a (?:\w+ )?(?:possibility|consideration)",
-)
-# Before a finding: it is uncertain.
-UNCERTAINTIES = (
-    r"possib\w+|probab\w+|potential(?:ly)?|question(?:able|ably|ed)?|equivocal",
-    r"difficult to exclude|(?:to )?(?:exclude|rule out)|\?",
-    r"may|might|could|perhaps|presum\w+|suspec\w+|suspicio\w+|concern\w*|worrisome|(?<!age )indeterminate",
-    r"suggest\w*|likely|favou?r\w*|differential|consider(?:ation|ations|ed)?|borderline|either",
-)
-# After a finding: it is uncertain.
-POST_UNCERTAINTIES = (
-    r"(?:(?:is|are) (?:\w+ )?)?(?:possible|probable|suspected|questioned|considered|likely|favou?red)(?! [a-z])",
-    r"(?:may|might|could) be (?:present|considered)",
-    rf"(?:{_COPULA} )?not (?:as )?{_BARELY} {_SEEN}",
-)
-# Between two findings: both are uncertain.
-ALTERNATIVES = (r"(?:versus|vs|and or)(?! (?:the )?(?:prior|previous|comparison))",)

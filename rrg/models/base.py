@@ -137,6 +137,13 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         """Maps of a finished report by name, each [B,V,h,w], in addition to `ReportEncoderOutput.maps`."""
         return {}
 
+    def region_boxes(self, encoder_outputs: ReportEncoderOutput) -> dict[str, Tensor]:
+        """Boxes of the anatomical regions by name, each [B,4]: x0, y0, x1, y1 as fractions of the frontal view.
+
+        A box has no area where the report does not describe the region.
+        """
+        return {}
+
     def auxiliary_losses(
         self,
         encoder_outputs: ReportEncoderOutput,

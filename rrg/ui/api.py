@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 from typing import Any
 
@@ -9,21 +10,24 @@ import gradio as gr
 from gradio.events import api
 
 from rrg.errors import InputError
-from rrg.ui.events import MODEL_QUEUE, client_errors
+from rrg.ui.events import async_client_errors, client_errors
+from rrg.ui.model_queue import finish
 from rrg.ui.service import Service
 
 
 def add_endpoints(service: Service) -> None:
     """Define the three public endpoints in the current Blocks."""
 
-    def report(frontal: str | None, lateral: str | None, model: str) -> dict[str, Any]:
+    async def report(frontal: str | None, lateral: str | None, model: str, request: gr.Request) -> dict[str, Any]:
         """Generate a report on one or two radiographs and store it, so that it can be corrected.
 
         Returns report_id, study_id, text, words, sentences, findings, model, weights_sha256, decoding, seconds,
-        created_at and notes. `notes` are warnings about the images. A study that is refused gives an error with the
-        reason.
+        created_at, agreement and notes. `notes` are warnings about the images. A study that is refused gives an error
+        with the reason.
         """
-        return service.generate_report(service.open_upload(frontal, lateral), model).to_dict()
+        study = await asyncio.to_thread(service.open_upload, frontal, lateral)
+        written = await finish(service.queue.run(lambda _: service.write_report(study, model), request.session_hash))
+        return written.to_dict()
 
     def models() -> list[dict]:
         """List all models; `available` is false for those without weights."""
@@ -42,12 +46,11 @@ def add_endpoints(service: Service) -> None:
         frontal, lateral = gr.File(label="Frontal view"), gr.File(label="Lateral view, or nothing")
         model = gr.Textbox(label="Model")
         gr.Button().click(
-            client_errors(report),
+            async_client_errors(report),
             [frontal, lateral, model],
             gr.JSON(label="Report"),
             api_name="report",
-            concurrency_id=MODEL_QUEUE,
-            concurrency_limit=1,
+            concurrency_limit=None,  # the queue of the service runs one at a time
         )
     api(client_errors(models), api_name="models")
     api(client_errors(save_correction), api_name="save_correction")

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
-from rrg.feedback import FeedbackStore
 from rrg.ui.api import add_endpoints
+from rrg.ui.downloads import export_route
+from rrg.ui.images import image_route
 from rrg.ui.page import build_page
 from rrg.ui.service import Service
 from rrg.ui.settings import Settings
 from rrg.ui.theme import CSS, theme
 from rrg.ui.uploads import UPLOAD_AGE
 
-if TYPE_CHECKING:
-    from rrg.inference.library import ModelLibrary
-
 UPLOAD_CHECK = 60
 """Seconds between two deletions of old uploads."""
 
 
-def create_app(settings: Settings, library: ModelLibrary, store: FeedbackStore) -> gr.Blocks:
-    """Build the app; launch it with `launch_options`. Raises InputError when the data folder cannot be read."""
-    service = Service(settings, library, store)
+def create_app(service: Service) -> gr.Blocks:
+    """Build the app; launch it with `launch_options`."""
     with gr.Blocks(
         title="Chest X-ray reports", analytics_enabled=False, delete_cache=(UPLOAD_CHECK, UPLOAD_AGE), fill_width=True
     ) as app:
@@ -33,7 +30,7 @@ def create_app(settings: Settings, library: ModelLibrary, store: FeedbackStore) 
     return app.queue(max_size=64, default_concurrency_limit=4)
 
 
-def launch_options(settings: Settings) -> dict[str, Any]:
+def launch_options(settings: Settings, service: Service) -> dict[str, Any]:
     """Return the arguments of `launch()`: no run history in the browser, no error details, no external requests."""
     script = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
     return {
@@ -41,6 +38,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "server_port": settings.port,
         "theme": theme(),
         "css_paths": CSS,
+        "app_kwargs": {"routes": [image_route(service.find_study), export_route(service)]},
         "head": f"<script>{script}</script>",
         "footer_links": [],
         "run_history": False,

@@ -1,19 +1,16 @@
-"""Shared by event handlers and endpoints: the queue of the models, and error messages for the user."""
+"""Error messages for the user, of event handlers and endpoints."""
 
 from __future__ import annotations
 
 import functools
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import gradio as gr
 
 from rrg.errors import InputError
-
-MODEL_QUEUE = "model"
-"""Gradio queue (`concurrency_id`) of all events that run a model. It runs one at a time: two would slow each other."""
 
 UNEXPECTED = (
     "Something went wrong on the server. Nothing was saved. Its log says where; try again or tell its operator."
@@ -41,6 +38,19 @@ def client_errors(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return endpoint(*args, **kwargs)
+        except Exception as error:
+            raise gr.Error(error_message(error), print_exception=False) from error
+
+    return call
+
+
+def async_client_errors(endpoint: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Do for an asynchronous endpoint what `client_errors` does."""
+
+    @functools.wraps(endpoint)
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return await endpoint(*args, **kwargs)
         except Exception as error:
             raise gr.Error(error_message(error), print_exception=False) from error
 

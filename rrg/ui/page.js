@@ -1,39 +1,114 @@
-// Drafts of corrections. A draft is in the tab's session storage until it is saved: it survives a reload and a change of
-// study, and is deleted when the tab closes (the browser asks for confirmation).
+// What no component owns: the address, the reader's name, keys, the panels, the list's button, the connection.
 window.rrg = (() => {
-  const PREFIX = "rrg:draft:";
-  const UNSAVED = { text: "Not saved yet.", tone: "warning", detail: "The draft is kept in this tab." };
-  const key = (report) => PREFIX + report.study_id + ":" + report.model;
-  let current = null;
+  const send = (name, detail) => window.dispatchEvent(new CustomEvent(name, { detail }));
+  const READER = "rrg:reader", LIST = "rrg:list-closed", CHECK = 5000;
 
-  window.addEventListener("rrg:report", (event) => { current = event.detail; });
+  // The address names the study and the model, so that a reload and a bookmark show them again.
+  function setAddress(changes) {
+    const url = new URL(window.location);
+    for (const [name, value] of Object.entries(changes)) {
+      if (value) url.searchParams.set(name, value);
+      else url.searchParams.delete(name);
+    }
+    window.history.replaceState(null, "", url);
+  }
+  let study = null; // for components that are made later
+  let restored = false; // the first values of the components are empty and would erase the address
+  window.addEventListener("rrg:study", (event) => {
+    study = event.detail;
+    if (study) restored = true;
+    if (restored) setAddress({ study: study?.study_id, report: null });
+  });
+  window.addEventListener("rrg:report", (event) => {
+    if (event.detail && (event.detail.channel ?? "read") === "read") {
+      restored = true;
+      setAddress({ report: event.detail.report_id, model: event.detail.model });
+    }
+  });
 
-  // The listener is on the document because Gradio's `input` event misses the first change after the server set the text.
+  // The name of the reader stays in this tab. It is never taken from a stored correction.
   document.addEventListener("input", (event) => {
-    if (!current || !event.target.closest("#correction")) return;
-    sessionStorage.setItem(key(current), event.target.value);
-    window.dispatchEvent(new CustomEvent("rrg:notice", { detail: { place: "saved", notice: UNSAVED } }));
+    if (event.target.closest("#reader")) sessionStorage.setItem(READER, event.target.value);
   });
+  document.addEventListener("change", (event) => { if (event.target.closest("#reader")) send("rrg:refresh-list"); });
 
-  window.addEventListener("beforeunload", (event) => {
-    if (Object.keys(sessionStorage).some((name) => name.startsWith(PREFIX))) event.preventDefault();
-  });
-
-  return {
-    /** Return the text and notice to show for a report, those of its draft if there is one. Also put its id into the URL. */
-    showDraft(report, text, notice) {
-      const draft = report ? sessionStorage.getItem(key(report)) : null;
-      const url = new URL(window.location);
-      if (report) url.searchParams.set("report", report.report_id);
-      else url.searchParams.delete("report");
-      window.history.replaceState(null, "", url);
-      return draft === null || draft === text ? [text, notice] : [draft, UNSAVED];
-    },
-    /** Delete the draft after the server has confirmed that it is saved, unless it has changed since. */
-    forgetDraft(report, text, notice) {
-      if (report && notice?.tone === "good" && sessionStorage.getItem(key(report)) === text) {
-        sessionStorage.removeItem(key(report));
-      }
-    },
+  const KEYS = {
+    j: () => send("rrg:step", 1),
+    k: () => send("rrg:step", -1),
+    g: () => document.querySelector("#write")?.click(),
+    e: () => send("rrg:edit"),
+    b: () => send("rrg:flag"),
   };
+  const COMPARE_KEYS = { j: KEYS.j, k: KEYS.k, g: () => document.querySelector("#compare-write")?.click() };
+  const visible = (selector) => Boolean(document.querySelector(selector)?.offsetParent);
+  document.addEventListener("keydown", (event) => {
+    const keys = visible("#room") ? KEYS : visible("#compare-room") ? COMPARE_KEYS : null;
+    if (!keys) return; // another tab is open
+    if (keys === KEYS && event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      send("rrg:save", { next: true });
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (event.target.closest("input, textarea, select, [contenteditable]")) {
+      if (event.key === "Escape") event.target.blur();
+      return;
+    }
+    const action = keys[event.key.toLowerCase()];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
+
+  document.addEventListener("click", (event) => {
+    const tab = event.target.closest("#panels [role=tab]");
+    if (tab) choosePanel(tab);
+    if (event.target.closest("#toggle-list")) {
+      localStorage.setItem(LIST, localStorage.getItem(LIST) ? "" : "1");
+      applyList();
+    }
+  });
+  function choosePanel(chosen) {
+    for (const tab of document.querySelectorAll("#panels [role=tab]")) {
+      tab.setAttribute("aria-selected", tab === chosen);
+      tab.tabIndex = tab === chosen ? 0 : -1;
+    }
+    document.querySelector("#column").dataset.panel = chosen.id.slice("tab-".length);
+  }
+  document.addEventListener("keydown", (event) => {
+    const tab = event.target.closest?.("#panels [role=tab]");
+    if (!tab || !["ArrowLeft", "ArrowRight"].includes(event.key)) return;
+    const tabs = [...tab.parentElement.children];
+    const next = tabs[(tabs.indexOf(tab) + (event.key === "ArrowRight" ? 1 : tabs.length - 1)) % tabs.length];
+    choosePanel(next);
+    next.focus();
+  });
+  function applyList() {
+    const closed = Boolean(localStorage.getItem(LIST));
+    document.documentElement.classList.toggle("list-closed", closed);
+    document.querySelector("#toggle-list")?.setAttribute("aria-pressed", !closed);
+  }
+  applyList();
+
+  // Stop is offered while there is something to stop.
+  window.addEventListener("rrg:status", (event) => {
+    if (event.detail.place === "status") document.documentElement.classList.toggle("busy", event.detail.tone === "busy");
+  });
+
+  let connected = true;
+  async function check() {
+    let answer = false;
+    try {
+      answer = (await fetch("gradio_api/app_id", { cache: "no-store" })).status < 500;
+    } catch { /* the server is gone */ }
+    if (answer !== connected) {
+      connected = answer;
+      const banner = document.querySelector("#offline");
+      if (banner) banner.hidden = connected;
+      send("rrg:connection", connected);
+    }
+  }
+  setInterval(check, CHECK);
+
+  return { study: () => study, reader: () => { applyList(); return sessionStorage.getItem(READER) ?? ""; } };
 })();

@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rrg.data.annotation import read_annotation
 from rrg.data.quality import check, remedied
 from rrg.data.studies import Study, study_of_files
 from rrg.errors import InputError
-from rrg.feedback import Correction, FeedbackStore
+from rrg.evaluate.model_card import model_card
+from rrg.feedback import Correction, FeedbackStore, Vote
+from rrg.labels.findings import FINDINGS
 from rrg.report import Note, Remedy, Report
-from rrg.ui.examples import EXAMPLES, cached_example, open_example
+from rrg.ui.examples import EXAMPLES, PUBLIC, SYNTHETIC, cached_example, open_example
+from rrg.ui.export import ExportedStudy, export
+from rrg.ui.model_queue import ModelQueue, Tell, finish
 from rrg.ui.settings import Settings
+from rrg.ui.speed import SpeedRecord
+from rrg.ui.study_list import Entry, Query, Rows, StudyList
 from rrg.ui.uploads import StudyCache
 
 if TYPE_CHECKING:
-    from rrg.explanation.maps import Explanation
+    from rrg.explanation.maps import Explanation, Heatmap
+    from rrg.inference.badges import Badge
+    from rrg.inference.blank_check import BlankCheck
     from rrg.inference.library import ModelLibrary
+
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What the page shows beside a report."""
+
+    explanation: Explanation | None
+    """None where the model has other weights now than those that generated the report."""
+    badges: tuple[Badge, ...]
 
 
 class Service:
@@ -32,11 +56,46 @@ class Service:
         self.library = library
         self.models = {info.name: info for info in library.list()}
         """The models as they were when the process started, by name."""
+        self.cards = {name: model_card(info, settings.weights / name) for name, info in self.models.items()}
+        """What the app says of each model, by name."""
+        self.speed = SpeedRecord()
         self.dataset = {study.id: study for study in read_annotation(settings.data)} if settings.data else {}
         """The studies of the data folder by id."""
+        self.queue = ModelQueue()
+        self._list = StudyList(
+            [
+                *map(Entry.of_study, self.dataset.values()),
+                *(Entry.of_example(example.id, example.label) for example in (*SYNTHETIC, *PUBLIC)),
+            ]
+        )
         self._store = store
         self._examples = settings.home / "examples"
         self._uploads = StudyCache()
+
+    @property
+    def first_model(self) -> str | None:
+        """Name of the model that is offered first, the best on val; None if no model has weights."""
+        available = [info for info in self.models.values() if info.available]
+        return next((info.name for info in sorted(available, key=lambda info: not info.best)), None)
+
+    def load_first_model(self) -> None:
+        """Load the model that is offered first, so that its first report need not wait for it."""
+        if self.first_model is None:
+            return
+        try:
+            self.library.reporter(self.first_model)
+        except InputError as error:  # the first report says it to the reader
+            logger.warning("%s", error)
+
+    # Studies
+
+    def study_rows(self, query: Query, reader: str) -> Rows:
+        """Return the studies of a query with the marks of the reader."""
+        return self._list.rows(query, self._store.study_marks(reader))
+
+    def neighbour(self, study_id: str | None, step: Literal[1, -1], query: Query, reader: str) -> str | None:
+        """Return the id of the next or previous study of a query; None at the end of the list."""
+        return self._list.neighbour(study_id, step, query, self._store.study_marks(reader))
 
     def open_upload(self, frontal: Path | str | None, lateral: Path | str | None) -> Study:
         """Read uploaded image files into a study and cache it. Raises InputError for an image that cannot be used."""
@@ -44,21 +103,43 @@ class Service:
         self._uploads.put(study)
         return study
 
-    def open_example(self, example_id: str) -> Study:
-        """Open an example, downloading it if necessary. Raises InputError for an unknown or unreachable one."""
-        if example_id not in EXAMPLES:
-            raise InputError(f"There is no example {example_id!r}. Choose one of the list.")
-        return open_example(EXAMPLES[example_id], self._examples)
+    def open_files(self, paths: Sequence[str]) -> Study:
+        """Read one or two uploaded image files, frontal first, into a study and cache it.
 
-    def open_dataset_study(self, study_id: str) -> Study:
-        """Open a study of the data folder. Raises InputError for an unknown id."""
-        if study_id not in self.dataset:
-            raise InputError(f"There is no study {study_id!r} in the data folder. Choose one of the list.")
-        return self.dataset[study_id]
+        Raises InputError for more files, and for an image that cannot be used.
+        """
+        if len(paths) > 2:
+            raise InputError(
+                f"These are {len(paths)} files, and a study has one or two images. Choose a frontal view and, if there "
+                "is one, a lateral view."
+            )
+        return self.open_upload(*paths, *[None] * (2 - len(paths)))
+
+    def open_study(self, study_id: str) -> Study:
+        """Open a study by its id, downloading an example if necessary.
+
+        Raises InputError for an unknown id, an upload that left the cache, and an example that cannot be downloaded.
+        """
+        if study_id in EXAMPLES:
+            return open_example(EXAMPLES[study_id], self._examples)
+        study = self.find_study(study_id)
+        if study is None:
+            raise InputError("This image is no longer on the server. Open it again, or choose a study of the list.")
+        return study
 
     def find_study(self, study_id: str) -> Study | None:
         """Return an opened study by its id; None for an unknown one and for an upload that left the cache."""
         return self._uploads.get(study_id) or self.dataset.get(study_id) or cached_example(study_id, self._examples)
+
+    def title_of(self, study: Study) -> str:
+        """Return the name of a study for the page. That of an upload says nothing of its file."""
+        if study.id in EXAMPLES:
+            return EXAMPLES[study.id].label
+        return study.id if study.id in self.dataset else "Upload"
+
+    def set_flag(self, study_id: str, flagged: bool, reader: str) -> None:
+        """Flag a study for a reader or remove the flag."""
+        self._store.set_flag(study_id, flagged, reader)
 
     def check(self, study: Study, model: str | None) -> tuple[Note, ...]:
         """Check the images of a study before a report is written.
@@ -78,28 +159,125 @@ class Service:
         self._uploads.put(changed)
         return changed
 
-    def generate_report(self, study: Study, model: str) -> Report:
-        """Check a study, generate a report on it and store it.
+    # Reports
+
+    def write_report(self, study: Study, model: str, tell: Tell | None = None) -> Report:
+        """Check a study, generate a report on it and store it. `tell` receives the `rrg.decoding.progress.Progress`.
 
         Raises InputError for a model that cannot be loaded, and for a study that the check refuses.
         """
-        report = self.library.reporter(model).report(study, checked=True)
+        report = self.library.reporter(model, tell).report(study, tell, checked=True)
+        self.speed.add(model, report.seconds)
         self._store.save_report(report)
         return report
+
+    def write_and_analyse(self, study: Study, model: str, tell: Tell) -> Analysis:
+        """Generate a report, store it, tell it, and return its analysis. Before it, the progress is told."""
+        report = self.write_report(study, model, tell)
+        tell(report)
+        return self.analyse(study, report)
+
+    def explain_example(self, model: str, tell: Tell) -> tuple[Study, Explanation]:
+        """Write a report on a synthetic study and return the study with the maps of the report, which is not stored.
+
+        Raises InputError for a model that cannot be loaded. Each step is told as a text, and in it the progress.
+        """
+        tell("Loading the model")
+        reporter = self.library.reporter(model)
+        tell("Writing a report on a synthetic study")
+        study = open_example(SYNTHETIC[0], self._examples)
+        report = reporter.report(study, tell)
+        self.speed.add(model, report.seconds)
+        tell("Computing its maps")
+        return study, reporter.explain(study, report)
 
     def find_report(self, report_id: str) -> Report | None:
         """Return a stored report by its id, or None."""
         return self._store.get_report(report_id)
 
-    def explain(self, study: Study, report: Report) -> Explanation | None:
-        """Compute the maps of a report; None when its model has other weights now than those that generated it."""
+    def written_report(self, study: Study, model: str) -> Report | None:
+        """Return the stored report of a model, with the weights that it has now, on a study, or None."""
+        weights = self.models[model].weights_sha256 if model in self.models else None
+        return self._store.find_report(study.id, model, weights) if weights else None
+
+    def analyse(self, study: Study, report: Report) -> Analysis:
+        """Compute the maps of a report and the reasons to doubt it.
+
+        Both are empty when its model has other weights now than those that generated it.
+        """
+        if report.model not in self.models:
+            return Analysis(None, ())
         reporter = self.library.reporter(report.model)
-        return reporter.explain(study, report) if reporter.weights_sha256 == report.weights_sha256 else None
+        if reporter.weights_sha256 != report.weights_sha256:
+            return Analysis(None, ())
+        return Analysis(reporter.explain(study, report), reporter.badges(study, report))
+
+    def blank_check(self, study: Study, report: Report, tell: Tell) -> BlankCheck:
+        """Compare a report with the one that its model writes for blank images; the progress is told.
+
+        Raises InputError when the model has other weights now than those that generated the report.
+        """
+        reporter = self.library.reporter(report.model)
+        if reporter.weights_sha256 != report.weights_sha256:
+            raise InputError("The model has other weights now. Write the report again, then check it.")
+        return reporter.blank_check(study, report, tell)
+
+    async def export(
+        self, report_id: str, suffix: str, correction_id: str | None, maps: Sequence[tuple[str, int]]
+    ) -> tuple[Report, bytes]:
+        """Write the study of a report in a format of `rrg.ui.export`. Returns the report and the content of the file.
+
+        Args:
+            report_id: a stored report.
+            suffix: the format.
+            correction_id: a correction of the report to include.
+            maps: kind ("word", "sentence", "finding", "native") and index of the maps to include. Without any, those of
+                the findings that the report asserts.
+
+        Raises:
+            InputError: the report is unknown, or its images are no longer on the server.
+        """
+        report = self.find_report(report_id)
+        study = self.find_study(report.study_id) if report else None
+        if report is None or study is None:
+            raise InputError("The report or its images are no longer on the server. Open the study again.")
+        correction = self._store.get_correction(correction_id) if correction_id else None
+        analysis: Analysis = await finish(self.queue.run(lambda _: self.analyse(study, report)))
+        exported = ExportedStudy.now(
+            study,
+            report,
+            correction,
+            _chosen_maps(analysis.explanation, report, maps),
+            notes=tuple(badge.text for badge in analysis.badges),
+            reference=study.report,
+        )
+        return report, await asyncio.to_thread(export, exported, suffix)
+
+    # Corrections
 
     def save_correction(self, report_id: str, text: str, reader: str) -> Correction:
         """Store a correction of a report. Raises InputError as `FeedbackStore.save_correction` does."""
         return self._store.save_correction(report_id, text, reader)
 
-    def latest_correction(self, report: Report) -> Correction | None:
-        """Return the newest correction of any report by the same model on the same study, or None."""
-        return self._store.latest_correction(report.study_id, report.model)
+    def latest_correction(self, report: Report, reader: str) -> Correction | None:
+        """Return a reader's newest correction of any report by the same model on the same study, or None."""
+        return self._store.latest_correction(report.study_id, report.model, reader)
+
+    # Votes
+
+    def save_vote(self, vote_id: str, report_a: str, report_b: str, choice: str, reason: str, reader: str) -> Vote:
+        """Store a vote between two reports. Raises InputError as `FeedbackStore.save_vote` does."""
+        return self._store.save_vote(vote_id, report_a, report_b, choice, reason, reader)
+
+
+def _chosen_maps(
+    explanation: Explanation | None, report: Report, chosen: Sequence[tuple[str, int]]
+) -> tuple[Heatmap, ...]:
+    if explanation is None:
+        return ()
+    kinds = {"word": explanation.words, "sentence": explanation.sentences, "native": explanation.native}
+    asserted = {finding.name for finding in report.findings if finding.status in ("present", "uncertain")}
+    if chosen:
+        asserted = {FINDINGS[index] for kind, index in chosen if kind == "finding" and index < len(FINDINGS)}
+    picked = [kinds[kind][index] for kind, index in chosen if kind in kinds and index < len(kinds[kind])]
+    return (*picked, *(heatmap for heatmap in explanation.findings if heatmap.target in asserted))

@@ -31,12 +31,14 @@ class Settings:
     """Folder with one folder of weights per model."""
     data: Path | None
     """Folder with annotation.json and images, whose studies the app lists; None for no list."""
+    memory: int = 2 * 10**9
+    """Bytes that the weights of loaded models may take together."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Read RRG_HOME, HOST, SPACE_ID, PORT, DATABASE_URL, RRG_WEIGHTS and RRG_DATA. Empty means unset.
+        """Read RRG_HOME, HOST, SPACE_ID, PORT, DATABASE_URL, RRG_WEIGHTS, RRG_DATA and RRG_MEMORY. Empty means unset.
 
-        Raises InputError for a port, folder or database URL that cannot be used. Creates nothing.
+        Raises InputError for a port, folder, size or database URL that cannot be used. Creates nothing.
         """
         home = _path(environ.get("RRG_HOME") or platformdirs.user_data_dir("rrg", appauthor=False))
         return cls(
@@ -47,6 +49,7 @@ class Settings:
             database_url=checked_database_url(environ.get("DATABASE_URL") or sqlite_url(home / "rrg.sqlite3")),
             weights=_folder(environ, "RRG_WEIGHTS") or CHECKOUT / "weights",
             data=_folder(environ, "RRG_DATA"),
+            memory=_size(environ.get("RRG_MEMORY") or "2GB"),
         )
 
 
@@ -54,6 +57,15 @@ def _port(text: str) -> int:
     if not re.fullmatch("[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
         raise InputError(f"PORT is {text[:20]!r}, which is not a port: set it to a whole number from 1 to 65535.")
     return int(text)
+
+
+def _size(text: str) -> int:
+    """Bytes of a size such as 2GB or 1500 MB; 1 GB is 10^9 bytes."""
+    match = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?([GM])B", text.strip(), re.IGNORECASE)
+    size = round(float(match[1]) * {"g": 10**9, "m": 10**6}[match[2].lower()]) if match else 0
+    if not size:
+        raise InputError(f"RRG_MEMORY is {text[:20]!r}, which is not a size: write it as 2GB or 1500MB.")
+    return size
 
 
 def _path(text: str) -> Path:

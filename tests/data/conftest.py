@@ -10,15 +10,21 @@ import numpy as np
 import pytest
 from pydicom import dcmwrite
 from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.pixels.utils import compress
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 
 
 @pytest.fixture(scope="session")
 def dicom_file() -> Callable[..., bytes]:
-    """`dicom_file(pixels, syntax=..., **tags)` writes a MONOCHROME2 CR image; a tag given as None is left out."""
+    """`dicom_file(pixels, syntax=..., **tags)` writes a MONOCHROME2 CR image; a tag given as None is left out.
 
-    def build(pixels: np.ndarray, syntax: str = ExplicitVRLittleEndian, **tags: Any) -> bytes:
+    `stream` is the compressed image where the pixels shall not be encoded here.
+    """
+
+    def build(
+        pixels: np.ndarray, syntax: str = ExplicitVRLittleEndian, stream: bytes | None = None, **tags: Any
+    ) -> bytes:
         meta = FileMetaDataset()
         meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
         meta.MediaStorageSOPInstanceUID = generate_uid()
@@ -46,7 +52,12 @@ def dicom_file() -> Callable[..., bytes]:
         little_endian = syntax != "1.2.840.10008.1.2.2"
         dataset.PixelData = pixels.astype(pixels.dtype.newbyteorder("<" if little_endian else ">")).tobytes()
         dataset["PixelData"].VR = "OW" if pixels.itemsize == 2 else "OB"
-        if syntax in ("1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90"):
+        if stream is not None:
+            dataset.PixelData = encapsulate([stream])
+            dataset["PixelData"].VR = "OB"
+            dataset["PixelData"].is_undefined_length = True
+            meta.TransferSyntaxUID = syntax
+        elif syntax in ("1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.80"):
             compress(dataset, syntax, generate_instance_uid=False)
         else:
             meta.TransferSyntaxUID = syntax

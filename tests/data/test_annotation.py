@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rrg.data.annotation import read_annotation
+from rrg.data.annotation import read_annotation, read_reported
 from rrg.errors import InputError
 from tests.data.images import grey_of, write_image
 
@@ -169,6 +169,17 @@ def test_json_that_is_nested_too_deeply_is_refused(folder: Path) -> None:
     (folder / "annotation.json").write_text("[" * 200_000)
     with pytest.raises(InputError, match=r"annotation\.json is not valid JSON"):
         read_annotation(folder)
+
+
+def test_blank_reports_are_left_out(folder: Path) -> None:
+    records = json.loads((folder / "annotation.json").read_text())["train"]
+    studies = [
+        record(f"s{n}", records[0]["image_path"], report=text) for n, text in enumerate(("___", "", "Clear.", " ."))
+    ]
+    rewrite(folder, {"train": studies, "val": [{**study, "id": f"val {n}"} for n, study in enumerate(studies[:2])]})
+    assert [study.id for study in read_reported(folder, "train")] == ["s2"]
+    with pytest.raises(InputError, match=r"No study of split 'val'.* has a text in `report`"):
+        read_reported(folder, "val")
 
 
 def test_a_missing_split_or_file_is_named_in_the_error(folder: Path) -> None:

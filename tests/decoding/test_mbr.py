@@ -13,11 +13,13 @@ from transformers import GenerationConfig
 from rrg.data.phantom import make_phantom
 from rrg.decoding import mbr
 from rrg.decoding.mbr import MBRConfig, mbr_decode
+from rrg.decoding.progress import Progress
 from rrg.decoding.sampling import GumbelNoise
+from rrg.decoding.support import Support
 from rrg.inference.loading import load_model
 from rrg.inference.reporter import Reporter
 from rrg.labels.findings import FINDINGS
-from rrg.models.outputs import ReportEncoderOutput
+from rrg.models.outputs import ReportEncoderOutput, StudyFeatures
 
 
 def test_finding_scores_are_bounded_log_ratios_of_probability_and_threshold() -> None:
@@ -108,5 +110,19 @@ def test_the_image_classifier_decides_between_samples_that_disagree(
     logits[1, FINDINGS.index("Cardiomegaly")] = 5.0 if probable else -5.0
     encoded = ReportEncoderOutput(torch.zeros(studies, 1, 1), finding_logits=logits)
     config = MBRConfig(samples=2, findings_weight=1.0, finding_thresholds=(0.6,) * 13)
-    ids = mbr_decode(reporter.model, encoded, config, tokenizer, [0, 1])
-    assert [" ".join(tokenizer.decode_words(row.numpy())) for row in ids] == [texts[0], texts[probable]]
+    decoded = mbr_decode(reporter.model, encoded, config, tokenizer, [0, 1])
+    assert [" ".join(tokenizer.decode_words(row.numpy())) for row in decoded.ids] == [texts[0], texts[probable]]
+    assert decoded.supports == (Support((0.5,), 0.5),) * studies
+
+
+def test_the_progress_counts_the_candidates_of_all_studies(reporter: Reporter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mbr, "_MAX_ROWS", 8)  # two studies at a time
+    features = StudyFeatures.concatenate([reporter.encode(make_phantom(seed, size=96).study) for seed in range(3)])
+    with torch.inference_mode():
+        encoded = reporter.model.encode(view_mask=features.view_mask, features=features.features)
+    frames: list[Progress] = []
+    mbr_decode(reporter.model, encoded, MBRConfig(samples=4), reporter.tokenizer, [0, 1, 2], progress=frames.append)
+    sampling = [frame.done for frame in frames if frame.step == "sampling"]
+    assert sampling == sorted(sampling) and {8, 12} <= set(sampling)
+    assert {frame.total for frame in frames if frame.step == "sampling"} == {12}
+    assert [(frame.done, frame.total) for frame in frames if frame.step == "scoring"] == [(0, 3), (1, 3), (2, 3)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from rrg.data.studies import Study
 from rrg.explanation.class_activation import grad_cam
 from rrg.explanation.maps import cross_attention
 from rrg.inference.reporter import Reporter
+from rrg.labels.atlas import ATLAS, REGIONS
 from rrg.labels.findings import FINDINGS
 from rrg.layers.image_encoder import ImageEncoder
 
@@ -165,6 +167,29 @@ def test_the_models_own_maps_are_shown_as_it_computed_them(tiny_camanet: Path, s
 
 def test_a_model_without_maps_of_its_own_shows_none(reporter: Reporter, study: Study) -> None:
     assert reporter.explain(study, reporter.report(study)).native == ()
+
+
+def test_regions_are_the_boxes_of_the_predicted_graph_on_the_frontal_view(
+    tiny_folder: Callable[[str], Path], study: Study
+) -> None:
+    sgrrg = Reporter.from_pretrained(tiny_folder("sgrrg"), device="cpu")
+    shown = dataclasses.replace(study, images=study.images[::-1])  # the lateral first: `radiographs` sorts them
+    encoded = sgrrg.encode(shown)
+
+    def outputs() -> Any:
+        with torch.inference_mode():
+            return sgrrg.model.encode(features=encoded.features, view_mask=encoded.view_mask)
+
+    sgrrg.model.config.region_threshold = float(outputs().region_logits.sigmoid().median())
+    regions = sgrrg.explain(shown, sgrrg.report(shown)).regions
+    described = [name for name, inside in zip(REGIONS, outputs().region_mask[0], strict=True) if inside]
+    assert 0 < len(described) < len(REGIONS)
+    assert [region.name for region in regions] == described
+    for region in regions:
+        assert shown.radiographs()[region.view].view == "frontal"
+        assert region.box == pytest.approx(ATLAS[REGIONS.index(region.name)])
+    lateral = dataclasses.replace(study, images=study.images[1:])
+    assert sgrrg.explain(lateral, sgrrg.report(lateral)).regions == ()
 
 
 def test_grad_cam_of_a_linear_classifier_is_its_class_activation_map() -> None:

@@ -115,19 +115,24 @@ def test_stores_open_together_in_threads(database_url: str) -> None:
         store.close()
 
 
-@pytest.mark.parametrize("table", ["reports", "corrections"])
-@pytest.mark.parametrize("statement", ["UPDATE {} SET report_id = 'other'", "DELETE FROM {}"])
+@pytest.mark.parametrize(
+    ("table", "column"), [("reports", "report_id"), ("corrections", "report_id"), ("votes", "choice")]
+)
+@pytest.mark.parametrize("statement", ["UPDATE {table} SET {column} = 'other'", "DELETE FROM {table}"])
 def test_database_rejects_updates_and_deletions(
-    store: FeedbackStore, database_url: str, report: Report, table: str, statement: str
+    store: FeedbackStore, database_url: str, report: Report, table: str, column: str, statement: str
 ) -> None:
     store.save_report(report)
+    store.save_report(replace(report, report_id="report-2", model="camanet"))
     correction = store.save_correction(report.report_id, "Stored.", "A")
+    vote = store.save_vote("vote-1", report.report_id, "report-2", "a", "", "A")
     engine = create_engine(checked_database_url(database_url))
     with pytest.raises(DBAPIError, match=f"{table} is append-only"), engine.begin() as connection:
-        connection.execute(text(statement.format(table)))
+        connection.execute(text(statement.format(table=table, column=column)))
     engine.dispose()
     assert store.get_report(report.report_id) == report
     assert store.corrections(report.report_id) == [correction]
+    assert store.votes() == [vote]
 
 
 @pytest.mark.parametrize(
@@ -192,7 +197,7 @@ def test_reopened_store_has_all_records(database_url: str, report: Report) -> No
         correction = store.save_correction(report.report_id, "胸部正常 ✓", "Dr. Łukasz")
     with FeedbackStore(database_url) as store:
         assert store.get_report(report.report_id) == report
-        assert store.latest_correction(report.study_id, report.model) == correction
+        assert store.latest_correction(report.study_id, report.model, "Dr. Łukasz") == correction
 
 
 def test_migrations_come_with_the_package(tmp_path: Path) -> None:

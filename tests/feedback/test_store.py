@@ -76,18 +76,103 @@ def test_a_reader_supersedes_only_their_own(store: FeedbackStore, report: Report
     assert store.counts() == Counts(reports=1, corrections=3, readers=2)
 
 
-def test_latest_correction_is_of_the_study_and_the_model(store: FeedbackStore, report: Report) -> None:
+def test_latest_correction_is_of_the_study_the_model_and_the_reader(store: FeedbackStore, report: Report) -> None:
     again = replace(report, report_id="report-2")
     other_model = replace(report, report_id="report-3", model="camanet")
     other_study = replace(report, report_id="report-4", study_id="study-2")
     for each in (report, again, other_model, other_study):
         store.save_report(each)
-    assert store.latest_correction("study-1", "r2gen_cmn") is None
+    assert store.latest_correction("study-1", "r2gen_cmn", "A") is None
     store.save_correction("report-2", "Earlier.", "A")
     latest = store.save_correction("report-1", "Later.", "A")
+    store.save_correction("report-1", "Of another reader.", "B")
     store.save_correction("report-3", "Other model.", "A")
     store.save_correction("report-4", "Other study.", "A")
-    assert store.latest_correction("study-1", "r2gen_cmn") == latest
+    assert store.latest_correction("study-1", "r2gen_cmn", " A") == latest
+    assert store.latest_correction("study-1", "r2gen_cmn", "C") is None
+
+
+def test_the_correction_of_an_anonymous_reader_is_shown_to_nobody(store: FeedbackStore, report: Report) -> None:
+    store.save_report(report)
+    store.save_correction("report-1", "Anonymous text.", "")
+    assert store.latest_correction("study-1", "r2gen_cmn", "") is None
+    assert store.latest_correction("study-1", "r2gen_cmn", "anonymous") is None
+
+
+def test_the_newest_report_of_a_model_with_the_same_weights_is_found(store: FeedbackStore, report: Report) -> None:
+    newer = replace(report, report_id="report-2", created_at="2999-01-01T00:00:00+00:00")
+    other_weights = replace(newer, report_id="report-3", weights_sha256="f" * 64)
+    for each in (newer, report, other_weights):
+        store.save_report(each)
+    assert store.find_report(report.study_id, report.model, report.weights_sha256) == newer
+    assert store.find_report(report.study_id, report.model, "f" * 64) == other_weights
+    assert store.find_report(report.study_id, "camanet", report.weights_sha256) is None
+
+
+def test_marks_are_those_of_the_reader(store: FeedbackStore, report: Report) -> None:
+    for number in (1, 2, 3):
+        store.save_report(replace(report, report_id=f"report-{number}", study_id=f"study-{number}"))
+    store.save_correction("report-1", "Corrected.", "A")
+    store.save_correction("report-2", "Corrected.", "B")
+    for study, flagged in (("study-2", True), ("study-3", True), ("study-2", False), ("study-9", True)):
+        store.set_flag(study, flagged, "A")
+    store.set_flag("study-1", True, "B")
+    marks = store.study_marks("A")
+    assert marks.written == {"study-1", "study-2", "study-3"}
+    assert marks.corrected == {"study-1"}
+    assert marks.flagged == {"study-3", "study-9"}
+
+
+@pytest.fixture
+def pair(store: FeedbackStore, report: Report) -> tuple[str, str]:
+    """Ids of two stored reports on one study, of the models r2gen_cmn and camanet."""
+    store.save_report(report)
+    store.save_report(replace(report, report_id="report-2", model="camanet"))
+    return report.report_id, "report-2"
+
+
+@pytest.mark.parametrize("choice", ["a", "b", "equal", "both bad"])
+def test_vote_round_trip(store: FeedbackStore, pair: tuple[str, str], choice: str) -> None:
+    vote = store.save_vote("vote-1", *pair, choice, " Größer “links”\n", " Dr. Müller ")
+    assert (vote.study_id, vote.report_a, vote.report_b) == ("study-1", *pair)
+    assert (vote.model_a, vote.model_b, vote.choice) == ("r2gen_cmn", "camanet", choice)
+    assert (vote.reason, vote.reader) == (" Größer “links”\n", "Dr. Müller")
+    other = store.save_vote("vote-2", *reversed(pair), "equal")
+    assert (other.model_a, other.reader, other.reason) == ("camanet", "anonymous", "")
+    assert store.votes() == [vote, other]
+
+
+def test_a_repeated_vote_is_stored_once_and_cannot_be_changed(store: FeedbackStore, pair: tuple[str, str]) -> None:
+    vote = store.save_vote("vote-1", *pair, "a", "Better.", "A")
+    assert store.save_vote("vote-1", *pair, "a", "Better.", "A") == vote
+    for changed in (("b", "Better.", "A"), ("a", "Worse.", "A"), ("a", "Better.", "B")):
+        with pytest.raises(InputError, match="already saved"):
+            store.save_vote("vote-1", *pair, *changed)
+    with pytest.raises(InputError, match="already saved"):
+        store.save_vote("vote-1", *reversed(pair), "a", "Better.", "A")
+    assert store.votes() == [vote]
+
+
+@pytest.mark.parametrize("others", [("report-1", "report-1"), ("report-1", "unknown"), ("report-1", "report-3")])
+def test_a_vote_is_between_two_reports_on_one_study(
+    store: FeedbackStore, report: Report, pair: tuple[str, str], others: tuple[str, str]
+) -> None:
+    store.save_report(replace(report, report_id="report-3", study_id="study-2"))
+    with pytest.raises(InputError, match="two stored reports on one study"):
+        store.save_vote("vote-1", *others, "a")
+    assert store.votes() == []
+
+
+@pytest.mark.parametrize(
+    ("choice", "reason", "reader"),
+    [("left", "", ""), ("", "", ""), ("a", "x" * 2_001, ""), ("a", "nul \0", ""), ("a", "", "two\nlines")],
+)
+def test_an_invalid_vote_is_rejected(
+    store: FeedbackStore, pair: tuple[str, str], choice: str, reason: str, reader: str
+) -> None:
+    with pytest.raises(InputError):
+        store.save_vote("vote-1", *pair, choice, reason, reader)
+    assert store.votes() == []
 
 
 @pytest.mark.parametrize("text", ["", " \n\t", "x" * 20_001, "nul \0 in it", "half a surrogate \ud83d"])

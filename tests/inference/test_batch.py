@@ -17,9 +17,10 @@ from PIL import Image
 from rrg.data.annotation import read_annotation
 from rrg.data.phantom import write_phantoms
 from rrg.data.studies import ImageFile
+from rrg.decoding.mbr import MBRConfig
 from rrg.errors import InputError
 from rrg.inference.batch import BatchResult, _studies, write_reports
-from rrg.inference.loading import LoadedModel
+from rrg.inference.loading import LoadedModel, load_model
 from rrg.inference.reporter import Reporter
 from rrg.labels.findings import FINDINGS
 
@@ -89,7 +90,24 @@ def test_a_line_has_the_content_of_the_report(data: Path, reporter: Reporter, wh
         assert line["text"] == report.text
         assert line["findings"] == {finding.name: finding.status for finding in report.findings}
         assert list(line["findings"]) == list(FINDINGS)
+        assert [line["text"][s["start"] : s["end"]] for s in line["sentences"]] == [s.text for s in report.sentences]
+        assert [s["support"] for s in line["sentences"]] == [None] * len(report.sentences), "beam search: no candidates"
+        assert line["agreement"] is None
         assert (line["model"], line["weights_sha256"]) == (reporter.name, reporter.weights_sha256)
+
+
+def test_a_line_has_the_support_of_each_sentence(data: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    loaded = load_model(tiny_weights / "r2gen_cmn", device="cpu")
+    loaded.model.generation_config.consensus = MBRConfig(samples=3).to_dict()  # type: ignore[union-attr]
+    reporter = Reporter(loaded)
+    studies = _studies(data, "val")
+    write_reports(reporter, studies, tmp_path / "val.jsonl", 16)
+    lines = content(tmp_path / "val.jsonl")
+    for study in studies:
+        report, line = reporter.report(study), lines[study.id]
+        assert [s["support"] for s in line["sentences"]] == [round(s.support or 0, 4) for s in report.sentences]
+        assert line["agreement"] == round(report.agreement or 0, 4)
+    assert any(s["support"] not in (0, 1) for line in lines.values() for s in line["sentences"])
 
 
 def test_a_split_and_a_plain_folder_are_read_too(data: Path, reporter: Reporter, tmp_path: Path) -> None:

@@ -84,6 +84,14 @@ def test_a_report_is_equal_after_a_round_trip_through_json(reporter: Reporter, s
     assert len(report.findings) == 14
 
 
+def test_a_record_from_before_the_support_was_measured_is_read(reporter: Reporter, studies: list[Study]) -> None:
+    report = reporter.report(studies[0])
+    record = json.loads(report.to_json())
+    assert record.pop("agreement") is None
+    assert [sentence.pop("support") for sentence in record["sentences"]] == [None] * len(report.sentences)
+    assert Report.from_dict(record) == report
+
+
 def test_the_order_of_the_images_does_not_matter(reporter: Reporter, studies: list[Study]) -> None:
     swapped = dataclasses.replace(studies[0], images=studies[0].images[::-1])
     assert reporter.report(swapped).text == reporter.report(studies[0]).text

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rrg.data.tokenizer import ReportTokenizer
+from rrg.decoding.support import Support
 from rrg.inference.writing import make_report, read_ids
 from rrg.labels.findings import FINDINGS
 
@@ -37,6 +38,14 @@ def test_words_and_sentences_are_slices_of_the_text(byte_pairs: ReportTokenizer)
     assert [content.text[s.start : s.end] for s in content.sentences] == ["The heart is large.", "No effusion"]
     assert [content.text[w.start : w.end] for w in content.words] == [w.text for w in content.words]
     assert [w.sentence for w in content.words] == [0, 0, 0, 0, 0, 1, 1]
+
+
+def test_each_sentence_has_its_support(byte_pairs: ReportTokenizer) -> None:
+    ids, _ = byte_pairs.encode_words(["the", "heart", "is", "large", ".", "no", "effusion"])
+    content = read_ids(byte_pairs, ids, np.ones(len(ids)), Support((0.25, 0.5), 0.125))
+    assert [(s.text, s.support) for s in content.sentences] == [("The heart is large.", 0.25), ("No effusion", 0.5)]
+    report = make_report(content, np.zeros(14), "study", "model", "0" * 64, {}, 0.5)
+    assert (report.sentences, report.agreement) == (content.sentences, 0.125)
 
 
 def test_a_record_has_the_labels_of_its_text_and_the_probabilities_of_the_classifier(

@@ -6,10 +6,11 @@ import csv
 import json
 import re
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rrg.labels.findings import (
@@ -23,6 +24,7 @@ from rrg.labels.findings import (
     label_vector,
 )
 
+FIXTURES = Path(__file__).parents[1] / "fixtures/labels"
 EC, CM, LO, LL, ED, CO, PN, AT, PX, PE, PO, FX, SD, NF = FINDINGS
 P, U, A = Status.PRESENT, Status.UNCERTAIN, Status.ABSENT
 
@@ -160,6 +162,29 @@ def test_labels_of_a_sentence(text: str, expected: dict[str, Status]) -> None:
     assert statuses(text) == expected
 
 
+def _rows(name: str) -> list[tuple[str, dict[str, Status]]]:
+    """(sentence, expected labels) of a table; "B" is blank."""
+    letters = {"P": P, "U": U, "A": A, "B": Status.BLANK}
+    rows = [json.loads(line) for line in (FIXTURES / name).read_text(encoding="utf-8").splitlines()]
+    return [(row["text"], {finding: letters[letter] for finding, letter in row["want"].items()}) for row in rows]
+
+
+REPORTED = _rows("reported_sentences.jsonl")
+KINDS = _rows("sentences.jsonl")
+"""Several sentences of each kind, labelled by hand as a radiologist reads them."""
+
+
+@pytest.mark.parametrize(("text", "expected"), REPORTED, ids=[text for text, _ in REPORTED])
+def test_labels_of_reported_sentences(text: str, expected: dict[str, Status]) -> None:
+    labels = {finding.name: finding.status for finding in label_report(text)}
+    assert {name: labels[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), KINDS, ids=[text for text, _ in KINDS])
+def test_labels_of_each_kind_of_sentence(text: str, expected: dict[str, Status]) -> None:
+    assert statuses(text) == expected
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -181,6 +206,12 @@ def test_labels_of_a_sentence(text: str, expected: dict[str, Status]) -> None:
 )
 def test_concepts_of_a_sentence(text: str, expected: dict[str, Status]) -> None:
     assert concepts(text) == expected
+
+
+def test_a_sign_is_a_concept_of_its_own() -> None:
+    text = "Blunting of the left costophrenic angle."
+    assert statuses(text) == {PE: U}
+    assert asserted_concepts(text) == {"Costophrenic Blunting"}
 
 
 def test_names_and_order_of_classes() -> None:
@@ -249,6 +280,29 @@ WORDS = st.sampled_from([
 ])  # fmt: skip
 TEXTS = st.lists(WORDS, max_size=40).map(" ".join) | st.text(max_size=80)
 REPORTS = st.lists(st.sampled_from([text for text, _ in SENTENCES]), min_size=1, max_size=5)
+ALL_REPORTS = st.lists(st.sampled_from([text for text, _ in SENTENCES + REPORTED + KINDS]), min_size=1, max_size=5)
+
+# Positive statements and forms of their negation.
+POSITIVES = st.tuples(
+    st.sampled_from(["", "small", "large", "left", "right lower lobe", "bibasilar", "mild", "new", "acute",
+                     "persistent"]),
+    st.sampled_from([
+        (PX, "pneumothorax"), (PE, "pleural effusion"), (PE, "effusions"), (CO, "consolidation"),
+        (ED, "pulmonary edema"), (PN, "pneumonia"), (AT, "atelectasis"), (LO, "airspace opacity"),
+        (LO, "infiltrates"), (LL, "nodule"),
+        (LL, "masses"), (FX, "rib fracture"), (CM, "cardiomegaly"), (PO, "pleural thickening"), (SD, "chest tube"),
+        (SD, "PICC"), (SD, "Swan-Ganz catheter"),
+    ]),
+    st.sampled_from(["", "on the left", "in the right lung base", "at the apex"]),
+).map(lambda parts: (parts[1][0], " ".join(part for part in (parts[0], parts[1][1], parts[2]) if part)))  # fmt: skip
+NEGATIVE_FORMS = [
+    "No {}.", "no {}", "There is no {}.", "There is no evidence of {}.", "Without {}.", "Negative for {}.",
+    "Free of {}.", "Absence of {}.", "Resolution of the {}.", "Complete resolution of {}.", "{} is not seen.",
+    "{} has resolved.", "{} has completely resolved.", "{} is no longer visible.", "{} cannot be seen.",
+    "{} has been removed.", "{}: no.", "{}: No", "{} (-).", "{} - negative", "{}: absent.", "{}: none", "{}? No.",
+    "{}: not identified.", "No longer seen is the {}.", "{} has been excluded.", "{} is unlikely.",
+    "The lungs are not hyperinflated, no {}.", "Left basilar granuloma persists, {} is not identified.",
+]  # fmt: skip
 
 
 @settings(deadline=None, max_examples=50)
@@ -263,6 +317,56 @@ def test_spans_lie_inside_one_sentence(text: str) -> None:
             assert not re.search(r"[!?;]|\.(?!\d)|\n\s*\n", text[start:end])
 
 
+@settings(deadline=None, max_examples=200)
+@given(POSITIVES, st.sampled_from(NEGATIVE_FORMS))
+def test_a_negated_finding_is_absent(positive: tuple[str, str], form: str) -> None:
+    name, phrase = positive
+    assert statuses(f"{phrase.capitalize()}.").get(name) is P
+    assert statuses(form.format(phrase)).get(name) is A
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(POSITIVES, min_size=2, max_size=5),
+    st.sampled_from(["or ", "and ", ""]),
+    st.sampled_from(["No", "Without"]),
+)
+def test_no_finding_of_a_negated_list_is_present(
+    positives: list[tuple[str, str]], conjunction: str, negation: str
+) -> None:
+    phrases = [re.sub("^(small|mild|persistent) ", "", phrase) for _, phrase in positives]  # these begin a statement
+    text = f"{negation} {', '.join(phrases[:-1])}, {conjunction}{phrases[-1]}."
+    assert {statuses(text)[name] for name, _ in positives} == {A}
+
+
+@settings(deadline=None, max_examples=100)
+@given(ALL_REPORTS, st.randoms(use_true_random=False))
+def test_the_order_of_sentences_changes_no_label(sentences: list[str], random: Random) -> None:
+    ended = [re.sub(r"\.?$", ".", sentence) for sentence in sentences]
+    shuffled = random.sample(ended, len(ended))
+    status = [finding.status for finding in label_report(" ".join(ended))]
+    assert [finding.status for finding in label_report(" ".join(shuffled))] == status
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.text(st.characters(exclude_categories=())) | st.text("\u0130\ufb01\u017f\u212a\u00df\u00a0-:([*_"))
+@example("\u0130")
+def test_any_unicode_is_labelled(text: str) -> None:
+    report = f"{text}\n\nEffusion"
+    assert [f.name for f in label_report(text)] == list(FINDINGS)
+    assert [f.name for f in label_concepts(text)] == list(CONCEPTS)
+    effusion = label_report(report)[FINDINGS.index(PE)]
+    assert effusion.status is P
+    assert effusion.spans[-1] == (len(report) - len("Effusion"), len(report))
+
+
+@settings(deadline=None, max_examples=100)
+@given(ALL_REPORTS, st.text(st.characters(min_codepoint=0x80, exclude_categories=()), max_size=30))
+def test_text_in_another_script_changes_no_label(sentences: list[str], other: str) -> None:
+    text = "\n\n".join(sentences)
+    assert statuses(f"{other}\n\n{text}\n\n{other}") == statuses(text)
+
+
 @settings(deadline=None, max_examples=50)
 @given(REPORTS)
 def test_labels_of_a_report_aggregate_those_of_its_paragraphs(sentences: list[str]) -> None:
@@ -275,14 +379,16 @@ def test_labels_of_a_report_aggregate_those_of_its_paragraphs(sentences: list[st
 
 
 @settings(deadline=None, max_examples=50)
-@given(REPORTS, st.sampled_from(["The trachea is midline.", "XXXX.", "Frontal and lateral views were obtained.", "2."]))
+@given(
+    ALL_REPORTS, st.sampled_from(["The trachea is midline.", "XXXX.", "Frontal and lateral views were obtained.", "2."])
+)
 def test_an_irrelevant_sentence_changes_no_label(sentences: list[str], more: str) -> None:
     text = "\n\n".join(sentences)
     assert label_report(f"{text}\n\n{more}") == label_report(text)
 
 
 @settings(deadline=None, max_examples=50)
-@given(REPORTS, st.data())
+@given(ALL_REPORTS, st.data())
 def test_a_deidentification_token_changes_no_label(sentences: list[str], data: st.DataObject) -> None:
     text = "\n\n".join(sentences)
     gaps = [m.start() for m in re.finditer(r"(?<=[A-Za-z,]) (?=[A-Za-z])", text)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -20,15 +19,20 @@ from playwright.sync_api import Error as PlaywrightError
 
 from rrg.data.quality import check, refuse
 from rrg.data.studies import Study
+from rrg.decoding.progress import Progress, ProgressCallback
 from rrg.errors import InputError
 from rrg.explanation.maps import Explanation, Heatmap
 from rrg.feedback import FeedbackStore
 from rrg.feedback.urls import sqlite_url
+from rrg.inference.badges import Badge
+from rrg.inference.blank_check import BlankCheck
 from rrg.inference.library import ModelInfo
 from rrg.labels.findings import FINDINGS, label_report
 from rrg.report import Note, Report, ReportFinding, Sentence, Word
 from rrg.ui.app import create_app, launch_options
+from rrg.ui.service import Service
 from rrg.ui.settings import Settings
+from scripts.browser import launch_chromium
 
 WEIGHTS = "a" * 64
 LIMIT = 200_000
@@ -47,9 +51,11 @@ class FakeReporter:
     def check(self, study: Study) -> tuple[Note, ...]:
         return check(study.radiographs())
 
-    def report(self, study: Study, *, checked: bool = False) -> Report:
+    def report(self, study: Study, progress: ProgressCallback | None = None, *, checked: bool = False) -> Report:
         notes = self.check(study) if checked else ()
         refuse(notes)
+        if progress is not None:
+            progress(Progress("sampling", 1, 4, words=3))
         radiographs = study.radiographs()
         pixels = "".join(radiograph.sha256 for radiograph in radiographs)
         brightness = float(np.mean([radiograph.pixels.mean() for radiograph in radiographs]))
@@ -100,6 +106,12 @@ class FakeReporter:
             findings=tuple(heatmap(name, "Grad-CAM", None, index) for index, name in enumerate(FINDINGS[:13])),
         )
 
+    def badges(self, study: Study, report: Report) -> tuple[Badge, ...]:
+        return (Badge("candidates disagree", f"{self.name} is in doubt."),) if self.name == "terse" else ()
+
+    def blank_check(self, study: Study, report: Report, progress: ProgressCallback | None = None) -> BlankCheck:
+        return BlankCheck(self.name == "terse", "Blank.", 0.25)
+
 
 class FakeLibrary:
     """Two models that run and one without weights."""
@@ -118,7 +130,8 @@ class FakeLibrary:
         ]
         return [*known, ModelInfo("missing", "Missing", "Test et al., 2025", False, None, None, "Train it first.")]
 
-    def reporter(self, name: str) -> FakeReporter:
+    def reporter(self, name: str, progress: ProgressCallback | None = None) -> FakeReporter:
+        del progress
         if name == "missing":
             raise InputError("The model missing has no weights. Train it: python train/train.py missing.")
         if name not in self.texts:
@@ -132,21 +145,27 @@ class RunningApp:
     settings: Settings
     store: FeedbackStore
     blocks: gr.Blocks
+    service: Service
 
 
 @contextmanager
 def running(
-    home: Path, library: object | None = None, data: Path | None = None, texts: dict[str, str] | None = None
+    home: Path,
+    library: object | None = None,
+    data: Path | None = None,
+    texts: dict[str, str] | None = None,
+    **further: object,
 ) -> Iterator[RunningApp]:
-    """The app on a free port, with a store of its own in `home`."""
+    """The app on a free port, with a store of its own in `home`; `further` are options of `launch`."""
     home.mkdir(parents=True, exist_ok=True)
     settings = Settings(home, "127.0.0.1", 0, sqlite_url(home / "rrg.sqlite3"), home / "weights", data)
     store = FeedbackStore(settings.database_url)
-    blocks = create_app(settings, library or FakeLibrary(texts), store)  # pyright: ignore[reportArgumentType]
-    options = launch_options(settings) | {"server_port": None}
+    service = Service(settings, library or FakeLibrary(texts), store)  # pyright: ignore[reportArgumentType]
+    blocks = create_app(service)
+    options = launch_options(settings, service) | {"server_port": None} | further
     try:
         _, url, _ = blocks.launch(**options, prevent_thread_lock=True, quiet=True)
-        yield RunningApp(url, settings, store, blocks)
+        yield RunningApp(url, settings, store, blocks, service)
     finally:
         blocks.close(verbose=False)
         store.close()
@@ -195,11 +214,9 @@ def radiograph_file(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """A real browser: the system's, else the one that Playwright installed."""
-    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-    system = next((path for path in map(shutil.which, names) if path), None)
     with sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=system, args=["--no-sandbox"])
+            browser = launch_chromium(playwright.chromium)
         except PlaywrightError as error:
             pytest.skip(f"needs a Chromium (`playwright install chromium`): {str(error).splitlines()[0]}")
         yield browser

@@ -163,7 +163,7 @@ def test_an_unexpected_error_reveals_no_details(
         def list(self) -> list[object]:
             return []
 
-        def reporter(self, name: str) -> object:
+        def reporter(self, name: str, progress: object = None) -> object:
             raise RuntimeError(f"cannot read {secret}")
 
     with run_app(tmp_path / "home", Broken()) as app, pytest.raises(AppError) as refusal:

@@ -10,124 +10,134 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
+
+from rrg.ui.examples import SYNTHETIC
+from tests.ui.reading import editor, open_listed, open_page, reader, save, saved, status, upload, word, write
 
 pytestmark = pytest.mark.ui
 
 PIXELS = """() => {
-  const canvas = document.querySelector("#viewer canvas");
+  const canvas = document.querySelector("#viewer canvas.map");
   return [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data];
 }"""
 
+# Sum of the map's opacity that was added, and its centre of mass in shares of the square image.
 BRIGHTEST = """(plain) => {
-  const canvas = document.querySelector("#viewer canvas");
+  const canvas = document.querySelector("#viewer canvas.map");
   const now = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
   let sum = 0, x = 0, y = 0;
-  for (let i = 0; i < now.length; i += 4) {
-    const change = [0, 1, 2].reduce((total, c) => total + Math.abs(now[i + c] - plain[i + c]), 0);
-    const at = i / 4;
+  for (let i = 3; i < now.length; i += 4) {
+    const change = Math.abs(now[i] - plain[i]), at = (i - 3) / 4;
     sum += change;
     x += change * ((at % canvas.width) + 0.5);
     y += change * (Math.floor(at / canvas.width) + 0.5);
   }
-  return { sum, x: x / sum / canvas.width, y: y / sum / canvas.height };
+  const side = Math.min(canvas.width, canvas.height);
+  const share = (place, size) => (place / sum - (size - side) / 2) / side;
+  return { sum, x: share(x, canvas.width), y: share(y, canvas.height) };
 }"""
-
-
-def _open(page: Page, url: str) -> None:
-    page.goto(url)
-    expect(page.locator("#status .line")).to_contain_text("Open a study")
-
-
-def _upload(page: Page, frontal: Path) -> None:
-    page.locator("#frontal input[type=file]").set_input_files(frontal)
-    expect(page.locator("#viewer canvas[data-ready]")).to_have_count(1)
-
-
-def _write(page: Page) -> None:
-    page.get_by_role("button", name="Write report").click()
-    expect(page.locator("#status .line")).to_contain_text("Written in")
-
-
-def _word(page: Page, text: str) -> Locator:
-    return page.locator("#report .word").filter(has_text=re.compile(f"^{text}$"))
-
-
-def _editor(page: Page) -> Locator:
-    return page.get_by_label("The report as it should read")
 
 
 @pytest.fixture
 def opened(app: Any, page: Page, radiograph_file: Callable[..., Path]) -> Page:
     """An uploaded study with its report."""
-    _open(page, app.url)
-    _upload(page, radiograph_file(0))
-    _write(page)
+    open_page(page, app.url)
+    upload(page, radiograph_file(0))
+    write(page)
     return page
 
 
-def test_a_correction_survives_a_reload(
-    app: Any, opened: Page, chromium: Browser, radiograph_file: Callable[..., Path]
-) -> None:
+def test_a_correction_and_its_study_survive_a_reload(app: Any, opened: Page) -> None:
     page = opened
-    expect(_editor(page)).to_have_value(re.compile("^The heart is normal in size"))
-    _editor(page).fill("The heart is enlarged.")
-    expect(page.locator("#saved .line")).to_contain_text("Not saved yet")
+    expect(editor(page)).to_have_value(re.compile("^The heart is normal in size"))
+    editor(page).fill("The heart is enlarged.")
+    expect(saved(page)).to_contain_text("Not saved yet")
+    reader(page).fill("Dr Browser")
 
     page.reload()
-    expect(page.locator("#status .line")).to_contain_text("Opened again")
-    expect(_editor(page)).to_have_value("The heart is enlarged.")
-    expect(page.locator("#saved .line")).to_contain_text("Not saved yet")
+    expect(page.locator("#viewer canvas[data-ready]")).to_have_count(1)
+    expect(status(page)).to_contain_text("Written 2026")
+    expect(editor(page)).to_have_value("The heart is enlarged.")
+    expect(saved(page)).to_contain_text("Not saved yet")
+    expect(reader(page)).to_have_value("Dr Browser")
 
-    page.get_by_label("Reader").fill("Dr Browser")
-    page.get_by_role("button", name="Save correction").click()
-    expect(page.locator("#saved .line")).to_contain_text("by Dr Browser")
+    page.locator("#editor .save").click()
+    expect(saved(page)).to_contain_text("by Dr Browser")
     report_id = re.search(r"report=([^&]+)", page.url)
     assert report_id
     (stored,) = app.store.corrections(report_id.group(1))
-    assert stored.text == "The heart is enlarged."
-    expect(page.locator("#saved .line")).to_contain_text(stored.correction_id)
+    assert (stored.text, stored.reader) == ("The heart is enlarged.", "Dr Browser")
 
     page.reload()
-    expect(_editor(page)).to_have_value("The heart is enlarged.")
-    expect(page.locator("#saved .line")).to_contain_text(stored.correction_id)
+    expect(editor(page)).to_have_value("The heart is enlarged.")
+    expect(saved(page)).to_have_attribute("title", f"Correction {stored.correction_id}")
     expect(page.locator("#report .line")).to_have_count(3)
+    word(page, "heart").hover()
+    expect(page.locator("#viewer .legend-method")).to_contain_text("cross-attention")
 
-    # Another reader, in a new session, uploads the same image and chooses the same model.
-    elsewhere = chromium.new_context().new_page()
-    _open(elsewhere, app.url)
-    _upload(elsewhere, radiograph_file(0, "other name.png"))
-    _write(elsewhere)
-    expect(_editor(elsewhere)).to_have_value("The heart is enlarged.")
-    expect(elsewhere.locator("#saved .line")).to_contain_text("Dr Browser")
-    elsewhere.context.close()
+
+def test_another_reader_sees_neither_text_nor_name(
+    opened: Page, app: Any, chromium: Browser, radiograph_file: Callable[..., Path]
+) -> None:
+    reader(opened).fill("Dr First")
+    editor(opened).fill("Text of the first reader.")
+    save(opened)
+    for name in ("", "Dr Second"):
+        elsewhere = chromium.new_context().new_page()
+        open_page(elsewhere, app.url)
+        reader(elsewhere).fill(name)
+        upload(elsewhere, radiograph_file(0, "other name.png"))
+        expect(editor(elsewhere)).to_have_value(re.compile("^The heart is normal in size"))
+        expect(reader(elsewhere)).to_have_value(name)
+        for hidden in ("Dr First", "Text of the first reader"):
+            assert hidden not in elsewhere.content()
+        elsewhere.context.close()
 
 
 def test_a_draft_survives_while_another_study_is_open(opened: Page, radiograph_file: Callable[..., Path]) -> None:
-    _editor(opened).fill("Half a sentence")
-    opened.get_by_label("Clear").first.click()
-    expect(opened.locator("#viewer canvas")).to_have_count(0)
-    expect(_editor(opened)).to_be_hidden()
-    _upload(opened, radiograph_file(0))
-    _write(opened)
-    expect(_editor(opened)).to_have_value("Half a sentence")
-    expect(opened.locator("#saved .line")).to_contain_text("Not saved yet")
+    editor(opened).fill("Half a sentence")
+    open_listed(opened, SYNTHETIC[0].label)
+    expect(editor(opened)).to_be_hidden()
+    upload(opened, radiograph_file(0))
+    expect(editor(opened)).to_have_value("Half a sentence")
+    expect(saved(opened)).to_contain_text("Not saved yet")
+
+
+def test_text_typed_back_to_the_saved_state_is_no_draft(opened: Page) -> None:
+    text = editor(opened).input_value()
+    editor(opened).fill("Something else")
+    expect(saved(opened)).to_contain_text("Not saved yet")
+    editor(opened).fill(text)
+    expect(saved(opened)).not_to_contain_text("Not saved yet")
+    assert opened.evaluate("Object.keys(sessionStorage).filter((key) => key.startsWith('rrg:draft'))") == []
+
+
+def test_two_tabs_on_one_report_notice_each_other(opened: Page, app: Any) -> None:
+    other = opened.context.new_page()
+    other.goto(opened.url)
+    expect(editor(other)).to_have_value(re.compile("^The heart"))
+    editor(opened).fill("Typed in the first tab.")
+    expect(saved(other)).to_contain_text("Another tab of this browser edits this report")
+    expect(editor(other)).to_have_value(re.compile("^The heart"))
+    other.close()
 
 
 def test_an_empty_correction_is_reported_as_not_saved(app: Any, opened: Page) -> None:
     before = app.store.counts()
-    _editor(opened).fill(" ")
-    opened.get_by_role("button", name="Save correction").click()
-    expect(opened.locator("#saved").get_by_role("alert")).to_contain_text("Not saved. The correction is empty")
+    editor(opened).fill(" ")
+    opened.locator("#editor .save").click()
+    expect(opened.locator("#editor").get_by_role("alert")).to_contain_text("NOT saved. The correction is empty")
+    expect(editor(opened)).to_have_value(" ")
     assert app.store.counts() == before
 
 
-@pytest.mark.parametrize(("word", "cell"), [("heart", 1), ("small", 10)])
-def test_pointing_at_a_word_draws_its_map(opened: Page, word: str, cell: int) -> None:
+@pytest.mark.parametrize(("text", "cell"), [("heart", 1), ("small", 10)])
+def test_pointing_at_a_word_draws_its_map(opened: Page, text: str, cell: int) -> None:
     """The map of word n has its maximum in cell `n mod 16` of a 4 x 4 grid."""
     plain = opened.evaluate(PIXELS)
-    _word(opened, word).hover()
-    expect(opened.locator("#viewer .legend-target")).to_have_text(f"“{word}”")
+    word(opened, text).hover()
+    expect(opened.locator("#viewer .legend-target")).to_have_text(f"“{text}”")
     expect(opened.locator("#viewer .legend-method")).to_contain_text("cross-attention · mean over heads · layer 3")
     expect(opened.locator("#viewer .legend-max")).to_have_text("0.40")
     change = opened.evaluate(BRIGHTEST, plain)
@@ -163,7 +173,7 @@ def test_the_keyboard_reaches_words_sentences_and_findings(opened: Page) -> None
 
 def test_opacity_changes_the_map_and_nothing_else(opened: Page) -> None:
     plain = opened.evaluate(PIXELS)
-    _word(opened, "heart").click()
+    word(opened, "heart").click()
     full = opened.evaluate(BRIGHTEST, plain)["sum"]
     slider = opened.get_by_label("Map opacity")
     slider.fill("20")
@@ -184,27 +194,66 @@ def test_findings_show_text_classifier_and_where_they_disagree(opened: Page) -> 
     expect(row.filter(has_text="Fracture").locator(".flag")).to_have_text("image only")
 
 
-@pytest.mark.parametrize("width", [1440, 800])
-def test_the_image_is_in_sight_of_the_last_finding(opened: Page, width: int) -> None:
-    opened.set_viewport_size({"width": width, "height": 900})
+def test_the_image_is_in_sight_of_the_last_finding(opened: Page) -> None:
     opened.locator("#findings tbody tr").last.hover()
-    expect(opened.locator("#viewer canvas")).to_be_in_viewport(ratio=0.9)
+    expect(opened.locator("#viewer canvas.image")).to_be_in_viewport(ratio=0.9)
 
 
 def test_a_file_that_is_not_an_image_is_rejected_on_the_page(app: Any, page: Page, tmp_path: Path) -> None:
     bad = tmp_path / "no.png"
     bad.write_text("not an image")
-    _open(page, app.url)
-    page.locator("#frontal input[type=file]").set_input_files(bad)
+    open_page(page, app.url)
+    page.locator("#files input[type=file]").set_input_files(bad)
     expect(page.locator("#status").get_by_role("alert")).to_contain_text("The frontal image cannot be used")
     expect(page.locator("#viewer canvas")).to_have_count(0)
-    page.get_by_role("button", name="Write report").click()
-    expect(page.locator("#status").get_by_role("alert")).to_contain_text("There is no study open")
+    expect(page.locator("#write")).to_be_disabled()
 
 
-def test_an_unknown_report_in_the_address_is_an_error(app: Any, page: Page) -> None:
-    page.goto(f"{app.url}?report=nonsense")
-    expect(page.locator("#status").get_by_role("alert")).to_contain_text("not known here")
+@pytest.mark.parametrize(
+    ("address", "message"), [("report=nonsense", "not known here"), ("study=upload-gone", "no longer on the server")]
+)
+def test_an_address_that_names_nothing_is_an_error(app: Any, page: Page, address: str, message: str) -> None:
+    page.goto(f"{app.url}?{address}")
+    expect(page.locator("#status").get_by_role("alert")).to_contain_text(message)
+
+
+def test_studies_are_read_by_keyboard_alone(app: Any, page: Page) -> None:
+    """J opens the next study, G writes, E goes to the editor, Ctrl+Enter saves and opens the next: 4 keys a study."""
+    before = app.store.counts().corrections
+    open_page(page, app.url)
+    reader(page).fill("Dr Keys")
+    page.locator("#study-list .search").fill("synthetic")
+    page.keyboard.press("Enter")
+    expect(page.locator("#study-list .row")).to_have_count(len(SYNTHETIC))
+    page.keyboard.press("j")
+    for number, example in enumerate(SYNTHETIC):
+        expect(page.locator("#study .title")).to_have_text(example.label)
+        expect(status(page)).to_contain_text("Ready")
+        page.keyboard.press("g")
+        expect(status(page)).to_contain_text("Written in")
+        page.keyboard.press("e")
+        expect(editor(page)).to_be_focused()
+        page.keyboard.type(f"Corrected {number}. ")
+        page.keyboard.press("Control+Enter")
+    expect(status(page)).to_contain_text("last study of the list")
+    assert app.store.counts().corrections == before + len(SYNTHETIC)
+    expect(page.locator("#study-list .mark[data-state=corrected]")).to_have_count(len(SYNTHETIC))
+    page.locator("#study-list .filter").select_option("corrected")
+    page.locator("#study-list .search").fill("")
+    expect(page.locator("#study-list .row")).to_have_count(len(SYNTHETIC))
+
+
+def test_a_search_without_a_match_says_so(app: Any, page: Page) -> None:
+    open_page(page, app.url)
+    page.locator("#study-list .search").fill("${nothing} <b>")
+    expect(page.locator("#study-list .nothing")).to_contain_text("No study matches “${nothing} <b>”")
+
+
+def test_the_server_is_missed(run_app: Callable[..., Any], page: Page, tmp_path: Path) -> None:
+    with run_app(tmp_path / "home") as app:
+        open_page(page, app.url)
+        expect(page.locator("#offline")).to_be_hidden()
+    expect(page.locator("#offline")).to_contain_text("cannot be reached")
 
 
 def test_nothing_leaves_this_machine_and_nothing_stays_in_the_browser(
@@ -212,13 +261,14 @@ def test_nothing_leaves_this_machine_and_nothing_stays_in_the_browser(
 ) -> None:
     asked: list[str] = []
     page.route("**/*", lambda route: (asked.append(route.request.url), route.continue_()))
-    _open(page, app.url)
-    _upload(page, radiograph_file(0))
-    _write(page)
+    open_page(page, app.url)
+    upload(page, radiograph_file(0))
+    write(page)
     assert asked
     assert [url for url in asked if not url.startswith((app.url, "data:", "blob:"))] == []
-    assert page.evaluate("JSON.stringify(localStorage)").count("heart") == 0
-    assert page.evaluate("Object.keys(sessionStorage).filter((key) => key.startsWith('rrg:'))") == []
+    stored = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
+    assert "heart" not in stored
+    assert "SMITH" not in stored
 
 
 HOSTILE = (
@@ -238,19 +288,16 @@ def test_hostile_text_is_shown_and_not_executed(
     (data / "annotation.json").write_text(json.dumps({"test": [study]}))
 
     with run_app(tmp_path / "home", data=data, texts={"plain": HOSTILE + " end."}) as app:
-        _open(page, app.url)
-        page.get_by_role("tab", name="Study list").click()
-        page.get_by_label("studies; type to search").click()
-        page.get_by_role("option").first.click()
-        expect(page.locator("#viewer canvas[data-ready]")).to_have_count(1)
-        _write(page)
-        expect(page.locator("#report .reference-text")).to_have_text(HOSTILE)
+        open_page(page, app.url)
+        open_listed(page, "hacked", views=1)
+        write(page)
+        expect(page.locator("#study .title")).to_have_text(HOSTILE)
         expect(page.locator("#report .lines")).to_contain_text("${hacked=2}")
-        _editor(page).fill(HOSTILE)
-        page.get_by_label("Reader").fill("<img src=x onerror=hacked=6>${hacked=7}")
-        page.get_by_role("button", name="Save correction").click()
-        expect(page.locator("#saved .line")).to_contain_text("${hacked=7}")
+        editor(page).fill(HOSTILE)
+        reader(page).fill("<img src=x onerror=hacked=6>${hacked=7}")
+        save(page)
+        expect(saved(page)).to_contain_text("${hacked=7}")
         page.locator("#report .number").first.hover()
         page.reload()
-        expect(_editor(page)).to_have_value(HOSTILE)
+        expect(editor(page)).to_have_value(HOSTILE)
         assert page.evaluate("window.hacked") is None

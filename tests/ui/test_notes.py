@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from rrg.data.phantom import make_phantom
 from rrg.data.quality.heads import FILE
 from rrg.inference.library import ModelLibrary
 from rrg.ui.settings import CHECKOUT
+from tests.ui.reading import open_page, upload, write
 
 pytestmark = [pytest.mark.ui, pytest.mark.slow]
 MODEL = "r2gen_cmn"
@@ -52,22 +52,13 @@ def _holiday_photo() -> np.ndarray:
     return np.asarray(Image.fromarray(load_sample_image("china.jpg")).convert("L"), dtype=np.float32) / 255
 
 
-def _open(page: Page, url: str, frontal: Path, lateral: Path | None = None) -> None:
-    page.goto(url)
-    expect(page.locator("#status .line")).to_contain_text("Open a study")
-    if lateral is not None:
-        page.locator("#lateral input[type=file]").set_input_files(lateral)
-        expect(page.locator("#viewer canvas[data-ready]")).to_have_count(1)
-    page.locator("#frontal input[type=file]").set_input_files(frontal)
-    expect(page.locator("#viewer canvas[data-ready]")).to_have_count(1 if lateral is None else 2)
+def _open(page: Page, url: str, *images: Path) -> None:
+    open_page(page, url)
+    upload(page, *images)
 
 
 def _notes(page: Page) -> Locator:
     return page.locator("#notes .note")
-
-
-def _write(page: Page) -> None:
-    page.get_by_role("button", name="Write report").click()
 
 
 REFUSED = {
@@ -87,7 +78,8 @@ def test_a_refused_image_shows_its_note_and_gets_no_report(
     note = page.locator("#notes .note[data-severity=refuse]")
     expect(note).to_contain_text(reason)
     expect(note.get_by_role("button")).to_have_count(0)
-    _write(page)
+    expect(page.locator("#status .line")).to_contain_text("No report can be written")
+    page.locator("#write").click()
     expect(page.locator("#status").get_by_role("alert")).to_contain_text("No report was written")
     expect(page.locator("#status .line")).to_contain_text(reason)
     expect(page.locator("#report .empty")).to_be_visible()
@@ -108,14 +100,13 @@ def test_a_click_mends_the_image_and_its_report_has_no_note(
     spoil, reason, button, change = REMEDIED[name]
     _open(page, url, save(spoil(_phantom())))
     expect(_notes(page)).to_contain_text([reason])
-    before = page.locator("#viewer canvas").evaluate("canvas => canvas.toDataURL()")
+    before = page.locator("#viewer canvas.image").evaluate("canvas => canvas.toDataURL()")
     _notes(page).get_by_role("button", name=button).click()
     expect(page.locator("#viewer figcaption")).to_contain_text(change)
     expect(page.locator("#viewer canvas[data-ready]")).to_have_count(1)
     expect(_notes(page)).to_have_count(0)
-    assert page.locator("#viewer canvas").evaluate("canvas => canvas.toDataURL()") != before
-    _write(page)
-    expect(page.locator("#status .line")).to_contain_text("Written in")
+    assert page.locator("#viewer canvas.image").evaluate("canvas => canvas.toDataURL()") != before
+    write(page)
 
 
 def test_a_warning_does_not_keep_from_writing_and_is_there_after_a_reload(
@@ -123,24 +114,27 @@ def test_a_warning_does_not_keep_from_writing_and_is_there_after_a_reload(
 ) -> None:
     _open(page, url, save(1 - _phantom()))
     expect(_notes(page)).to_contain_text(["looks inverted"])
-    _write(page)
-    expect(page.locator("#status .line")).to_contain_text("Written in")
+    write(page)
     page.reload()
-    expect(page.locator("#status .line")).to_contain_text("Opened again")
+    expect(page.locator("#status .line")).to_contain_text("Written 2026")
     expect(_notes(page)).to_contain_text(["looks inverted"])
 
 
-def test_swapped_views_are_swapped_back(url: str, page: Page, save: Callable[..., Path]) -> None:
+def test_files_are_put_into_their_slots_and_swapped_views_are_noted(
+    url: str, page: Page, save: Callable[..., Path]
+) -> None:
     _open(page, url, save(_phantom(1), "a.png"), save(_phantom(0), "b.png"))
+    expect(page.locator("#viewer figcaption").first).to_contain_text("taken as frontal")
+    expect(page.locator("#status .line")).to_contain_text("Ready")
+    expect(_notes(page)).to_have_count(0)
+    page.locator("#viewer").get_by_role("button", name="Swap views").click()
     expect(_notes(page)).to_contain_text(["The two views look swapped"])
     _notes(page).get_by_role("button", name="Swap views").click()
-    expect(page.locator("#viewer figcaption").first).to_contain_text("taken as frontal by the reader")
     expect(_notes(page)).to_have_count(0)
-    expect(page.locator("#viewer figcaption strong")).to_have_text(["Frontal", "Lateral"])
+    expect(page.locator("#status .line")).to_contain_text("Ready")
 
 
 def test_a_plain_study_has_no_notes(url: str, page: Page, save: Callable[..., Path]) -> None:
     _open(page, url, save(_phantom(0), "a.png"), save(_phantom(1), "b.png"))
-    _write(page)
-    expect(page.locator("#status .line")).to_contain_text(re.compile("Written in"))
+    write(page)
     expect(_notes(page)).to_have_count(0)

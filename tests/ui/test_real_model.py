@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 from rrg.inference.library import ModelLibrary
 from rrg.ui.examples import SYNTHETIC
 from rrg.ui.settings import CHECKOUT
+from tests.ui.reading import editor, open_listed, write
 
 pytestmark = [pytest.mark.ui, pytest.mark.slow]
 MODEL = "r2gen_cmn"
@@ -24,17 +25,14 @@ def test_a_synthetic_study_is_reported_and_explained(run_app: Callable[..., Any]
         pytest.skip(f"needs the weights of {MODEL} (train/train.py {MODEL})")
     with run_app(tmp_path, ModelLibrary(weights)) as app:
         page.goto(app.url)
-        page.get_by_role("tab", name="Examples").click()
-        page.get_by_text(SYNTHETIC[0].label).click()
-        expect(page.locator("#viewer canvas[data-ready]")).to_have_count(2)
-        page.get_by_role("button", name="Write report").click()
-        expect(page.locator("#status .line")).to_contain_text("Written in")
+        open_listed(page, SYNTHETIC[0].label)
+        write(page)
         expect(page.locator("#findings tbody tr")).to_have_count(14)
-        plain = page.locator("#viewer canvas").first.evaluate("canvas => canvas.toDataURL()")
+        plain = page.locator("#viewer canvas.map").first.evaluate("canvas => canvas.toDataURL()")
         page.locator("#report .word").nth(2).hover()
         expect(page.locator("#viewer .legend-method")).to_contain_text("cross-attention")
-        assert page.locator("#viewer canvas").first.evaluate("canvas => canvas.toDataURL()") != plain
+        assert page.locator("#viewer canvas.map").first.evaluate("canvas => canvas.toDataURL()") != plain
         (report_id,) = parse_qs(urlsplit(page.url).query)["report"]
         report = app.store.get_report(report_id)
-        assert page.locator("#correction textarea").input_value() == report.text
+        assert editor(page).input_value() == report.text
         assert report.model == MODEL

@@ -42,7 +42,7 @@ def test_a_space_is_reached_from_outside_its_container() -> None:
 
 
 def test_empty_variables_count_as_unset() -> None:
-    empty = dict.fromkeys(("RRG_HOME", "HOST", "PORT", "DATABASE_URL", "RRG_WEIGHTS", "RRG_DATA"), "")
+    empty = dict.fromkeys(("RRG_HOME", "HOST", "PORT", "DATABASE_URL", "RRG_WEIGHTS", "RRG_DATA", "RRG_MEMORY"), "")
     assert Settings.from_env(empty) == Settings.from_env({})
 
 
@@ -54,6 +54,27 @@ def test_home_of_the_user_is_expanded() -> None:
 def test_bad_port_is_named(port: str) -> None:
     with pytest.raises(InputError, match=r"PORT .* 1 to 65535"):
         Settings.from_env({"PORT": port})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2GB", 2 * 10**9),
+        ("1500MB", 1_500_000_000),
+        ("1.5 gb", 1_500_000_000),
+        (" 300 MB ", 300_000_000),
+        ("", 2 * 10**9),
+    ],
+)
+def test_memory_is_a_size(text: str, expected: int) -> None:
+    assert Settings.from_env({"RRG_MEMORY": text}).memory == expected
+
+
+@pytest.mark.parametrize("text", ["2", "GB", "0GB", "-1GB", "2 TB", "1,5GB", "two GB", "1e3MB", "9" * 5000, "٢GB"])
+def test_bad_memory_is_named(text: str) -> None:
+    with pytest.raises(InputError, match=r"RRG_MEMORY .* 2GB or 1500MB") as error:
+        Settings.from_env({"RRG_MEMORY": text})
+    assert len(str(error.value)) < 120
 
 
 @pytest.mark.parametrize("name", ["RRG_DATA", "RRG_WEIGHTS"])

@@ -78,6 +78,19 @@ def test_a_saved_correction_survives_a_killed_server(
     assert not left.exists()
 
 
+def test_torch_is_loaded_after_the_page_is_up(tmp_path: Path) -> None:
+    if not (CHECKOUT / "weights" / "r2gen_cmn" / "config.json").is_file():
+        pytest.skip("needs weights/, because without a model there is nothing to load")
+    if not Path("/proc/self/maps").exists():
+        pytest.skip("needs /proc, to see which libraries another process has loaded")
+    with _started(tmp_path) as (process, url):
+        maps = Path(f"/proc/{process.pid}/maps")
+        assert httpx.get(url, trust_env=False, timeout=None).status_code == 200
+        while "libtorch_cpu" not in maps.read_text():
+            assert process.poll() is None
+            time.sleep(0.2)
+
+
 def test_a_missing_data_folder_ends_the_start_with_a_message(tmp_path: Path) -> None:
     with _started(tmp_path / "home", "--data", str(tmp_path / "nowhere")) as (process, _):
         output, _ = process.communicate()

@@ -113,9 +113,19 @@ def configuration(state: dict[str, Tensor], published: Published, recipe: Recipe
 
 
 def vocabulary(annotation: Path, recipe: Recipe, size: int) -> ReportTokenizer:
-    """The vocabulary of the train split's reports. Raises InputError unless it has the given size."""
-    studies = load_annotation(annotation).get("train", [])
-    tokenizer = ReportTokenizer.build([study["report"] for study in studies], recipe.min_word_count, recipe.cleaner)
+    """The vocabulary of the train split's reports.
+
+    Raises InputError where a record lacks its report, and unless the vocabulary has the given size.
+    """
+    reports = []
+    for record in load_annotation(annotation).get("train", []):
+        if record.get("report") is None:
+            raise InputError(
+                f"{annotation}: record {record.get('id')!r} of split 'train' has no `report`, and the vocabulary is "
+                "made of all of them. Give the annotation that the model was trained with."
+            )
+        reports.append(record["report"])
+    tokenizer = ReportTokenizer.build(reports, recipe.min_word_count, recipe.cleaner)
     if len(tokenizer) != size:
         raise InputError(
             f"The checkpoint writes {size} words, the train split of {annotation} has {len(tokenizer)} (cleaned as "

@@ -30,6 +30,7 @@ from rrg.data.annotation import read_annotation
 from rrg.data.batches import StudyDataset, collate, place_views
 from rrg.data.files import replaced, write_text
 from rrg.data.studies import Study
+from rrg.data.text import is_blank
 from rrg.data.transforms import ViewTransform, training_augmentation
 from rrg.errors import InputError
 from rrg.inference.cpu import configure_cpu
@@ -132,8 +133,8 @@ class LabelledStudies(StudyDataset):
 
 def labelled(studies: Sequence[Study]) -> list[Study]:
     """Studies with a text to label: the findings section, or the impression where that is missing."""
-    texts = (replace(study, report=study.report or study.impression) for study in studies)
-    return [study for study in texts if study.report]
+    texts = (study if not is_blank(study.report) else replace(study, report=study.impression) for study in studies)
+    return [study for study in texts if not is_blank(study.report)]
 
 
 class ProgressiveImageSize(TrainerCallback):

@@ -34,7 +34,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from pretraining.image_encoder import read_encoder
-from rrg.data.annotation import read_annotation
+from rrg.data.annotation import read_reported
 from rrg.data.batches import StudyDataset, collate
 from rrg.data.files import replaced
 from rrg.data.transforms import training_augmentation
@@ -159,7 +159,7 @@ def make_prototypes(recipe: PrototypeRecipe) -> None:
         raise InputError(
             f"--per-class is {recipe.per_class}; half of them come from augmented images: give an even number."
         )
-    studies = [study for study in read_annotation(recipe.data, "train") if study.report]
+    studies = read_reported(recipe.data, "train")
     reports = [study.report or "" for study in studies]
     labels = np.stack([label_vector(report) for report in reports])
     encoder, plain = read_encoder(recipe.encoder)

@@ -40,7 +40,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from pretraining.classifier_training import classifier_arguments, load_backbone
 from pretraining.image_encoder import auroc, read_encoder
-from rrg.data.annotation import read_annotation
+from rrg.data.annotation import read_reported
 from rrg.data.batches import StudyDataset, collate
 from rrg.data.files import replaced
 from rrg.data.studies import Study
@@ -104,7 +104,7 @@ def train_discriminator(recipe: SaliencyRecipe, transform: ViewTransform, studie
     discriminator = Discriminator(recipe.discriminator, recipe.discriminator_size, len(FINDINGS))
     load_backbone(discriminator, recipe.backbone_weights)
     checkpoints = recipe.out.with_suffix(".checkpoints")
-    val = [study for study in read_annotation(recipe.data, "val") if study.report]
+    val = read_reported(recipe.data, "val")
     trainer = Trainer(
         model=DiscriminatorTraining(discriminator),
         args=classifier_arguments(recipe, checkpoints, recipe.epochs, eval_batch_size=recipe.batch_size),
@@ -156,7 +156,7 @@ def make_saliency(recipe: SaliencyRecipe) -> None:
     """
     configure_cpu()
     torch.manual_seed(recipe.seed)
-    studies = [study for study in read_annotation(recipe.data, "train") if study.report]
+    studies = read_reported(recipe.data, "train")
     weights, described = {}, {}
     if recipe.encoder is not None:
         classifier, transform = read_encoder(recipe.encoder)

@@ -15,7 +15,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from recipes import RECIPES, ModelOptions, Recipe, default_options
 from recipes.recipe import self_critical
-from rrg.data.annotation import read_annotation
+from rrg.data.annotation import read_reported
 from rrg.data.batches import StudyDataset, collate
 from rrg.data.files import write_text
 from rrg.data.studies import Study
@@ -80,8 +80,8 @@ def train(run: Run) -> None:
     recipe = recipe_of(run)
     set_seed(recipe.seed)
 
-    train_studies = [study for study in read_annotation(run.data, "train") if study.report][: run.limit]
-    val_studies = [study for study in read_annotation(run.data, "val") if study.report][: run.limit]
+    train_studies = read_reported(run.data, "train")[: run.limit]
+    val_studies = read_reported(run.data, "val")[: run.limit]
     train_reports = [study.report for study in train_studies if study.report]
     model, tokenizer = initial_model(run, recipe, train_reports)
     freeze(model, recipe)

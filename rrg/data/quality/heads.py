@@ -103,7 +103,9 @@ class QualityHeads:
             "thresholds": json.dumps({name: round(value, 4) for name, value in vars(self.thresholds).items()}),
         }
         with replaced(path) as temporary:
-            save_file({name: getattr(self, name) for name in _TENSORS}, temporary, metadata)
+            tensors = {name: getattr(self, name) for name in _TENSORS}
+            # The largest tensor in half precision halves the file.
+            save_file(tensors | {"hidden_weight": self.hidden_weight.astype(np.float16)}, temporary, metadata)
 
     @classmethod
     def read(cls, path: Path) -> QualityHeads:
@@ -114,7 +116,7 @@ class QualityHeads:
                 metadata = file.metadata() or {}
                 if metadata.get("format") != _FORMAT:
                     raise InputError(f"{path} holds no quality heads of the format {_FORMAT!r}. {remedy}")
-                tensors = {name: file.get_tensor(name) for name in _TENSORS}
+                tensors = {name: file.get_tensor(name).astype(np.float32) for name in _TENSORS}
         except (OSError, SafetensorError) as error:
             raise InputError(f"{path} cannot be read. {remedy}") from error
         return cls(**tensors, thresholds=Thresholds(**json.loads(metadata["thresholds"])), encoder=metadata["encoder"])

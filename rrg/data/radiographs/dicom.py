@@ -7,24 +7,17 @@ from __future__ import annotations
 
 import logging
 import warnings
-from io import BytesIO
 
 import numpy as np
 from PIL import Image
-from pydicom import dcmread
-from pydicom.datadict import tag_for_keyword
-from pydicom.dataset import Dataset, FileDataset
-from pydicom.uid import (
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 from rrg.data.radiographs.colour import to_grey
-from rrg.data.radiographs.dicom_header import REGION_TAGS, check_radiograph, pair_of, view_of
-from rrg.data.radiographs.dicom_pixels import complete_header, decode
+from rrg.data.radiographs.dicom_decoding import decode
+from rrg.data.radiographs.dicom_file import READ_TAGS, parse
+from rrg.data.radiographs.dicom_header import check_radiograph, pair_of, view_of
+from rrg.data.radiographs.dicom_pixels import complete_header
 from rrg.data.radiographs.dicom_render import render
 from rrg.data.radiographs.radiograph import MAX_PIXELS, Provenance, Radiograph, View
 from rrg.errors import InputError
@@ -35,19 +28,6 @@ logging.getLogger("pydicom").addFilter(lambda record: False)
 
 _SQUARE = 0.01
 """Maximum relative difference between the sides of a pixel that counts as square."""
-
-_READ_TAGS = frozenset(
-    tag_for_keyword(keyword)
-    for keyword in (
-        *("Modality", "SOPClassUID", "ViewPosition", "ViewCodeSequence", "PatientOrientation", *REGION_TAGS),
-        *("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio", "NumberOfFrames"),
-        *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "PixelData"),
-        *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue"),
-        *("PixelPaddingRangeLimit", "PresentationIntentType", "PixelIntensityRelationshipSign"),
-        *("ModalityLUTSequence", "RescaleSlope", "RescaleIntercept", "VOILUTSequence", "VOILUTFunction"),
-        *("WindowCenter", "WindowWidth", "PresentationLUTShape"),
-    )
-)
 
 
 def is_dicom(data: bytes) -> bool:
@@ -66,8 +46,8 @@ def read_dicom(data: bytes, view: View | None) -> Radiograph:
         InputError: the file is not a single-frame chest radiograph, or cannot be decoded.
     """
     try:
-        dataset = _parse(data)
-        removed_tags = sum(tag not in _READ_TAGS for tag in dataset.keys())  # noqa: SIM118  iterating decodes values
+        dataset = parse(data)
+        removed_tags = sum(tag not in READ_TAGS for tag in dataset.keys())  # noqa: SIM118  iterating decodes values
         notes = check_radiograph(dataset) + complete_header(dataset)
         decoded, corrected = decode(dataset)
         if decoded.ndim == 3:
@@ -89,29 +69,14 @@ def read_dicom(data: bytes, view: View | None) -> Radiograph:
     except InputError:
         raise
     except Exception:  # pydicom raises many types and quotes values of the file, so the cause is not passed on
-        raise InputError("This DICOM file is damaged, incomplete or cut off. Export it again.") from None
-
-
-def _parse(data: bytes) -> FileDataset:
-    """Read the data set. Values stay undecoded bytes until they are accessed."""
-    if DeflatedExplicitVRLittleEndian.encode() in data:
-        # Inflation is not limited in size: a small file could exhaust the RAM. The whole file is searched, because the
-        # transfer syntax may lie behind any number of elements.
         raise InputError(
-            "This DICOM file is compressed as a whole (transfer syntax Deflated Explicit VR Little Endian), which is "
-            "not read here. Export it uncompressed."
-        )
-    dataset = dcmread(BytesIO(data), force=True)
-    if "TransferSyntaxUID" not in dataset.file_meta:
-        implicit, little_endian = dataset.original_encoding
-        dataset.file_meta.TransferSyntaxUID = (
-            ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian
-        )
-    return dataset
+            "The header of this DICOM file cannot be interpreted. Export the X-ray again, or as a PNG image."
+        ) from None
 
 
 def _render_colour(rgb: np.ndarray, stated_bits: int) -> tuple[np.ndarray, int, tuple[str, ...]]:
     """Grey pixels in [0, 1] of a colour image, bits of a value, and the changes."""
+    rgb = rgb.view(f"u{rgb.itemsize}")
     bits = max(stated_bits, int(rgb.max()).bit_length())
     notes = () if bits == stated_bits else (f"BitsStored {stated_bits} ignored, for the values have {bits} bits",)
     grey, changes = to_grey(rgb, top=2**bits - 1)

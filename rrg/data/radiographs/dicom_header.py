@@ -86,10 +86,10 @@ def check_radiograph(dataset: Dataset) -> tuple[str, ...]:
         notes.append(f"modality {modality}: check that this is a chest radiograph")
     elif modality not in _MODALITIES:
         raise InputError(
-            f"This DICOM file is of modality {modality}, not a projection radiograph. Choose a chest X-ray (modality "
-            "CR, DX, DR or RG)."
+            f"This DICOM file is of modality {code_of(modality)}, not a projection radiograph. Choose a chest X-ray "
+            "(modality CR, DX, DR or RG)."
         )
-    image_class = UID(dataset.get("SOPClassUID") or "").name
+    image_class = image_class_of(dataset)
     if not modality and image_class.endswith("Storage") and not image_class.startswith(_IMAGE_CLASSES):
         raise InputError(
             f"This DICOM file is of the kind {image_class}, not a projection radiograph. Choose a chest X-ray."
@@ -143,6 +143,11 @@ def _view_in(text: str) -> View | None:
     return "frontal" if frontal else "lateral"
 
 
+def image_class_of(dataset: Dataset) -> str:
+    """Name of SOPClassUID, or its value if it is none of the standard; empty if it is missing."""
+    return UID(text_of(dataset, "SOPClassUID")).name
+
+
 def text_of(dataset: Dataset, keyword: str) -> str:
     """Text of a tag in capitals; empty if it is missing or cannot be decoded.
 
@@ -158,13 +163,33 @@ def text_of(dataset: Dataset, keyword: str) -> str:
 
 
 def numbers_of(dataset: Dataset, keyword: str) -> list[float]:
-    """All values of a tag; empty if it is missing or one of them is not a finite number."""
+    """Values of a tag up to the first that is not a finite number; empty if it is missing or malformed."""
+    numbers: list[float] = []
     try:
         value = dataset.get(keyword)
-        numbers = [float(number) for number in ([] if value is None else np.atleast_1d(value))]
-    except Exception:  # an empty or malformed value
+        for number in [] if value is None else np.atleast_1d(value):
+            if not math.isfinite(float(number)):
+                break
+            numbers.append(float(number))
+    except Exception:  # pydicom raises many types on an empty or malformed value
+        return numbers
+    return numbers
+
+
+def code_of(text: str) -> str:
+    """Return a text for a message if it looks like a code, else "(unknown)": in a mangled file it may be a name."""
+    return text if re.fullmatch(r"[A-Z0-9 ]{1,16}", text) else "(unknown)"
+
+
+def items_of(dataset: Dataset, keyword: str) -> list[Dataset] | None:
+    """Items of a sequence; empty if it is missing, None if it cannot be read."""
+    try:
+        value = dataset.get(keyword)
+    except Exception:  # pydicom raises many types on a malformed sequence
+        return None
+    if not value:
         return []
-    return numbers if all(map(math.isfinite, numbers)) else []
+    return list(value) if isinstance(value, Sequence) else None
 
 
 def number_of(dataset: Dataset, keyword: str) -> float | None:

@@ -1,4 +1,4 @@
-"""Decode the pixel data of a DICOM file, after its header was completed and checked against the data.
+"""Complete the tags of a DICOM file that describe its pixels, and check them against the pixel data.
 
 Sizes are checked before anything is decoded, so that a small file cannot exhaust the RAM.
 """
@@ -6,17 +6,22 @@ Sizes are checked before anything is decoded, so that a small file cannot exhaus
 from __future__ import annotations
 
 import numpy as np
-from pydicom.dataset import Dataset, FileDataset
-from pydicom.encaps import generate_fragments, get_frame, parse_basic_offsets
-from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, JPEG2000TransferSyntaxes, JPEGTransferSyntaxes, RLELossless
+from pydicom.datadict import dictionary_VR
+from pydicom.dataset import Dataset
+from pydicom.encaps import generate_fragments
+from pydicom.uid import UID, RLELossless
 
-from rrg.data.radiographs.dicom_header import number_of, text_of
+from rrg.data.radiographs.dicom_header import code_of, number_of, text_of
 from rrg.data.radiographs.radiograph import check_size
 from rrg.errors import InputError
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+
+_ITEM = b"\xfe\xff\x00\xe0"
+"""Tag of a fragment."""
+_MAX_FRAGMENTS = 50_000
+"""Number of fragments of an image. They take 0.2 s to join."""
 
 
 def complete_header(dataset: Dataset) -> tuple[str, ...]:
@@ -28,57 +33,48 @@ def complete_header(dataset: Dataset) -> tuple[str, ...]:
     Raises:
         InputError: the file holds no single image of an accepted size, bit depth and photometric interpretation.
     """
-    if "PixelData" not in dataset or not dataset.PixelData:
-        raise InputError(
-            "This DICOM file has no pixel data: it is no image, or it was cut off. Export the X-ray image again."
-        )
+    _check_pixel_data(dataset)
     frames = number_of(dataset, "NumberOfFrames") or 1
     if frames > 1:
         raise InputError(f"This DICOM file holds {frames:.0f} frames. Export one radiograph per file.")
-    dataset.NumberOfFrames = 1
+    _set(dataset, "NumberOfFrames", 1)
     rows, columns = (int(_required(dataset, tag)) for tag in ("Rows", "Columns"))
+    _set(dataset, "Rows", rows)
+    _set(dataset, "Columns", columns)
     check_size(rows, columns)
+    if not _syntax(dataset).is_transfer_syntax:
+        raise InputError(
+            "The transfer syntax of this DICOM file (tag TransferSyntaxUID) is none of the DICOM standard. Export the "
+            "X-ray again, best uncompressed."
+        )
     notes = _complete_colour(dataset)
     check_size(rows, columns, bytes_per_pixel=dataset.SamplesPerPixel * _complete_bits(dataset, notes) // 8)
     if not _syntax(dataset).is_compressed:
         _check_length(dataset)
-    elif _encapsulated_frames(dataset) > 1:
-        raise InputError(
-            f"This DICOM file holds {_encapsulated_frames(dataset)} frames, though it has no NumberOfFrames. Export "
-            "one radiograph per file."
-        )
+    else:
+        _check_frames(dataset)
     return tuple(notes)
 
 
-def decode(dataset: FileDataset) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Decoded values [H, W], or [H, W, 3] in RGB, and what was corrected. The header has to be complete."""
-    syntax = _syntax(dataset)
-    remedy = "Install the decoder with `pip install pylibjpeg-libjpeg`, or export the X-ray uncompressed."
+def _check_pixel_data(dataset: Dataset) -> None:
     try:
-        decoder = get_decoder(syntax)
-    except NotImplementedError:
+        data = dataset.get("PixelData")
+    except Exception:  # pydicom raises many types where the value does not fit its value representation
+        data = ()
+    if not data and data != ():
         raise InputError(
-            f"The transfer syntax of this DICOM file ({syntax.name}) is not read here. Export the X-ray uncompressed."
-        ) from None
-    if not decoder.is_available:
-        raise InputError(f"This DICOM file is compressed as {syntax.name}, for which there is no decoder. {remedy}")
-    if syntax in JPEG2000TransferSyntaxes:
-        _check_codestream(dataset)
-    notes = _complete_planes(dataset) if dataset.SamplesPerPixel == 3 else ()
-    try:
-        decoded, _ = decoder.as_array(dataset, correct_unused_bits=False)  # type: ignore[arg-type]
-    except Exception:  # the decoders raise many types
-        message = f"The pixels of this DICOM file ({syntax.name}) are damaged or cut off. Export it again."
-        if syntax in JPEGTransferSyntaxes:
-            message += f" If it opens elsewhere, it needs another decoder. {remedy}"
-        raise InputError(message) from None
-    expected = (dataset.Rows, dataset.Columns) + ((3,) if dataset.SamplesPerPixel == 3 else ())
-    if decoded.shape != expected:
-        raise InputError(
-            f"The pixels of this DICOM file are {' x '.join(map(str, decoded.shape))}, where its header states "
-            f"{' x '.join(map(str, expected))}. Export it again."
+            "This DICOM file has no pixel data: it is no image, or it was cut off. Export the X-ray image again."
         )
-    return decoded, notes
+    if not isinstance(data, bytes):
+        raise InputError(
+            "The tag PixelData of this DICOM file cannot be read: its value representation is not OB or OW. Export the "
+            "X-ray image again."
+        )
+
+
+def _set(dataset: Dataset, keyword: str, value: int | str) -> None:
+    """Replace an element. Assignment to an attribute would decode the old value first, which may be malformed."""
+    dataset.add_new(keyword, dictionary_VR(keyword), value)
 
 
 def _required(dataset: Dataset, keyword: str) -> float:
@@ -94,8 +90,8 @@ def _complete_colour(dataset: Dataset) -> list[str]:
     stated = text_of(dataset, "PhotometricInterpretation").replace(" ", "_")
     if stated and stated not in (*_GREY, *_COLOUR):
         raise InputError(
-            f"The photometric interpretation {stated.replace('_', ' ')} of this DICOM file is not read here. Export "
-            "the X-ray as MONOCHROME2."
+            f"The photometric interpretation {code_of(stated.replace('_', ' '))} of this DICOM file is not read here. "
+            "Export the X-ray as MONOCHROME2."
         )
     samples = number_of(dataset, "SamplesPerPixel")
     if samples is None:
@@ -106,13 +102,13 @@ def _complete_colour(dataset: Dataset) -> list[str]:
             f"This DICOM file has {samples:g} samples per pixel (tag SamplesPerPixel), where a radiograph has 1 or 3. "
             "Export the X-ray as MONOCHROME2."
         )
-    dataset.SamplesPerPixel = int(samples)
+    _set(dataset, "SamplesPerPixel", int(samples))
     photometric = stated
     if stated not in (_COLOUR if samples == 3 else _GREY):
         photometric = "RGB" if samples == 3 else "MONOCHROME2"
         cause = f"{stated} contradicts SamplesPerPixel {samples:g}" if stated else "is missing"
         notes.append(f"PhotometricInterpretation {cause}, read as {photometric}")
-    dataset.PhotometricInterpretation = photometric
+    _set(dataset, "PhotometricInterpretation", photometric)
     return notes
 
 
@@ -132,22 +128,34 @@ def _complete_bits(dataset: Dataset, notes: list[str]) -> int:
         cause = "is missing" if stored is None else f"{stored:g} cannot be"
         notes.append(f"BitsStored {cause}, read as {allocated:g}")
         stored = allocated
-    dataset.BitsAllocated, dataset.BitsStored = int(allocated), int(stored)
+    _set(dataset, "BitsAllocated", int(allocated))
+    _set(dataset, "BitsStored", int(stored))
     sign = number_of(dataset, "PixelRepresentation")
     if sign not in (0, 1):
         notes.append("PixelRepresentation is missing, read as 0 (unsigned)")
-        dataset.PixelRepresentation = 0
+        sign = 0
+    _set(dataset, "PixelRepresentation", int(sign))
     return int(allocated)
 
 
 def _check_length(dataset: Dataset) -> None:
-    """Check that uncompressed pixel data hold one image, not several or deeper values."""
-    if dataset.PhotometricInterpretation == "YBR_FULL_422":
-        return
+    """Check that uncompressed pixel data hold one image, not less, several, deeper or compressed values."""
     length = len(dataset.PixelData)
+    if dataset["PixelData"].is_undefined_length:
+        raise InputError(
+            f"The pixels of this DICOM file are compressed, though its transfer syntax is {_syntax(dataset).name}. "
+            "Export it again, with a transfer syntax that fits."
+        )
     expected = dataset.Rows * dataset.Columns * dataset.SamplesPerPixel * dataset.BitsAllocated // 8
+    if dataset.PhotometricInterpretation == "YBR_FULL_422":
+        expected = expected // 3 * 2
+    if length < expected:
+        raise InputError(
+            f"This DICOM file is damaged: its pixels are cut off after {length:,} of {expected:,} bytes. Export it "
+            "again."
+        )
     times, rest = divmod(length, expected)
-    if times < 2 or rest > 1:
+    if times < 2 or rest > 1 or dataset.PhotometricInterpretation == "YBR_FULL_422":
         return
     cause = f"{times} frames, though it has no NumberOfFrames"
     if times == 2 and dataset.BitsAllocated == 8:
@@ -160,76 +168,57 @@ def _check_length(dataset: Dataset) -> None:
     )
 
 
-def _encapsulated_frames(dataset: Dataset) -> int:
-    """Number of frames in compressed pixel data: of offsets, else of fragments that begin an image."""
-    offsets = len(parse_basic_offsets(dataset.PixelData))
-    if offsets > 1:
-        return offsets
-    starts = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP")
-    table = 8 + int.from_bytes(dataset.PixelData[4:8], "little")  # the basic offset table is the first item
-    fragments = generate_fragments(dataset.PixelData[table:])
-    is_rle = _syntax(dataset) == RLELossless
-    return sum(is_rle or fragment.startswith(starts) for fragment in fragments)
+def _check_frames(dataset: Dataset) -> None:
+    """Check that compressed pixel data hold one image: by their offsets, else by the fragments that begin an image."""
+    data = dataset.PixelData
+    if not data.startswith(_ITEM):
+        raise InputError(
+            f"The transfer syntax of this DICOM file is {_syntax(dataset).name}, but its pixels are not compressed so, "
+            "or are damaged. Export it again."
+        )
+    if data.count(_ITEM) > _MAX_FRAGMENTS:
+        raise InputError("The pixels of this DICOM file are cut into too many fragments. Export it uncompressed.")
+    table = int.from_bytes(data[4:8], "little")  # the basic offset table is the first item
+    frames = table // 4
+    if frames <= 1:
+        starts = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP")
+        is_rle = _syntax(dataset) == RLELossless
+        try:
+            frames = sum(is_rle or item.startswith(starts) for item in generate_fragments(data[8 + table :]))
+        except ValueError:
+            raise InputError(
+                "This DICOM file is damaged: its compressed pixels are cut off. Export it again."
+            ) from None
+    if frames > 1:
+        raise InputError(
+            f"This DICOM file holds {frames} frames, though it has no NumberOfFrames. Export one radiograph per file."
+        )
 
 
-def _check_codestream(dataset: Dataset) -> None:
-    """Check that a JPEG 2000 image has the size that the header states, which is the size that was checked."""
-    frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
-    start = _codestream_start(frame)
-    right, bottom, left, top = (int.from_bytes(frame[start + at : start + at + 4]) for at in (8, 12, 16, 20))
-    samples = int.from_bytes(frame[start + 40 : start + 42])
-    size = (bottom - top, right - left, samples)
-    # SOC and SIZ markers (ISO 15444-1, A.5.1)
-    if frame[start : start + 4] != b"\xff\x4f\xff\x51" or size != (
-        dataset.Rows,
-        dataset.Columns,
-        dataset.SamplesPerPixel,
-    ):
-        raise InputError("The compressed image in this DICOM file contradicts its header. Export it again.")
-
-
-def _codestream_start(frame: bytes) -> int:
-    """Position of the codestream: 0, or in a JP2 file that of the content of its box "jp2c" (ISO 15444-1, I.4).
-
-    The boxes are walked, because a box of another type may hold a decoy.
-    """
-    if frame[4:8] != b"jP  ":
-        return 0
-    at = 0
-    while at + 8 <= len(frame):
-        length, header = int.from_bytes(frame[at : at + 4]), 8
-        if length == 1:
-            length, header = int.from_bytes(frame[at + 8 : at + 16]), 16
-        if frame[at + 4 : at + 8] == b"jp2c":
-            return at + header
-        if length < header:
-            break
-        at += length
-    return len(frame)
-
-
-def _complete_planes(dataset: Dataset) -> tuple[str, ...]:
+def complete_planes(dataset: Dataset) -> tuple[str, ...]:
     """Complete PlanarConfiguration: the order in which the channels agree better, as those of a grey picture do."""
     stated = number_of(dataset, "PlanarConfiguration")
     if _syntax(dataset).is_compressed:
         if stated not in (0, 1):
-            dataset.PlanarConfiguration = 0
+            _set(dataset, "PlanarConfiguration", 0)
         return ()
-    words = np.frombuffer(dataset.PixelData, np.uint8 if dataset.BitsAllocated == 8 else np.uint16)
-    words = words[: dataset.Rows * dataset.Columns * 3].astype(np.int64)
-    if len(words) < dataset.Rows * dataset.Columns * 3 or dataset.PhotometricInterpretation != "RGB":
-        dataset.PlanarConfiguration = 0 if stated not in (0, 1) else int(stated)
+    if dataset.PhotometricInterpretation != "RGB":
+        _set(dataset, "PlanarConfiguration", 0 if stated not in (0, 1) else int(stated))
         return ()
-    by_pixel, by_plane = words.reshape(-1, 3), words.reshape(3, -1).T
-    spread = [int(np.abs(np.diff(order, axis=1)).sum()) for order in (by_pixel, by_plane)]
+    wide = "<u2" if _syntax(dataset).is_little_endian else ">u2"
+    words = np.frombuffer(dataset.PixelData, np.uint8 if dataset.BitsAllocated == 8 else wide)
+    words = words[: dataset.Rows * dataset.Columns * 3]
+    step = max(1, len(words) // 2**21)  # about 700,000 pixels
+    by_pixel, by_plane = words.reshape(-1, 3)[::step], words.reshape(3, -1).T[::step]
+    spread = [int(np.abs(np.diff(order.astype(np.int64), axis=1)).sum()) for order in (by_pixel, by_plane)]
     better = int(spread[1] < spread[0])
     if stated not in (0, 1):
-        dataset.PlanarConfiguration = better
+        _set(dataset, "PlanarConfiguration", better)
         return (f"PlanarConfiguration is missing, read as {better}",)
     if better != stated and spread[better] == 0:
-        dataset.PlanarConfiguration = better
+        _set(dataset, "PlanarConfiguration", better)
         return (f"PlanarConfiguration {stated:g} contradicts the pixels, read as {better}",)
-    dataset.PlanarConfiguration = int(stated)
+    _set(dataset, "PlanarConfiguration", int(stated))
     return ()
 
 

@@ -6,16 +6,20 @@ inversion. It is computed for each possible word and applied to the image as a l
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from rrg.data.radiographs.dicom_header import number_of, numbers_of, text_of
+from rrg.data.radiographs.dicom_header import image_class_of, items_of, number_of, numbers_of, text_of
 from rrg.data.radiographs.dicom_tables import read_table
 from rrg.data.radiographs.dicom_values import StoredValues, stored_values
 from rrg.data.radiographs.grey_scale import fault_of, percentile_range, range_without_outliers, scaled, used_share
 
 _FOR_PROCESSING = "Digital X-Ray Image Storage - For Processing"
+_MAX_CHOICES = 16
+"""Number of VOI LUTs, and of windows, that are tried."""
 
 
 def render(dataset: Dataset, decoded: np.ndarray) -> tuple[np.ndarray, int, tuple[str, ...]]:
@@ -45,8 +49,11 @@ def render(dataset: Dataset, decoded: np.ndarray) -> tuple[np.ndarray, int, tupl
 def _apply_modality(dataset: Dataset, stored: StoredValues) -> tuple[np.ndarray, tuple[str, ...]]:
     """Map stored values to modality values by the modality LUT, else by slope and intercept."""
     notes: tuple[str, ...] = ()
-    if dataset.get("ModalityLUTSequence"):
-        table = read_table(dataset.ModalityLUTSequence[0], stored.values, stored.count, _little_endian(dataset))
+    items = items_of(dataset, "ModalityLUTSequence")
+    if items is None:
+        notes = ("modality LUT ignored, for its sequence cannot be read",)
+    elif items:
+        table = read_table(items[0], stored.values, stored.count, _little_endian(dataset))
         if table is None:
             notes = ("modality LUT ignored, for its item is empty",)
         elif table.outside(stored.values)[stored.count > 0].all() and len(table.entries) > 1:
@@ -68,7 +75,10 @@ def _apply_voi(dataset: Dataset, values: np.ndarray, stored: StoredValues) -> tu
     """
     count = stored.count
     notes: tuple[str, ...] = ()
-    for item in dataset.get("VOILUTSequence") or ():
+    items = items_of(dataset, "VOILUTSequence")
+    if items is None:
+        notes += ("VOI LUT ignored, for its sequence cannot be read",)
+    for item in (items or ())[:_MAX_CHOICES]:
         table = read_table(item, values, count, _little_endian(dataset))
         if table is None:
             notes += ("VOI LUT ignored, for its item is empty",)
@@ -80,9 +90,10 @@ def _apply_voi(dataset: Dataset, values: np.ndarray, stored: StoredValues) -> tu
         corrected = tuple(f"VOI LUT read by its data: {note}" for note in table.notes)
         return grey, (*notes, *corrected, "VOI LUT applied")
 
-    function = text_of(dataset, "VOILUTFunction").replace(" ", "_") or "LINEAR"
+    function = text_of(dataset, "VOILUTFunction").replace(" ", "_")
     exported = False
-    for centre, width in zip(numbers_of(dataset, "WindowCenter"), numbers_of(dataset, "WindowWidth"), strict=False):
+    windows = zip(numbers_of(dataset, "WindowCenter"), numbers_of(dataset, "WindowWidth"), strict=False)
+    for centre, width in islice(windows, _MAX_CHOICES):
         grey = _window(values, centre, width, function)
         if grey is None:
             notes += ("window ignored, for it would leave nothing visible",)
@@ -114,7 +125,7 @@ def _is_for_more_bits(upper: float, grey: np.ndarray, values: np.ndarray, stored
 
 def _window(values: np.ndarray, centre: float, width: float, function: str) -> np.ndarray | None:
     """Map values to [0, 1] by a window (PS3.3 C.11.2.1.2 and C.11.2.1.3); None if the width is not valid."""
-    if function == "LINEAR":
+    if function not in ("LINEAR_EXACT", "SIGMOID"):  # LINEAR, also where the tag is missing or unknown
         centre, width = centre - 0.5, width - 1
     if width <= 0:
         return None
@@ -158,7 +169,7 @@ def _falls(stored: np.ndarray, grey: np.ndarray, count: np.ndarray) -> bool:
 
 def _is_for_processing(dataset: Dataset) -> bool:
     intent = text_of(dataset, "PresentationIntentType")
-    return intent == "FOR PROCESSING" or (not intent and UID(dataset.get("SOPClassUID") or "").name == _FOR_PROCESSING)
+    return intent == "FOR PROCESSING" or (not intent and image_class_of(dataset) == _FOR_PROCESSING)
 
 
 def _little_endian(dataset: Dataset) -> bool:

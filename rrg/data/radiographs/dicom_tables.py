@@ -59,16 +59,19 @@ def read_table(item: Dataset, values: np.ndarray, count: np.ndarray, little_endi
 def _entries(data: object, number: int, little_endian: bool) -> np.ndarray:
     """Entries as float64 [N].
 
-    Entries have 16 bits. Old files pack two entries of 8 bits into a word, so that the data have about as many bytes
-    as entries. Data that lack some entries of 16 bits have more.
+    Entries have 16 bits. Old files pack two entries of 8 bits into a word, the first in its lower byte, so that there
+    are half as many words as entries. Data that lack some entries of 16 bits have more.
     """
     if isinstance(data, bytes):
-        wide = "<u2" if little_endian else ">u2"
-        packed = len(data) <= number + number % 2
-        table = np.frombuffer(data if packed else data[: len(data) // 2 * 2], np.uint8 if packed else wide)
+        if len(data) % 2 and len(data) >= number:  # the padding byte is missing
+            data += b"\0"
+        words = np.frombuffer(data[: len(data) // 2 * 2], "<u2" if little_endian else ">u2")
     else:
-        table = np.atleast_1d(np.asarray(data, dtype=np.int64)) % 2**16  # unsigned entries written as signed numbers
-    return table[:number].astype(np.float64)
+        numbers = np.atleast_1d(np.asarray(data, dtype=np.int64))
+        words = (numbers % 2**16).astype(np.uint16)  # unsigned entries may be written as signed numbers
+    if number > 2 and 2 * len(words) <= number + number % 2:
+        words = words.astype("<u2").view(np.uint8)
+    return words[:number].astype(np.float64)
 
 
 def _top(largest: int, bits: int) -> tuple[int, tuple[str, ...]]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from io import BytesIO
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import Image
 
+from rrg.data.radiographs.bounded_reader import BoundedReader
+from rrg.data.radiographs.codestream import jpeg_segments
 from rrg.data.radiographs.colour import to_grey
 from rrg.data.radiographs.grey_scale import range_without_outliers
+from rrg.data.radiographs.orientation import upright
 from rrg.data.radiographs.radiograph import MAX_PIXELS, Provenance, Radiograph, View, check_size
 from rrg.errors import InputError
 
@@ -24,16 +25,14 @@ _SIGNATURES = {
 
 _DAMAGED = "This {} image is damaged or cut off. Export or download it again."
 
-_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
-    2: lambda stored: stored[:, ::-1],
-    3: lambda stored: stored[::-1, ::-1],
-    4: lambda stored: stored[::-1],
-    5: lambda stored: stored.T,
-    6: lambda stored: np.rot90(stored, -1),
-    7: lambda stored: stored[::-1, ::-1].T,
-    8: lambda stored: np.rot90(stored),
-}
-"""Stored image to upright image, by EXIF orientation."""
+_EXIF = b"Exif\0\0"
+"""First bytes of the EXIF data in a JPEG file."""
+
+_MAX_SCANS = 100
+"""Number of scans of a JPEG file. Each decodes the whole image anew; encoders write at most about 20."""
+
+_MAX_PROFILES = 16
+"""Number of colour profiles of a PNG file, each of which inflates to up to 1 MiB. The format allows one."""
 
 
 def picture_format(data: bytes) -> str | None:
@@ -55,8 +54,9 @@ def read_picture(data: bytes, format: str, view: View | None) -> Radiograph:
     image = _open(data, format)
     try:
         image.load()
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         stored = _stored_values(image, data)
+    except InputError:
+        raise
     except Exception:  # the decoders raise many types of exceptions on a damaged file
         raise InputError(_DAMAGED.format(format)) from None
 
@@ -64,25 +64,33 @@ def read_picture(data: bytes, format: str, view: View | None) -> Radiograph:
     if grey.ndim == 3:
         grey, converted = to_grey(grey)
         changes += converted
-    if orientation in _UPRIGHT:
-        grey = _UPRIGHT[orientation](grey)
-        changes += ("turned upright as its EXIF orientation says",)
+    if format == "JPEG":
+        exif = (content for _, content in jpeg_segments(data) if content.startswith(_EXIF))
+        image.info["exif"] = next(exif, None)
+    grey, turned = upright(grey, image.info)
     pixels, scaled = _unit_range(grey)
-    provenance = Provenance(format, bits=8 * stored.itemsize, changes=changes + scaled)
+    provenance = Provenance(format, bits=8 * stored.itemsize, changes=changes + turned + scaled)
     return Radiograph(pixels, view or "unknown", None, provenance)
 
 
 def _open(data: bytes, format: str) -> Image.Image:
     """Read the header and check size and number of frames, before any pixel is decoded."""
+    _check_structure(data, format)
+    if format == "JPEG":
+        data = data.replace(_EXIF, b"EXIF\0\0")  # so that Pillow does not parse them, see `orientation`
     try:
-        image = Image.open(BytesIO(data), formats=(format.upper(),))
+        image = Image.open(BoundedReader(data), formats=(format.upper(),))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise InputError(
             f"This image is too large: more than {MAX_PIXELS // 10**6} million pixels. Choose a chest X-ray, or scale "
             "it down before uploading it."
         ) from None
+    except InputError:
+        raise
     except Exception:  # Pillow raises many types of exceptions on a damaged header
         raise InputError(_DAMAGED.format(format)) from None
+    if format == "PNG" and data[16:24] != image.width.to_bytes(4) + image.height.to_bytes(4):
+        raise InputError(_DAMAGED.format(format))  # a second header, which another decoder would not follow
     check_size(image.height, image.width, bytes_per_pixel=_bytes_per_pixel(image, data))
     # An MPO file is a JPEG photograph followed by its preview. JPEG readers ignore the preview.
     if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
@@ -90,8 +98,21 @@ def _open(data: bytes, format: str) -> Image.Image:
     return image
 
 
+def _check_structure(data: bytes, format: str) -> None:
+    """Refuse a file whose parts would keep the decoder busy for long, whatever the size of the image."""
+    cause = None
+    if format == "JPEG" and data.count(b"\xff\xda") > _MAX_SCANS:  # also finds the marker in metadata, as in previews
+        cause = "too many scans"
+    elif format == "PNG" and data.count(b"iCCP") > _MAX_PROFILES:
+        cause = "too many colour profiles"
+    if cause:
+        raise InputError(f"This {format} file holds {cause}. Save the picture again with another program.")
+
+
 def _bytes_per_pixel(image: Image.Image, data: bytes) -> int:
-    """Bytes of a decoded pixel, from the header."""
+    """Bytes that decoding needs for a pixel, from the header."""
+    if image.format == "WEBP":
+        return 8  # its decoder holds two canvases of RGBA
     if image.has_transparency_data and image.mode not in ("1", "L", "LA"):
         samples = 4
     else:

@@ -44,7 +44,7 @@ from torch.nn import functional as F
 from transformers import EncoderDecoderCache
 from transformers import initialization as init
 
-from rrg.labels.atlas import ATLAS
+from rrg.labels.atlas import ATLAS, REGIONS
 from rrg.layers.transformer import DecoderOutput, Encoder, TextEmbedding, causal_mask
 from rrg.models.base import ClassThresholds, ReportConfig, ReportModel, visual_tokens
 from rrg.models.outputs import ImageFeatures, Reference, ReportEncoderOutput
@@ -256,6 +256,13 @@ class SGRRG(ClassThresholds, ReportModel):
         attention = self.region_attention(decoder_input_ids, encoder_outputs).float().mean(1)  # [B,29]
         view_mask = encoder_outputs.attention_mask.unflatten(1, encoder_outputs.grid)[:, :, 0, 0]  # [B,V]
         return {"region attention": paint(attention, encoder_outputs.boxes, view_mask)}
+
+    def region_boxes(self, encoder_outputs: ReportEncoderOutput) -> dict[str, Tensor]:
+        """The boxes of the regions that are part of the graph."""
+        assert isinstance(encoder_outputs, SGRRGEncoderOutput)
+        assert encoder_outputs.boxes is not None and encoder_outputs.region_mask is not None
+        boxes = encoder_outputs.boxes * encoder_outputs.region_mask[..., None]  # [B,29,4]
+        return dict(zip(REGIONS, boxes.unbind(1), strict=True))
 
     # Losses -----------------------------------------------------------------------------------------------------------
 

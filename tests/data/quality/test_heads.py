@@ -54,7 +54,7 @@ def test_a_file_gives_the_heads_back(heads: QualityHeads, tmp_path: Path) -> Non
     heads.write(tmp_path / FILE, {"samples": "5"})
     read = QualityHeads.read(tmp_path / FILE)
     features = np.random.default_rng(2).normal(size=(3, 8)).astype(np.float32)
-    np.testing.assert_array_equal(read.logits(features), heads.logits(features))
+    np.testing.assert_allclose(read.logits(features), heads.logits(features), atol=0.01)  # half precision in the file
     assert (read.thresholds, read.encoder) == (THRESHOLDS, "encoder")
 
 

@@ -14,7 +14,6 @@ from pydicom.pixels.processing import apply_voi_lut
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from rrg.data.radiographs import Radiograph, read_radiograph
-from rrg.data.radiographs.dicom_pixels import _codestream_start
 from rrg.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
@@ -201,13 +200,6 @@ def test_compressed_frames_without_their_number_are_refused(dicom_file: DicomFil
             read_radiograph(file.getvalue())
 
 
-def test_decoded_image_of_another_size_is_refused(dicom_file: DicomFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = (np.zeros((3, 96, 80), np.uint16), {})
-    monkeypatch.setattr("pydicom.pixels.decoders.base.Decoder.as_array", lambda *_, **__: wrong)
-    with pytest.raises(InputError, match="3 x 96 x 80, where its header states 96 x 80"):
-        read_radiograph(dicom_file(CHEST_12))
-
-
 def test_samples_per_pixel_decides_on_colour(dicom_file: DicomFile) -> None:
     content = dicom_file(CHEST_12, PhotometricInterpretation="RGB", **FULL_12)
     assert_shows(content, CHEST, "RGB contradicts SamplesPerPixel 1")
@@ -295,25 +287,3 @@ def test_missing_tag_with_one_meaning(dicom_file: DicomFile, keyword: str) -> No
 def test_missing_size_is_named(dicom_file: DicomFile, keyword: str) -> None:
     with pytest.raises(InputError, match=f"incomplete: the tag {keyword} is missing"):
         read_radiograph(saved(dicom_file(CHEST_12), **{keyword: None}))
-
-
-# Limits.
-
-
-def test_transfer_syntax_behind_many_elements_is_found(dicom_file: DicomFile) -> None:
-    content = dicom_file(CHEST_12, syntax="1.2.840.10008.1.2.1.99")
-    private = b"".join(b"\x02\x00\x02\x01OB\0\0" + (4000).to_bytes(4, "little") + b"\0" * 4000 for _ in range(5))
-    with pytest.raises(InputError, match="compressed as a whole"):
-        read_radiograph(content[:132] + private + content[132:])
-
-
-def test_decoy_box_of_a_jp2_file_is_passed_over() -> None:
-    def box(kind: bytes, content: bytes) -> bytes:
-        return (8 + len(content)).to_bytes(4) + kind + content
-
-    codestream = b"\xff\x4f\xff\x51"
-    head = box(b"jP  ", b"\r\n\x87\n") + box(b"free", codestream + b"\0" * 40)
-    frame = head + box(b"jp2c", codestream + b"right")
-    assert frame[_codestream_start(frame) :].startswith(codestream + b"right")
-    assert _codestream_start(head) == len(head)
-    assert _codestream_start(codestream) == 0

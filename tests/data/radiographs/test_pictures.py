@@ -205,6 +205,80 @@ def test_invalid_file_is_refused(content: bytes, cause: str, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [path]
 
 
+def chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def with_chunks(chunks: bytes) -> bytes:
+    content = encode(CHEST_LIKE)
+    return content[:33] + chunks + content[33:]
+
+
+def tiff_of_large_values(size: int) -> bytes:
+    """EXIF data in which each of many values is almost as long as all the data: together they would take gigabytes."""
+    count = size // 24
+    entries = b"".join(struct.pack("<HHII", 0x9000 + n, 7, size - 16, 8) for n in range(count))
+    return (b"II*\0" + struct.pack("<IH", 8, count) + entries).ljust(size, b"\0")
+
+
+def test_exif_values_are_not_copied() -> None:
+    """Pillow's reader would take 3 GB for the first of these files."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    exif = tiff_of_large_values(300_000)
+    assert read_radiograph(with_chunks(chunk(b"eXIf", exif))).pixels.shape == CHEST_LIKE.shape
+    profile = b"\nexif\n%8d\n" % (6 + len(exif)) + (b"Exif\0\0" + exif).hex().encode()
+    compressed = chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(profile))
+    assert read_radiograph(with_chunks(compressed)).pixels.shape == CHEST_LIKE.shape
+    jpeg = encode(CHEST_LIKE, "JPEG")
+    segments = b"".join(
+        b"\xff\xe1" + struct.pack(">H", 60_008) + b"Exif\0\0" + exif[at : at + 60_000]
+        for at in range(0, 300_000, 60_000)
+    )
+    assert read_radiograph(jpeg[:2] + segments + jpeg[2:]).pixels.shape == CHEST_LIKE.shape
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 * 1024
+
+
+def test_number_of_scans_is_limited() -> None:
+    """Each scan of a progressive file decodes the whole image anew."""
+    content = encode(CHEST_LIKE, "JPEG", progressive=True)
+    assert 2 < content.count(b"\xff\xda") < 20
+    assert read_radiograph(content).pixels.shape == CHEST_LIKE.shape
+    last = content[content.rindex(b"\xff\xda") : -2]
+    with pytest.raises(InputError, match="too many scans"):
+        read_radiograph(content[:-2] + last * 300 + b"\xff\xd9")
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        (with_chunks(chunk(b"teST", b"") * 100_000), "too many parts"),
+        (with_chunks(chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(2**20))) * 50), "too many colour profiles"),
+        (encode(CHEST_LIKE, "JPEG").replace(b"\xff\xdb", b"\xff\xfe\0\2" * 250_000 + b"\xff\xdb", 1), "too many parts"),
+        (encode(CHEST_LIKE, "JPEG").replace(b"\xff\xdb", b"\0" * 250_000 + b"\xff\xdb", 1), "too many parts"),
+    ],
+    ids=["png-chunks", "png-profiles", "jpeg-segments", "jpeg-junk"],
+)
+def test_file_with_too_many_parts_is_refused(content: bytes, cause: str) -> None:
+    with pytest.raises(InputError, match=cause):
+        read_radiograph(content)
+
+
+def test_second_png_header_is_not_followed() -> None:
+    """A decoder may follow the first of two headers and another the second, which was checked."""
+    header = struct.pack(">IIBBBBB", 64, 48, 8, 0, 0, 0, 0)
+    large = with_chunks(chunk(b"IHDR", header))
+    large = large[:16] + struct.pack(">II", 30_000, 30_000) + large[24:]
+    large = large[:29] + struct.pack(">I", zlib.crc32(large[12:29])) + large[33:]
+    with pytest.raises(InputError, match="damaged"):
+        read_radiograph(large)
+
+
+def test_webp_counts_the_canvases_of_its_decoder() -> None:
+    with pytest.raises(InputError, match="too large"):
+        read_radiograph(encode(Image.new("L", (7000, 6000)), "WEBP", quality=0, method=0))
+
+
 def test_large_image_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     def decode(image: Image.Image) -> None:
         raise AssertionError("decoded")

@@ -51,6 +51,15 @@ def test_missing_file_and_folder_are_refused(tmp_path: Path) -> None:
         read_radiograph(tmp_path)
 
 
+def test_length_of_a_file_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = encode(CHEST_LIKE)
+    (tmp_path / "chest.png").write_bytes(content)
+    monkeypatch.setattr("rrg.data.radiographs.reading._MAX_BYTES", len(content) - 1)
+    for source in (content, tmp_path / "chest.png"):
+        with pytest.raises(InputError, match="larger than"):
+            read_radiograph(source)
+
+
 def test_hash_depends_on_the_pixels_alone() -> None:
     same = read_radiograph(encode(CHEST_LIKE)), read_radiograph(encode(CHEST_LIKE, "WEBP", lossless=True))
     assert same[0].sha256 == same[1].sha256

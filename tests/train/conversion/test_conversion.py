@@ -284,6 +284,17 @@ def test_a_vocabulary_of_another_length_is_refused_with_both(
         convert(Conversion("r2gen_cmn", checkpoint("r2gen_cmn"), annotation, tmp_path / "new"))
 
 
+@pytest.mark.parametrize("broken", [{}, {"report": None}])
+def test_a_record_without_a_report_is_named(
+    checkpoint: Callable[..., Path], annotation: Path, tmp_path: Path, broken: dict
+) -> None:
+    studies = json.loads(annotation.read_text())["train"]
+    annotation.write_text(json.dumps({"train": [*studies, {"id": "CXR7", **broken}]}))
+    with pytest.raises(InputError) as refusal:
+        convert(Conversion("r2gen_cmn", checkpoint("r2gen_cmn"), annotation, tmp_path / "new"))
+    assert all(part in str(refusal.value) for part in (str(annotation), "'CXR7' of split 'train'", "`report`"))
+
+
 class NotATensor:
     """An object that is no tensor, as some published checkpoints hold."""
 

@@ -21,6 +21,18 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def blank_reports(phantoms: Path, tmp_path: Path) -> Path:
+    """The phantoms with reports that are de-identified as a whole."""
+    annotation = json.loads((phantoms / "annotation.json").read_text())
+    for records in annotation.values():
+        for record in records:
+            record["report"] = "___"
+    (tmp_path / "annotation.json").write_text(json.dumps(annotation))
+    (tmp_path / "images").symlink_to(phantoms / "images")
+    return tmp_path
+
+
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained encoder in the format of train/pretrain_encoder.py."""

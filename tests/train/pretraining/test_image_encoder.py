@@ -56,9 +56,16 @@ def study() -> Study:
 
 
 def test_the_impression_replaces_missing_findings_and_studies_without_text_are_left_out(study: Study) -> None:
-    texts = [("No edema.", "Edema."), (None, "Pleural effusion."), ("", "Pneumothorax."), (None, None)]
+    texts = [
+        ("No edema.", "Edema."),
+        (None, "Pleural effusion."),
+        ("", "Pneumothorax."),
+        (None, None),
+        ("___", "Nodule."),
+        ("", "_ ."),
+    ]
     given = [replace(study, report=report, impression=impression) for report, impression in texts]
-    assert [used.report for used in labelled(given)] == ["No edema.", "Pleural effusion.", "Pneumothorax."]
+    assert [used.report for used in labelled(given)] == ["No edema.", "Pleural effusion.", "Pneumothorax.", "Nodule."]
 
 
 def test_findings_and_concepts_are_those_that_the_text_asserts(study: Study) -> None:

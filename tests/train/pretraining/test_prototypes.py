@@ -55,6 +55,11 @@ def test_the_file_has_prototypes_and_metadata(prototype_file: Path, phantoms: Pa
     assert [path.name for path in prototype_file.parent.iterdir()] == [prototype_file.name], "no partial file remains"
 
 
+def test_blank_reports_are_left_out(blank_reports: Path, encoder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"No study of split 'train'.* has a text in `report`"):
+        prototypes.make_prototypes(prototypes.PrototypeRecipe(blank_reports, encoder, tmp_path / "prototypes"))
+
+
 def test_the_file_decides_on_number_and_length_of_prototypes_not_the_recipe(prototype_file: Path) -> None:
     recipe = Recipe(config={**SIZES, "prototypes_per_class": 20, "prototype_size": 5})
     tokenizer = ReportTokenizer.build(["no edema ."], 1)

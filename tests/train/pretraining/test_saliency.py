@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,15 @@ def test_a_separate_discriminator_comes_with_its_weights_size_and_thresholds(sep
     state = model.discriminator.state_dict()
     assert state.keys() == read.weights.keys()
     assert all(torch.equal(state[name], value) for name, value in read.weights.items())
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_blank_reports_are_left_out(phantoms: Path, blank_reports: Path, tmp_path: Path, split: str) -> None:
+    annotation = json.loads((phantoms / "annotation.json").read_text())
+    blank = json.loads((blank_reports / "annotation.json").read_text())
+    (blank_reports / "annotation.json").write_text(json.dumps({**annotation, split: blank[split]}))
+    with pytest.raises(InputError, match=f"No study of split '{split}'.* has a text in `report`"):
+        saliency.make_saliency(separate_recipe(blank_reports, tmp_path / "out"))
 
 
 @pytest.mark.slow

@@ -191,6 +191,19 @@ def test_an_encoder_with_a_learning_rate_is_trained(
     assert (trained - before).abs().max() > 1e-4
 
 
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_blank_reports_are_left_out(
+    phantoms: Path, encoder: Path, tmp_path: Path, tiny: recipes.Recipe, split: str
+) -> None:
+    annotation = json.loads((phantoms / "annotation.json").read_text())
+    for record in annotation[split]:
+        record["report"] = "___"
+    (tmp_path / "annotation.json").write_text(json.dumps(annotation))
+    (tmp_path / "images").symlink_to(phantoms / "images")
+    with pytest.raises(InputError, match=f"No study of split '{split}'.* has a text in `report`"):
+        train(run(tmp_path, encoder, tmp_path))
+
+
 def test_an_unknown_recipe_is_answered_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="published_iu"):
         train(Run("r2gen_cmn", data=tmp_path, out=tmp_path, size="huge"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from rrg.feedback.migrations.triggers import define_append_only, make_append_only
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -38,34 +40,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_corrections_report_id", "corrections", ["report_id"])
     if op.get_bind().dialect.name == "postgresql":
-        _append_only_postgresql()
-    else:
-        _append_only_sqlite()
-
-
-def _append_only_sqlite() -> None:
+        define_append_only()
     for table, keys in KEYS.items():
-        for change in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER {table}_no_{change.lower()} BEFORE {change} ON {table} "
-                f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-            )
-        # INSERT OR REPLACE deletes without firing the delete trigger.
-        same_key = " OR ".join(f"{key} = NEW.{key}" for key in keys)
-        op.execute(
-            f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
-            f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same_key}) "
-            f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-        )
-
-
-def _append_only_postgresql() -> None:
-    op.execute(
-        "CREATE FUNCTION rrg_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$"
-    )
-    for table in KEYS:
-        op.execute(
-            f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
-            "FOR EACH STATEMENT EXECUTE FUNCTION rrg_append_only()"
-        )
+        make_append_only(table, keys)

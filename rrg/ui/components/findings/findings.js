@@ -1,6 +1,8 @@
 const find = (selector) => element.querySelector(selector);
 const body = find("tbody");
-const send = (name, detail) => window.dispatchEvent(new CustomEvent(name, { detail }));
+const channel = props.channel ?? "read";
+const send = (name, detail) => window.dispatchEvent(new CustomEvent(name, { detail: { ...detail, channel } }));
+const listen = (name, handle) => window.addEventListener(name, (event) => { if (event.detail.channel === channel) handle(event.detail); });
 
 function make(tag, className, text) {
   const node = document.createElement(tag);
@@ -9,19 +11,50 @@ function make(tag, className, text) {
   return node;
 }
 
+function percent(share) {
+  return share > 0 && share < 0.1 ? (share * 100).toFixed(1) + " %" : Math.round(share * 100) + " %";
+}
+
 function probabilityCell(row) {
   const cell = make("td", "classifier");
   if (row.probability === null) {
     cell.append(make("span", "percent", "–"));
     return cell;
   }
-  const percent = Math.round(row.probability * 100);
   const bar = make("span", "bar");
   const fill = make("span", "fill");
-  fill.style.width = percent + "%";
+  fill.style.width = row.probability * 100 + "%";
   bar.append(fill);
-  cell.append(bar, make("span", "percent", percent + " %"));
+  const verdict = make("span", "verdict");
+  if (row.threshold !== null) {
+    const tick = make("span", "tick");
+    tick.style.left = row.threshold * 100 + "%";
+    bar.append(tick);
+    bar.title = `Counts as present from ${percent(row.threshold)}`;
+    bar.setAttribute("role", "img");
+    bar.setAttribute("aria-label", bar.title);
+    verdict.textContent = row.in_image ? "present" : "absent";
+    verdict.classList.toggle("in-image", row.in_image);
+  }
+  cell.append(bar, make("span", "percent", percent(row.probability)), " ", verdict);
   return cell;
+}
+
+const REFERENCE_FLAGS = ["missed", "added"];
+
+function summary(table) {
+  const count = (flags) => table.rows.filter((row) => row.flags.some((flag) => flags.includes(flag))).length;
+  const parts = [];
+  if (!table.has_classifier) parts.push("This model has no classifier");
+  else {
+    const differing = count(["text only", "image only"]);
+    parts.push(differing === 0 ? "Text and image agree" : `${differing} differ between text and image`);
+  }
+  if (table.has_reference) {
+    const differing = count(REFERENCE_FLAGS);
+    parts.push(differing === 0 ? "text and reference agree" : `${differing} differ from the reference`);
+  }
+  return parts.join(" · ");
 }
 
 function show() {
@@ -29,23 +62,21 @@ function show() {
   find(".findings").hidden = !table;
   element.classList.toggle("has-reference", Boolean(table?.has_reference));
   body.replaceChildren();
+  find(".conflicts").replaceChildren(...(table?.conflicts ?? []).map((message) => make("li", "", message)));
   if (!table) return;
-  const disagreeing = table.rows.filter((row) => row.disagreement).length;
-  find(".summary").textContent = table.rows.every((row) => row.probability === null)
-    ? "This model has no classifier"
-    : disagreeing === 0 ? "Text and image agree" : `${disagreeing} disagree`;
+  find(".summary").textContent = summary(table);
+  find(".points").textContent = table.has_classifier ? table.points : "";
   table.rows.forEach((row, at) => {
-    const line = make("tr", row.disagreement ? "disagrees" : "");
+    const line = make("tr", row.flags.length ? "disagrees" : "");
     line.dataset.index = row.index;
     line.dataset.status = row.status;
     line.tabIndex = at === 0 ? 0 : -1;
     const name = make("th", "name", row.name);
     name.scope = "row";
+    row.flags.forEach((flag) => name.append(" ", make("span", REFERENCE_FLAGS.includes(flag) ? "flag against-reference" : "flag", flag)));
     const label = make("td", "mention");
     label.append(make("span", "status", row.label));
-    const classifier = probabilityCell(row);
-    if (row.disagreement) classifier.append(make("span", "flag", row.disagreement));
-    line.append(name, label, make("td", "reference", row.reference), classifier);
+    line.append(name, label, make("td", "reference", row.reference), probabilityCell(row));
     body.append(line);
   });
 }
@@ -54,7 +85,7 @@ const target = (event) => event.target.closest("tr");
 const finding = (index) => ({ kind: "finding", index, spans: props.value.rows[index].spans });
 const detail = (row) => finding(Number(row.dataset.index));
 body.addEventListener("pointerover", (event) => { const row = target(event); if (row) send("rrg:point", detail(row)); });
-body.addEventListener("pointerleave", () => send("rrg:point", null));
+body.addEventListener("pointerleave", () => send("rrg:point", { kind: null }));
 body.addEventListener("focusin", (event) => {
   const row = target(event);
   if (!row) return;
@@ -62,7 +93,7 @@ body.addEventListener("focusin", (event) => {
   row.tabIndex = 0;
   send("rrg:point", detail(row));
 });
-body.addEventListener("focusout", () => send("rrg:point", null));
+body.addEventListener("focusout", () => send("rrg:point", { kind: null }));
 body.addEventListener("click", (event) => { const row = target(event); if (row) send("rrg:pin", detail(row)); });
 body.addEventListener("keydown", (event) => {
   const row = target(event);
@@ -75,9 +106,8 @@ body.addEventListener("keydown", (event) => {
     send("rrg:pin", detail(row));
   }
 });
-window.addEventListener("rrg:choose-finding", (event) => send("rrg:pin", finding(event.detail)));
-window.addEventListener("rrg:shown", (event) => {
-  const { kind, index, pinned } = event.detail;
+listen("rrg:choose-finding", ({ index }) => send("rrg:pin", finding(index)));
+listen("rrg:shown", ({ kind, index, pinned }) => {
   body.querySelectorAll("tr").forEach((row) => {
     const own = kind === "finding" && Number(row.dataset.index) === index;
     row.classList.toggle("shown", own);

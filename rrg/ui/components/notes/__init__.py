@@ -54,12 +54,12 @@ def notes_value(notes: Sequence[Note], radiographs: Sequence[Radiograph]) -> lis
     ]
 
 
-def chosen_remedy(event: gr.EventData) -> tuple[Remedy, int]:
-    """Read the remedy and the index of the image from an event of the component; it comes from the browser.
+def chosen_remedy(values: object) -> tuple[Remedy, int]:
+    """Read the remedy and the index of the image from the data of the event; they come from the browser.
 
     Raises InputError for anything else.
     """
-    data = event._data if isinstance(event._data, dict) else {}
+    data = values if isinstance(values, dict) else {}
     remedy = next((name for name in get_args(Remedy) if name == data.get("remedy")), None)
     image = data.get("image")
     if remedy is None or not isinstance(image, int):

@@ -10,12 +10,22 @@ from rrg.report import Report
 from rrg.ui.components.element import element
 
 
-def report_text() -> gr.HTML:
-    """Build the component. Its value is `report_value(...)`, or None without a report."""
-    return element("report_text", "report", value=None)
+def report_text(channel: str = "read") -> gr.HTML:
+    """Build the component. Its value is `report_value(...)`, or None without a report.
+
+    Its props are `partial` (text of a report that is being written), `badges` (reasons to doubt the report), `blank`
+    (how it differs from the report on a blank image) and `blank_same`. Its event `blank` (`{report_id}`) asks for the
+    latter.
+
+    Args:
+        channel: the viewer that shows the maps of its words has the same channel.
+    """
+    return element(
+        "report_text", "report" if channel == "read" else f"report-{channel}", value=None, partial="", channel=channel
+    )
 
 
-def report_value(report: Report, reference: str | None) -> dict[str, Any]:
+def report_value(report: Report) -> dict[str, Any]:
     """Convert a report to the value of the component, from which the page also reads the id of the report."""
     return {
         "report_id": report.report_id,
@@ -23,19 +33,21 @@ def report_value(report: Report, reference: str | None) -> dict[str, Any]:
         "model": report.model,
         "text": report.text,
         "lines": [
-            [
-                {
-                    "index": index,
-                    "text": word.text,
-                    "start": word.start,
-                    "end": word.end,
-                    "probability": word.probability,
-                }
-                for index, word in enumerate(report.words)
-                if word.sentence == sentence
-            ]
-            for sentence in range(len(report.sentences))
+            {
+                "support": sentence.support,
+                "words": [
+                    {
+                        "index": index,
+                        "text": word.text,
+                        "start": word.start,
+                        "end": word.end,
+                        "probability": word.probability,
+                    }
+                    for index, word in enumerate(report.words)
+                    if word.sentence == number
+                ],
+            }
+            for number, sentence in enumerate(report.sentences)
         ],
         "facts": f"{report.model} · weights {report.weights_sha256[:8]} · {report.seconds:.1f} s",
-        "reference": reference,
     }

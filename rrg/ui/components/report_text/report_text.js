@@ -1,6 +1,10 @@
 const find = (selector) => element.querySelector(selector);
 const lines = find(".lines");
-const point = (detail) => window.dispatchEvent(new CustomEvent("rrg:point", { detail }));
+const LOOKED = 0.5, LOOKED_MOST = 0.8; // shares of the maximum of a word's map from which the word looked at a place
+const channel = props.channel ?? "read";
+const send = (name, detail) => window.dispatchEvent(new CustomEvent(name, { detail: { ...detail, channel } }));
+const listen = (name, handle) => window.addEventListener(name, (event) => { if (event.detail.channel === channel) handle(event.detail); });
+const point = (detail) => send("rrg:point", detail ?? { kind: null });
 
 function part(className, text, kind, index, label) {
   const node = document.createElement("span");
@@ -15,18 +19,34 @@ function part(className, text, kind, index, label) {
   return node;
 }
 
+function supportOf(line) {
+  if (line.support === null || line.support === undefined) return null;
+  const node = document.createElement("span");
+  node.className = "support";
+  node.textContent = `${Math.round(line.support * 100)} %`;
+  node.title = `${Math.round(line.support * 100)} % of the candidates say the same`;
+  return node;
+}
+
 function show() {
   const report = props.value || null; // Gradio converts None to an empty string
-  find(".empty").hidden = Boolean(report);
+  const partial = report ? "" : props.partial || "";
+  find(".empty").hidden = Boolean(report || partial);
+  find(".partial").hidden = !partial;
+  find(".partial").textContent = partial;
+  find(".copy").hidden = find(".blank").hidden = !report;
+  showBadges();
+  find(".copy").textContent = "Copy";
+  find(".shade").hidden = !report?.lines.some((line) => supportOf(line));
   lines.replaceChildren();
   find(".facts").textContent = report?.facts ?? "";
-  find(".reference").hidden = !report?.reference;
-  find(".reference-text").textContent = report?.reference ?? "";
-  report?.lines.forEach((words, sentence) => {
-    const line = document.createElement("div");
-    line.className = "line";
-    line.append(part("number", sentence + 1, "sentence", sentence, `Sentence ${sentence + 1}`));
+  report?.lines.forEach(({ words, ...line }, sentence) => {
+    const row = document.createElement("div");
+    row.className = "line";
+    row.style.setProperty("--support", line.support ?? 1);
+    row.append(part("number", sentence + 1, "sentence", sentence, `Sentence ${sentence + 1}`));
     const body = document.createElement("div");
+    body.className = "words";
     words.forEach((word, i) => {
       // The spacing of the report: a full stop follows its word without a blank.
       if (i) body.append(report.text.slice(words[i - 1].end, word.start));
@@ -36,10 +56,12 @@ function show() {
       node.dataset.end = word.end;
       body.append(node);
     });
-    line.append(body);
-    lines.append(line);
+    row.append(body);
+    const support = supportOf(line);
+    if (support) row.append(support);
+    lines.append(row);
   });
-  window.dispatchEvent(new CustomEvent("rrg:report", { detail: report }));
+  window.dispatchEvent(new CustomEvent("rrg:report", { detail: report && { ...report, channel } }));
   const first = lines.querySelector("[data-kind]");
   if (first) first.tabIndex = 0;
 }
@@ -59,7 +81,7 @@ lines.addEventListener("focusin", (event) => {
 lines.addEventListener("focusout", () => point(null));
 lines.addEventListener("click", (event) => {
   const node = target(event);
-  if (node) window.dispatchEvent(new CustomEvent("rrg:pin", { detail: detail(node) }));
+  if (node) send("rrg:pin", detail(node));
 });
 lines.addEventListener("keydown", (event) => {
   const node = target(event);
@@ -81,8 +103,7 @@ lines.addEventListener("keydown", (event) => {
   }
 });
 
-window.addEventListener("rrg:shown", (event) => {
-  const { kind, index, spans, pinned } = event.detail;
+listen("rrg:shown", ({ kind, index, spans, pinned }) => {
   lines.querySelectorAll("[data-kind]").forEach((node) => {
     const own = node.dataset.kind === kind && Number(node.dataset.index) === index;
     const mentioned = (spans ?? []).some(([start, end]) => Number(node.dataset.start) < end && Number(node.dataset.end) > start);
@@ -92,5 +113,34 @@ window.addEventListener("rrg:shown", (event) => {
     if (node.dataset.kind === "sentence") node.closest(".line").classList.toggle("shown", own);
   });
 });
-watch("value", show);
+// The words that looked at a place light up, the stronger the closer the value there is to the maximum of their map.
+listen("rrg:place", ({ words }) => {
+  const values = new Map(words.map(({ index, value }) => [index, value]));
+  lines.querySelectorAll(".word").forEach((node) => {
+    const value = values.get(Number(node.dataset.index)) ?? 0;
+    node.classList.toggle("looked", value >= LOOKED);
+    node.classList.toggle("looked-most", value >= LOOKED_MOST);
+    node.style.setProperty("--looked", value >= LOOKED ? `${Math.round(value * 100)}%` : null);
+  });
+});
+find(".copy").addEventListener("click", async () => {
+  await navigator.clipboard.writeText(props.value.text);
+  find(".copy").textContent = "Copied";
+});
+find(".shade").addEventListener("click", (event) => {
+  const shaded = element.classList.toggle("shaded");
+  event.currentTarget.setAttribute("aria-pressed", shaded);
+});
+function showBadges() {
+  const texts = props.value ? [...(props.badges ?? []), props.blank].filter(Boolean) : [];
+  find(".badges").replaceChildren(...texts.map((text) => {
+    const item = document.createElement("li");
+    item.textContent = text;
+    item.classList.toggle("quiet", text === props.blank && !props.blank_same);
+    return item;
+  }));
+}
+find(".blank").addEventListener("click", () => trigger("blank", { report_id: props.value.report_id }));
+watch(["badges", "blank"], showBadges);
+watch(["value", "partial"], show);
 show();

@@ -1,53 +1,85 @@
-"""The radiographs of a study side by side, overlaid with the map of a word, sentence or finding."""
+"""The radiographs of a study, with window and level, zoom and rotation, overlaid with a map of a word or a finding."""
 
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import numpy as np
-from PIL import Image
 
 from rrg.data.radiographs import Radiograph
-from rrg.explanation.rendering import COLORMAP
+from rrg.data.studies import Study
+from rrg.explanation.colormaps import COLORMAPS
 from rrg.labels.findings import FINDINGS
 from rrg.ui.components.element import element
+from rrg.ui.images import image_url
 
 if TYPE_CHECKING:
     from rrg.explanation.maps import Explanation, Heatmap
-
-MAX_SIDE = 1024
-"""Longer side in pixels of the copy that the page shows. The models read the original pixels."""
 
 VIEW_NAMES = {"frontal": "Frontal", "lateral": "Lateral", "unknown": "View not stated"}
 """Title of each view."""
 
 
-def viewer() -> gr.HTML:
-    """Build the component. Its value is `views_value(...)`, its prop `maps` is `maps_value(...)`."""
-    return element("viewer", "viewer", value=[], maps={}, colormap=list(COLORMAP))
+def viewer(
+    elem_id: str = "viewer",
+    channel: str = "read",
+    files: gr.File | None = None,
+    swappable: bool = False,
+    page_keys: Sequence[tuple[str, str]] = (),
+) -> gr.HTML:
+    """Build the component. Its value is `views_value(...)`, its prop `maps` is `maps_value(...)`.
+
+    Args:
+        elem_id: Id of the component on the page.
+        channel: Only events of this channel concern the viewer, and it sends its own there.
+        files: Component of `dropped_files(...)`. It gets the files that are dropped on the viewer or chosen by its
+            button; without it the viewer takes none.
+        swappable: Offer the button that sends the Gradio event `swap`.
+        page_keys: Keys of the page and what they do, for the sheet that lists keys.
+    """
+    return element(
+        "viewer",
+        elem_id,
+        value=[],
+        maps={},
+        channel=channel,
+        colormaps={name: list(colors) for name, colors in COLORMAPS.items()},
+        files=files.elem_id if files else None,
+        swappable=swappable,
+        page_keys=[list(key) for key in page_keys],
+    )
 
 
-def views_value(radiographs: Sequence[Radiograph]) -> list[dict[str, Any]]:
-    """Convert radiographs to the value of the component: 8-bit PNG without metadata, aspect ratio and texts."""
-    return [_view(radiograph) for radiograph in radiographs]
+def dropped_files(elem_id: str = "dropped-files") -> gr.File:
+    """Build the hidden component that receives the files of a viewer; its event is `upload`.
+
+    The handler has to set it to None, or the next files are added to these.
+    """
+    # A File component accepts only what was uploaded through it, whereas the value of a `gr.HTML` comes from the client
+    # and could name any file of the server.
+    return gr.File(file_count="multiple", elem_id=elem_id, visible="hidden")
 
 
-def _view(radiograph: Radiograph) -> dict[str, Any]:
-    image = Image.fromarray(np.round(radiograph.pixels * 255).astype(np.uint8))
-    image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
-    png = io.BytesIO()
-    image.save(png, format="PNG")
+def views_value(study: Study) -> list[dict[str, Any]]:
+    """Convert a study to the value of the component: address, size, aspect ratio and texts of each radiograph."""
+    return [_view(study.id, index, radiograph) for index, radiograph in enumerate(study.radiographs())]
+
+
+def _view(study_id: str, index: int, radiograph: Radiograph) -> dict[str, Any]:
     height, width = radiograph.pixels.shape
     row_mm, column_mm = radiograph.spacing_mm or (1.0, 1.0)
     return {
+        "url": image_url(study_id, index),
+        "width": width,
+        "height": height,
+        "aspect": width * column_mm / (height * row_mm),
+        "view": radiograph.view,
         "title": VIEW_NAMES[radiograph.view],
         "caption": _caption(radiograph),
-        "aspect": width * column_mm / (height * row_mm),
-        "png": base64.b64encode(png.getvalue()).decode("ascii"),
     }
 
 
@@ -64,7 +96,7 @@ def _caption(radiograph: Radiograph) -> str:
 def maps_value(explanation: Explanation) -> dict[str, list[Any]]:
     """Convert an explanation to the prop `maps`: lists for words, sentences, the 14 findings and the model's own maps.
 
-    A finding without a map is None.
+    A finding without a map is None. The list `regions` has the named boxes.
     """
     of_finding = {heatmap.target: _map(heatmap) for heatmap in explanation.findings}
     return {
@@ -72,6 +104,7 @@ def maps_value(explanation: Explanation) -> dict[str, list[Any]]:
         "sentence": [_map(heatmap) for heatmap in explanation.sentences],
         "finding": [of_finding.get(name) for name in FINDINGS],
         "native": [_map(heatmap) for heatmap in explanation.native],
+        "regions": [asdict(region) for region in explanation.regions],
     }
 
 
@@ -85,6 +118,7 @@ def _map(heatmap: Heatmap) -> dict[str, Any]:
         "method": heatmap.method,
         "layer": heatmap.layer,
         "reduction": heatmap.reduction,
+        "description": heatmap.description,
         "max": largest,
         "shape": list(values.shape),
         "data": base64.b64encode(scaled.astype(np.uint8).tobytes()).decode("ascii"),

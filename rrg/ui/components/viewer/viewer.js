@@ -1,219 +1,244 @@
+// The viewer: its views, what changes them, and when they are painted. The other scripts of this folder do the work.
+const IDLE = 150; // milliseconds after the last change until a view is painted at full resolution
+const ZOOM_STEP = 1.25, DRAG_RANGE = 400; // a drag over this many pixels changes window and level by their whole range
+const NEED_IMAGE = ["zoomIn", "zoomOut", "fit", "turnLeft", "turnRight", "flipHorizontal", "flipVertical", "invert", "reset"];
+
 const find = (selector) => element.querySelector(selector);
-const container = find(".views"), opacity = find(".opacity input"), menu = find(".overlay select");
-const COLORS = props.colormap.map((hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)));
-const OVERLAY_SIDE = 384; // the browser enlarges the overlay further; a redraw then takes well under one frame
-const NOTHING = { kind: null, index: null };
+const container = find(".views"), presetMenu = find(".preset"), help = find(".help");
 
-let canvases = [];   // one per view: { canvas, image }
-let pointed = NOTHING, pinned = NOTHING, inverted = false, scheduled = false;
+let views = [], shownValue = null, loading = null;
+let tool = matchMedia("(pointer: coarse)").matches ? "pan" : "window";
+let active = 0, single = false;
 
-find(".ramp").style.background = `linear-gradient(to right, ${props.colormap.join(",")})`;
+const send = (name, detail) => window.dispatchEvent(new CustomEvent(name, { detail: { ...detail, channel: props.channel } }));
+const listen = (name, handle) => window.addEventListener(name, (event) => {
+  if ((event.detail?.channel ?? "read") === props.channel) handle(event.detail ?? { kind: null });
+});
+const current = () => views[active];
+const shown = mapstate.create(element, props.colormaps, { send, views: () => views, changed: showState });
+const openFiles = props.files ? files.attach(element, props.files, say) : null;
 
-function make(tag, className, text) {
-  const node = document.createElement(tag);
-  node.className = className;
-  node.textContent = text ?? "";
-  return node;
-}
-
-function placeholder(title, hint) {
-  const figure = make("figure", "view empty");
-  const stage = make("div", "stage");
-  stage.append(make("span", "empty-title", title), make("span", "empty-hint", hint));
-  figure.append(stage);
-  return figure;
-}
+// Views ---------------------------------------------------------------------------------------------------------------
 
 function showViews() {
-  const views = props.value || [];
-  canvases = [];
-  container.replaceChildren();
-  container.classList.toggle("single", views.length === 1);
+  const value = props.value || [];
+  if (JSON.stringify(value) === shownValue) return; // new maps alone leave zoom and window as they are
+  shownValue = JSON.stringify(value);
+  loading?.abort();
+  loading = new AbortController();
+  sizes.disconnect();
+  views.forEach((view) => { clearTimeout(view.idle); cancelAnimationFrame(view.frame); });
+  views = value.map(stages.view);
+  active = 0;
+  single = false;
+  container.replaceChildren(...views.map((view) => view.figure));
   if (!views.length) {
-    container.append(placeholder("Frontal", "No image open"), placeholder("Lateral", "Optional"));
+    const how = props.files ? "Drop an image here, or choose Open files" : "No image open";
+    container.append(stages.placeholder("Frontal", how), stages.placeholder("Lateral", "Optional"));
   }
-  views.forEach((view, index) => {
-    const figure = make("figure", "view");
-    const stage = make("div", "stage");
-    const canvas = make("canvas", "");
-    canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", `${view.title} radiograph`);
-    stage.append(canvas);
-    const caption = make("figcaption", "");
-    caption.append(make("strong", "", view.title), make("span", "", view.caption));
-    figure.append(stage, caption);
-    container.append(figure);
-    const entry = { canvas, image: new Image(), index };
-    entry.image.onload = () => {
-      // The aspect ratio accounts for non-square pixels.
-      canvas.height = entry.image.naturalHeight;
-      canvas.width = Math.round(entry.image.naturalHeight * view.aspect);
-      canvas.dataset.ready = "true";
-      schedule();
-    };
-    entry.image.src = "data:image/png;base64," + view.png;
-    canvases.push(entry);
-  });
-  pinned = pointed = NOTHING;
-  announce();
-}
-
-const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-
-function choice(text, value) {
-  const option = make("option", "", text);
-  option.value = value;
-  return option;
-}
-
-// Lists the maps of the model and of findings in groups: "class map: Edema" is "Edema" in the group "Class map".
-function listMaps() {
-  menu.replaceChildren(choice("What the pointer is at", ""));
-  const groups = new Map();
-  const add = (group, text, value) => {
-    if (!groups.has(group)) {
-      groups.set(group, make("optgroup", ""));
-      groups.get(group).label = group;
-      menu.append(groups.get(group));
-    }
-    groups.get(group).append(choice(capital(text), value));
-  };
-  (props.maps?.native ?? []).forEach((map, index) => {
-    const [group, ...rest] = map.target.split(": ");
-    if (rest.length) add(capital(group), rest.join(": "), `native ${index}`);
-    else menu.append(choice(capital(group), `native ${index}`));
-  });
-  (props.maps?.finding ?? []).forEach((map, index) => {
-    if (map) add(`${map.method} of the classifier`, map.target, `finding ${index}`);
-  });
-  menu.disabled = menu.options.length === 1;
-  if (!props.maps?.[pinned.kind]?.[pinned.index]) pinned = NOTHING;
-  announce();
-}
-
-function currentMap() {
-  const { kind, index } = pinned.kind ? pinned : pointed;
-  const map = kind && props.maps?.[kind]?.[index];
-  if (map && !map.bytes) map.bytes = Uint8Array.from(atob(map.data), (c) => c.charCodeAt(0));
-  return map || null;
-}
-
-// Linear interpolation of `cells` values to `size` pixels: the neighbours of each pixel and the weight of the upper one.
-// Cell c covers c/cells .. (c+1)/cells of the image, so its centre is at (c + 0.5)/cells.
-function interpolation(size, cells) {
-  return Array.from({ length: size }, (_, i) => {
-    const at = Math.min(Math.max(((i + 0.5) * cells) / size - 0.5, 0), cells - 1);
-    const lower = Math.min(Math.floor(at), Math.max(cells - 2, 0));
-    return { lower, upper: Math.min(lower + 1, cells - 1), weight: at - lower };
-  });
-}
-
-function overlay(map, view, width, height) {
-  const [, rows, columns] = map.shape;
-  const start = view * rows * columns;
-  const scale = Math.min(1, OVERLAY_SIDE / Math.max(width, height));
-  const canvas = document.createElement("canvas");
-  canvas.width = Math.max(1, Math.round(width * scale));
-  canvas.height = Math.max(1, Math.round(height * scale));
-  const context = canvas.getContext("2d");
-  const pixels = context.createImageData(canvas.width, canvas.height);
-  const across = interpolation(canvas.width, columns), down = interpolation(canvas.height, rows);
-  let at = 0;
-  for (const y of down) {
-    const above = start + y.lower * columns, below = start + y.upper * columns;
-    for (const x of across) {
-      const top = map.bytes[above + x.lower] * (1 - x.weight) + map.bytes[above + x.upper] * x.weight;
-      const bottom = map.bytes[below + x.lower] * (1 - x.weight) + map.bytes[below + x.upper] * x.weight;
-      const value = (top * (1 - y.weight) + bottom * y.weight) / 255;
-      const place = value * (COLORS.length - 1), low = Math.min(Math.floor(place), COLORS.length - 2);
-      for (let c = 0; c < 3; c++) {
-        pixels.data[at++] = COLORS[low][c] + (COLORS[low + 1][c] - COLORS[low][c]) * (place - low);
-      }
-      pixels.data[at++] = 255 * value ** 1.5; // weak attention leaves the anatomy visible
-    }
+  for (const view of views) {
+    connect(view);
+    sizes.observe(view.stage);
+    fetchPixels(view, loading.signal);
   }
-  context.putImageData(pixels, 0, 0);
-  return canvas;
+  say("");
+  shown.release();
+  showState();
 }
 
-function draw() {
-  scheduled = false;
-  const map = currentMap();
-  for (const { canvas, image, index } of canvases) {
-    if (!canvas.dataset.ready) continue;
-    const context = canvas.getContext("2d");
-    context.filter = inverted ? "invert(1)" : "none";
-    context.drawImage(image, 0, 0, canvas.width, canvas.height);
-    context.filter = "none";
-    if (map && index < map.shape[0]) {
-      context.globalAlpha = opacity.value / 100;
-      context.imageSmoothingEnabled = true;
-      context.drawImage(overlay(map, index, canvas.width, canvas.height), 0, 0, canvas.width, canvas.height);
-      context.globalAlpha = 1;
-    }
+async function fetchPixels(view, signal) {
+  view.message.setAttribute("role", "status");
+  view.message.textContent = "Loading the image";
+  try {
+    view.radiograph = await radiographs.load(view.info, signal);
+  } catch (error) {
+    if (!signal.aborted) stages.failed(view, error.message, () => fetchPixels(view, signal));
+    return;
   }
-  describe(map);
+  if (signal.aborted) return;
+  view.message.textContent = "";
+  repaint(view);
 }
 
-function describe(map) {
-  element.classList.toggle("has-map", Boolean(map));
-  find(".unpin").hidden = !pinned.kind;
-  menu.value = ["native", "finding"].includes(pinned.kind) ? `${pinned.kind} ${pinned.index}` : "";
-  const hint = !canvases.length
-    ? "Open a study to begin."
-    : props.maps?.word
-      ? "Point at a word, a sentence number or a finding to see its map; click to keep it, or choose an overlay."
-      : "Maps appear here once a report is written.";
-  const name = map && (pinned.kind === "native" ? capital(map.target) : `${pinned.kind ? "Kept: " : ""}“${map.target}”`);
-  find(".legend-target").textContent = name || hint;
-  find(".legend-method").textContent = map
-    ? [map.method, map.reduction, map.layer].filter(Boolean).join(" · ") + ". Where the model looked is not proof of what is there."
-    : "";
-  find(".legend-max").textContent = map ? (map.max > 0 ? map.max.toPrecision(2) : "0 everywhere") : "";
-}
-
-function schedule() {
-  if (scheduled) return;
-  scheduled = true;
-  requestAnimationFrame(draw);
-}
-
-function announce() {
-  const shown = pinned.kind ? pinned : pointed;
-  window.dispatchEvent(new CustomEvent("rrg:shown", { detail: { ...shown, pinned: Boolean(pinned.kind) } }));
-  schedule();
-}
-
-function release() {
-  pinned = pointed = NOTHING;
-  announce();
-}
-
-window.addEventListener("rrg:point", (event) => { pointed = event.detail ?? NOTHING; announce(); });
-window.addEventListener("rrg:pin", (event) => {
-  const same = pinned.kind === event.detail.kind && pinned.index === event.detail.index;
-  pinned = same ? NOTHING : event.detail;
-  announce();
+// A pixel of the canvas is one of the screen at every device pixel ratio.
+const sizes = new ResizeObserver((entries) => {
+  for (const { target, contentRect: { width, height } } of entries) {
+    const view = views.find((other) => other.stage === target);
+    if (!view) continue;
+    view.box = { width, height };
+    view.ratio = window.devicePixelRatio;
+    for (const canvas of [view.canvas, view.overlay]) {
+      canvas.width = Math.max(1, Math.round(width * view.ratio));
+      canvas.height = Math.max(1, Math.round(height * view.ratio));
+    }
+    paint(view, false);
+  }
 });
-window.addEventListener("keydown", (event) => { if (event.key === "Escape" && pinned.kind) release(); });
-find(".unpin").addEventListener("click", release);
-menu.addEventListener("change", () => {
-  const [kind, index] = menu.value.split(" ");
-  // The findings table pins a finding, because it has the spans of the words that mention it.
-  if (kind === "finding") window.dispatchEvent(new CustomEvent("rrg:choose-finding", { detail: Number(index) }));
-  else { pinned = kind ? { kind, index: Number(index) } : NOTHING; announce(); }
+
+function paint(view, fast) {
+  view.ready = Boolean(view.radiograph && view.box.width && view.box.height);
+  if (!view.ready) return;
+  painting.paint(view, fast);
+  shown.paint(view);
+  stages.describe(view);
+  view.canvas.dataset.ready = "true";
+}
+
+// Paint in the next frame; with `fast` coarsely, and at full resolution once nothing has changed for a moment.
+function repaint(view, fast = false) {
+  view.fast = fast;
+  clearTimeout(view.idle);
+  if (fast) view.idle = setTimeout(() => repaint(view), IDLE);
+  view.frame ??= requestAnimationFrame(() => {
+    view.frame = undefined;
+    paint(view, view.fast);
+  });
+}
+
+// Changes -------------------------------------------------------------------------------------------------------------
+
+// Place a view anew: `step(placement, size, box)` returns the new placement.
+function arrange(view, step, fast = true) {
+  if (!view?.box.width) return;
+  view.placement = step(view.placement, view.size, view.box);
+  repaint(view, fast);
+}
+
+function zoomBy(factor) {
+  arrange(current(), (placement, size, box) => geometry.zoomed(placement, factor, [box.width / 2, box.height / 2], size, box));
+}
+
+const turn = (name) => arrange(current(), (placement) => geometry.turned(placement, name), false);
+
+function setWindow(view, { level, width }, fast = false) {
+  view.window = { level: Math.min(Math.max(level, -0.5), 1.5), width: Math.min(Math.max(width, painting.NARROWEST), 3) };
+  repaint(view, fast);
+  showState();
+}
+
+function activate(index) {
+  if (!views[index] || index === active) return;
+  active = index;
+  showState();
+}
+
+function reset(view) {
+  Object.assign(view, { placement: geometry.fresh(), inverted: false });
+  setWindow(view, presets[0]);
+}
+
+const withView = (change) => (argument) => { if (current()) change(current(), argument); };
+const actions = {
+  tool: (name) => { tool = name; shown.leave(); },
+  preset: withView((view, index) => setWindow(view, presets[index])),
+  zoomIn: () => zoomBy(ZOOM_STEP),
+  zoomOut: () => zoomBy(1 / ZOOM_STEP),
+  fit: () => arrange(current(), (placement) => ({ ...placement, zoom: 1, pan: [0, 0] }), false),
+  turnLeft: () => turn("left"),
+  turnRight: () => turn("right"),
+  flipHorizontal: () => turn("horizontal"),
+  flipVertical: () => turn("vertical"),
+  invert: withView((view) => { view.inverted = !view.inverted; repaint(view); }),
+  reset: withView(reset),
+  nextView: () => activate(active + 1),
+  previousView: () => activate(active - 1),
+  maximise: () => { single = !single && views.length > 1; },
+  swap: () => trigger("swap"),
+  fullScreen: () => (document.fullscreenElement ? document.exitFullscreen() : element.requestFullscreen()),
+  open: () => openFiles?.(),
+  contour: () => { if (shown.state().hasMaps) shown.toggleContour(); },
+  regions: shown.toggleRegions,
+  release: shown.release,
+  help: () => shortcuts.sheet(help, props.page_keys),
+};
+
+function act(name, argument) {
+  actions[name](argument);
+  showState();
+}
+
+function showState() {
+  const view = current();
+  const preset = view ? presets.findIndex(({ level, width }) => level === view.window.level && width === view.window.width) : 0;
+  presetMenu.value = preset < 0 ? "" : preset;
+  presetMenu.disabled = !view;
+  container.classList.toggle("alone", single || views.length === 1);
+  views.forEach((other, index) => other.figure.classList.toggle("active", index === active));
+  const { contour, regionsShown, hasRegions, hasMaps } = shown.state();
+  element.classList.toggle("has-maps", hasMaps);
+  toolbar.show(element, {
+    tool,
+    pressed: {
+      invert: Boolean(view?.inverted), flipHorizontal: Boolean(view && geometry.mirrored(view.placement.orientation)),
+      maximise: single, fullScreen: document.fullscreenElement === element, contour, regions: regionsShown,
+    },
+    disabled: { ...Object.fromEntries(NEED_IMAGE.map((name) => [name, !view])), maximise: views.length < 2, contour: !hasMaps },
+    hidden: { swap: !props.swappable || !view, open: !props.files, regions: !hasRegions },
+  });
+}
+
+// Input ---------------------------------------------------------------------------------------------------------------
+
+function connect(view) {
+  const move = (step) => arrange(view, (placement, size, box) => geometry.moved(placement, step, size, box));
+  const zoom = (factor, at) => arrange(view, (placement, size, box) => geometry.zoomed(placement, factor, at, size, box));
+  pointer.attach(view.stage, {
+    tool: () => tool,
+    press: (used, at) => { activate(view.index); if (used === "look") shown.lookUp(view, at, true); },
+    drag: (used, [x, y], start, at) => {
+      const { level, width } = view.window;
+      if (used === "window") setWindow(view, { level: level + y / DRAG_RANGE, width: width + x / DRAG_RANGE }, true);
+      else if (used === "pan") move([x, y]);
+      else if (used === "zoom") zoom(Math.exp(-y / 100), start);
+      else shown.lookUp(view, at, true);
+    },
+    move,
+    zoom: (factor, at) => { activate(view.index); zoom(factor, at); },
+    hover: (at, alt) => (tool === "look" || alt ? shown.lookUp(view, at, false) : shown.leave()),
+    leave: shown.leave,
+    double: () => { if (tool !== "look") act("maximise"); },
+  });
+  view.stage.addEventListener("focus", () => activate(view.index));
+}
+
+function say(text) {
+  find(".notice").textContent = text;
+  find(".notice").hidden = !text;
+}
+
+// Of several viewers on the page, the one used last has the keys.
+const use = () => { element.dataset.used = performance.now(); };
+const lastUse = (viewer) => Number(viewer.dataset.used ?? 0);
+const hasKeys = () => element.offsetParent !== null && ![...document.querySelectorAll(".rrg-viewer")].some(
+  (other) => other !== element && other.offsetParent !== null && lastUse(other) > lastUse(element),
+);
+
+window.addEventListener("keydown", (event) => {
+  if (document.querySelector("dialog[open]")) return;
+  if (event.key === "Escape") {
+    say("");
+    if (shown.state().busy) shown.release();
+    return;
+  }
+  const [name, argument] = (hasKeys() && shortcuts.action(event)) || [];
+  if (!name) return;
+  event.preventDefault();
+  act(name, argument);
 });
-opacity.addEventListener("input", schedule);
-find(".invert").addEventListener("click", (event) => {
-  inverted = !inverted;
-  event.currentTarget.setAttribute("aria-pressed", inverted);
-  schedule();
-});
-find(".enlarge").addEventListener("click", (event) => {
-  const enlarged = container.classList.toggle("enlarged");
-  event.currentTarget.setAttribute("aria-pressed", enlarged);
-});
+window.addEventListener("keyup", (event) => { if (event.key === "Alt" && tool !== "look") shown.leave(); });
+
+element.classList.add("rrg-viewer");
+element.addEventListener("pointerdown", use, true);
+element.addEventListener("focusin", use);
+presetMenu.append(...presets.map(({ name }, index) => legend.choice(`${index + 1} ${name}`, index)));
+presetMenu.append(legend.choice("Own window", ""));
+presetMenu.lastChild.hidden = true;
+presetMenu.addEventListener("change", () => act("preset", Number(presetMenu.value)));
+toolbar.attach(element, act, () => current()?.stage);
+listen("rrg:point", shown.point);
+listen("rrg:pin", shown.pin);
+document.addEventListener("fullscreenchange", showState);
 watch("value", showViews);
-watch("maps", listMaps);
+watch("maps", () => shown.list(props.maps || {}));
 showViews();
-listMaps();
+shown.list(props.maps || {});

@@ -1,0 +1,166 @@
+"""The Read tab: choose a study, have it reported, see where the model looked, correct the text, go on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import gradio as gr
+
+from rrg.ui.service import Service
+from rrg.ui.streams import Streams
+from rrg.ui.study_list import Query
+from rrg.ui.tabs.read import handlers
+from rrg.ui.tabs.read.handlers import Page, errors_in_status
+from rrg.ui.tabs.read.layout import Components
+from rrg.ui.tabs.read.updates import UPDATED, Updates, listed, status
+
+Stream = AsyncIterator[Updates]
+
+
+Handler = Callable[[Service, Page, dict[str, Any]], Stream]
+
+
+class _Wiring:
+    """Turns handlers into the functions that Gradio calls."""
+
+    def __init__(self, service: Service, components: Components) -> None:
+        self._service = service
+        self._components = components
+        self._streams = Streams()
+
+    def plain(self, handler: Handler) -> Callable[..., AsyncIterator[dict[Any, Any]]]:
+        """A handler that runs beside all others."""
+
+        async def run(
+            study: Any, model: Any, reader: Any, pasted: Any, request: gr.Request, event: gr.EventData
+        ) -> AsyncIterator[dict[Any, Any]]:
+            page = Page.of_values(study, model, reader, pasted, request.session_hash)
+            async for update in self._named(handler(self._service, page, _values(event))):
+                yield update
+
+        return run
+
+    def running(self, handler: Handler) -> Callable[..., AsyncIterator[dict[Any, Any]]]:
+        """A handler that ends when a study is opened, because its results must not appear beside another one."""
+
+        async def run(
+            study: Any, model: Any, reader: Any, pasted: Any, request: gr.Request, event: gr.EventData
+        ) -> AsyncIterator[dict[Any, Any]]:
+            page = Page.of_values(study, model, reader, pasted, request.session_hash)
+            updates = handler(self._service, page, _values(event))
+            async for update in self._named(self._streams.follow(page.client, updates)):
+                yield update
+
+        return run
+
+    def opening(self, handler: Handler) -> Callable[..., AsyncIterator[dict[Any, Any]]]:
+        """A handler that opens a study: it ends what runs for the previous one."""
+        follow = self.running(handler)
+
+        async def run(
+            study: Any, model: Any, reader: Any, pasted: Any, request: gr.Request, event: gr.EventData
+        ) -> AsyncIterator[dict[Any, Any]]:
+            self._streams.stop(request.session_hash)
+            async for update in follow(study, model, reader, pasted, request, event):
+                yield update
+
+        return run
+
+    async def files(
+        self, paths: list[str] | None, study: Any, model: Any, reader: Any, pasted: Any, request: gr.Request
+    ) -> AsyncIterator[dict[Any, Any]]:
+        """Open uploaded files."""
+        page = Page.of_values(study, model, reader, pasted, request.session_hash)
+        self._streams.stop(page.client)
+        yield {self._components.files: None}  # or the next files would be added to these
+        updates = handlers.open_files(self._service, page, paths)
+        async for update in self._named(self._streams.follow(page.client, updates)):
+            yield update
+
+    async def load(self, reader: Any, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
+        """Show what the address names."""
+        page = Page.of_values(None, self._service.first_model, reader, None, request.session_hash)
+        updates = handlers.restore(self._service, page, dict(request.query_params))
+        async for update in self._named(self._streams.follow(page.client, updates)):
+            yield update
+
+    def stop(self, request: gr.Request) -> Any:
+        """End what runs."""
+        self._streams.stop(request.session_hash)
+        return status("Stopped.")["status"]
+
+    async def _named(self, updates: Stream) -> AsyncIterator[dict[Any, Any]]:
+        async for update in errors_in_status(updates):
+            yield {getattr(self._components, name): value for name, value in update.items()}
+
+
+def build(service: Service) -> None:
+    """Build the tab in the current Blocks and connect its events."""
+    components = Components(service)
+    wiring = _Wiring(service, components)
+    page = [components.study, components.model, components.reader, components.pasted]
+    outputs = [getattr(components, name) for name in UPDATED]
+    # Jobs of models wait in the queue of the service, not in Gradio's.
+    options: dict[str, Any] = {
+        "outputs": outputs,
+        "api_visibility": "private",
+        "show_progress": "hidden",
+        "concurrency_limit": None,
+    }
+    gr.on(None, None, None, components.reader, js="() => window.rrg.reader()").then(  # when the page loads
+        wiring.load, components.reader, **options
+    )
+    several: dict[str, Any] = options | {"trigger_mode": "multiple"}
+    once: dict[str, Any] = options | {"trigger_mode": "once"}
+    components.files.upload(
+        wiring.files, [components.files, *page], **{**several, "outputs": [*outputs, components.files]}
+    )
+    components.studies.open(wiring.opening(_open), page, **several)
+    components.studies.step(wiring.opening(_step), page, **several)
+    components.notes.remedy(wiring.opening(handlers.correct_images), page, **several)
+    components.viewer.swap(wiring.opening(_swap), page, **several)
+    components.model.choose(wiring.opening(_choose), page, **several)
+    components.write.click(wiring.running(_write), page, **once)
+    components.report.blank(wiring.running(handlers.check_blank), page, **once)
+    components.studies.query(wiring.plain(_rows), page, **several)
+    components.studies.mark(wiring.plain(handlers.flag), page, **several)
+    components.editor.save(wiring.plain(handlers.save), page, **once)
+    components.editor.edited(wiring.plain(handlers.edited), page, **several)
+    components.reference.paste(wiring.plain(handlers.paste), page, **once)
+    components.stop.click(
+        wiring.stop,
+        None,
+        components.status,
+        api_visibility="private",
+        show_progress="hidden",
+        queue=False,
+    )
+
+
+def _values(event: gr.EventData) -> dict[str, Any]:
+    return event._data if isinstance(event._data, dict) else {}
+
+
+def _open(service: Service, page: Page, values: dict[str, Any]) -> Stream:
+    return handlers.open_study(service, page, values.get("study_id"))
+
+
+def _choose(service: Service, page: Page, _values: dict[str, Any]) -> Stream:
+    return handlers.choose_model(service, page)
+
+
+def _write(service: Service, page: Page, _values: dict[str, Any]) -> Stream:
+    return handlers.write_report(service, page)
+
+
+async def _rows(service: Service, page: Page, values: dict[str, Any]) -> Stream:
+    yield listed(service, Query.from_dict(values.get("query")), page.reader)
+
+
+def _step(service: Service, page: Page, values: dict[str, Any]) -> Stream:
+    return handlers.step(service, page, values.get("step"), Query.from_dict(values.get("query")))
+
+
+def _swap(service: Service, page: Page, _values: dict[str, Any]) -> Stream:
+    return handlers.correct_images(service, page, {"remedy": "swap_views", "image": 0})

@@ -1,0 +1,335 @@
+"""The handlers of the Read tab: functions of the service and of the values on the page, without components.
+
+A handler is an asynchronous generator of `Updates`, one after each step, so that the page shows progress. What runs a
+model goes through the queue of the service. Values come from the browser and are not trusted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+
+import gradio as gr
+
+from rrg.data.studies import Study
+from rrg.errors import InputError
+from rrg.feedback.records import MAX_TEXT
+from rrg.report import Note, Report
+from rrg.ui.components import Notice, chosen_remedy, editor_value
+from rrg.ui.events import error_message
+from rrg.ui.model_queue import Done, Running, Tell, Waiting
+from rrg.ui.service import Analysis, Service
+from rrg.ui.study_list import Query
+from rrg.ui.tabs.read.updates import (
+    Updates,
+    analysed,
+    blank_checked,
+    closed,
+    compared,
+    in_progress,
+    listed,
+    noted,
+    opened,
+    reported,
+    status,
+    without_report,
+)
+
+IDLE = Notice("Choose a study of the list, or drop an image on the viewer.")
+
+
+@dataclass(frozen=True)
+class Pasted:
+    """A reference report that the reader pasted."""
+
+    study_id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the page shows when an event starts."""
+
+    study_id: str | None
+    model: str | None
+    reader: str
+    client: str | None = None
+    """Session of the browser tab."""
+    pasted: Pasted | None = None
+
+    @classmethod
+    def of_values(cls, study: object, model: object, reader: object, pasted: object, client: str | None) -> Page:
+        """Read the values of the components `study`, `model`, `reader` and `pasted`."""
+        study_id = study.get("study_id") if isinstance(study, dict) else None
+        return cls(
+            study_id if isinstance(study_id, str) else None,
+            model if isinstance(model, str) and model else None,
+            reader if isinstance(reader, str) else "",
+            client,
+            pasted if isinstance(pasted, Pasted) else None,
+        )
+
+    def reference_of(self, study: Study | None) -> str | None:
+        """Return the reference report of a study: its own, else the one that the reader pasted."""
+        if study is None:
+            return None
+        if study.report is None and self.pasted is not None and self.pasted.study_id == study.id:
+            return self.pasted.text
+        return study.report
+
+
+async def open_study(service: Service, page: Page, study_id: object) -> AsyncIterator[Updates]:
+    """Open a study of the list, an example or a cached upload, with its stored report if there is one."""
+    if not isinstance(study_id, str):
+        raise InputError("No study was named. Choose one of the list.")
+    yield closed() | status("Opening the study", "busy")
+    study = await asyncio.to_thread(service.open_study, study_id)
+    async for update in _show(service, page, study):
+        yield update
+
+
+async def open_files(service: Service, page: Page, paths: list[str] | None) -> AsyncIterator[Updates]:
+    """Open one or two uploaded files as a study."""
+    if not paths:
+        return
+    yield closed() | status("Reading the image" if len(paths) == 1 else "Reading the images", "busy")
+    study = await asyncio.to_thread(service.open_files, paths)
+    async for update in _show(service, page, study, fill_slots=True):
+        yield update
+
+
+async def correct_images(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
+    """Correct the images of the open study as one of its notes proposes, and show the result."""
+    remedy, image = chosen_remedy(values)
+    study = await asyncio.to_thread(service.find_study, page.study_id) if page.study_id else None
+    if study is None:
+        raise InputError("There is no study open. Choose one of the list, or drop an image on the viewer.")
+    corrected = await asyncio.to_thread(service.apply_remedy, study, remedy, image)
+    async for update in _show(service, page, corrected):
+        yield update
+
+
+async def step(service: Service, page: Page, direction: object, query: Query) -> AsyncIterator[Updates]:
+    """Open the next (1) or previous (-1) study of the list."""
+    if direction != 1 and direction != -1:
+        raise InputError("The step is malformed. Reload the page.")
+    neighbour = service.neighbour(page.study_id, 1 if direction == 1 else -1, query, page.reader)
+    if neighbour is None:
+        end = "last" if direction == 1 else "first"
+        yield status(f"This is the {end} study of the list.", "warning")
+        return
+    async for update in open_study(service, page, neighbour):
+        yield update
+
+
+async def choose_model(service: Service, page: Page) -> AsyncIterator[Updates]:
+    """Show the stored report of another model on the open study."""
+    study = await asyncio.to_thread(service.find_study, page.study_id) if page.study_id else None
+    if study is None:
+        yield {"status": gr.skip()}
+        return
+    async for update in _show(service, page, study):
+        yield update
+
+
+async def write_report(service: Service, page: Page) -> AsyncIterator[Updates]:
+    """Generate the report on the open study, then its maps."""
+    if page.study_id is None:
+        raise InputError("There is no study open. Choose one of the list, or drop an image on the viewer.")
+    if page.model is None:
+        raise InputError("There is no model chosen. Choose one of the list.")
+    study = await asyncio.to_thread(service.open_study, page.study_id)
+    model = page.model
+    yield without_report() | status("Waiting for the model", "busy")
+    report: Report | None = None
+    async for state in service.queue.run(lambda tell: service.write_and_analyse(study, model, tell), page.client):
+        match state:
+            case Waiting(ahead):
+                yield status(_waiting(ahead), "busy")
+            case Running(Report() as report):
+                yield reported(report, page.reference_of(study), service.latest_correction(report, page.reader))
+                yield status("Computing where the model looked", "busy")
+            case Running(progress) if progress is not None:
+                yield in_progress(progress)
+            case Done(analysis):
+                assert report is not None
+                yield analysed(analysis) | status(f"Written in {report.seconds:.1f} s.", "good")
+
+
+async def restore(service: Service, page: Page, address: dict[str, str]) -> AsyncIterator[Updates]:
+    """Show what the address names: `study` and `model`, or `report`, the id of a stored report."""
+    if report_id := address.get("report"):
+        report = await asyncio.to_thread(service.find_report, report_id)
+        if report is None:
+            raise InputError("The report in the address is not known here. Open a study and have it reported again.")
+        study = await asyncio.to_thread(service.find_study, report.study_id)
+        yield {"model": report.model if report.model in service.models else gr.skip()}
+        if study is None:
+            warning = "The uploaded image was deleted. Upload it again to see it with its maps."
+            yield reported(report, None, service.latest_correction(report, page.reader)) | status(warning, "warning")
+            return
+        async for update in _show(service, replace(page, model=report.model), study):
+            yield update
+        return
+    if not (study_id := address.get("study")):
+        yield {"status": gr.skip()}
+        return
+    model = address.get("model")
+    if model in service.models and service.models[model].available:
+        page = replace(page, model=model)
+        yield {"model": model}
+    study = await asyncio.to_thread(service.find_study, study_id)
+    if study is None:
+        raise InputError("The image in the address is no longer on the server. Open it again.")
+    async for update in _show(service, page, study):
+        yield update
+
+
+async def save(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
+    """Store the correction that the editor sent."""
+    try:
+        report_id, text, query = _saved_values(values)
+        correction = await asyncio.to_thread(service.save_correction, report_id, text, page.reader)
+    except Exception as error:
+        yield {"editor": gr.update(failure=error_message(error))}
+        return
+    report = service.find_report(report_id)
+    assert report is not None
+    study = await asyncio.to_thread(service.find_study, report.study_id)
+    yield (
+        {"editor": gr.update(value=editor_value(report, correction), failure=None)}
+        | compared(report_id, text, page.reference_of(study), corrected=True)
+        | listed(service, query, page.reader)
+    )
+
+
+async def edited(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
+    """Compare the text that is being edited with the reference."""
+    report_id, text, saved = (
+        values.get(key) if isinstance(values, dict) else None for key in ("report_id", "text", "saved")
+    )
+    if not isinstance(report_id, str) or not isinstance(text, str):
+        raise InputError("The text is malformed. Reload the page.")
+    study = await asyncio.to_thread(service.find_study, page.study_id) if page.study_id else None
+    yield compared(report_id, text, page.reference_of(study), corrected=bool(saved))
+
+
+async def check_blank(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
+    """Compare the report with the one on blank images, and say what it means."""
+    report_id = values.get("report_id") if isinstance(values, dict) else None
+    report = service.find_report(report_id) if isinstance(report_id, str) else None
+    study = await asyncio.to_thread(service.find_study, report.study_id) if report else None
+    if report is None or study is None:
+        raise InputError("There is no report to check. Open a study and have it reported.")
+    async for state in service.queue.run(lambda tell: service.blank_check(study, report, tell), page.client):
+        match state:
+            case Waiting(ahead):
+                yield status(_waiting(ahead), "busy")
+            case Running(progress) if progress is not None:
+                yield status("Writing the report on a blank image", "busy")
+            case Done(check):
+                yield blank_checked(check) | status("Compared with the report on a blank image.", "good")
+
+
+async def paste(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
+    """Keep the reference that the reader pasted for the open study, and compare the report with it."""
+    text, report_id = (values.get(key) if isinstance(values, dict) else None for key in ("text", "report_id"))
+    written = service.find_report(report_id) if isinstance(report_id, str) else None
+    if not isinstance(text, str) or page.study_id is None or written is None:
+        raise InputError("There is no report to compare with the reference. Open a study and have it reported.")
+    pasted = Pasted(page.study_id, text[:MAX_TEXT])
+    correction = service.latest_correction(written, page.reader)
+    shown = reported(written, pasted.text, correction)
+    yield {"pasted": pasted, "findings": shown["findings"], "reference": shown["reference"]}
+
+
+async def flag(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
+    """Flag a study or remove its flag."""
+    study_id, flagged = (values.get(key) if isinstance(values, dict) else None for key in ("study_id", "flagged"))
+    if not isinstance(study_id, str) or not isinstance(flagged, bool):
+        raise InputError("The flag is malformed. Reload the page.")
+    await asyncio.to_thread(service.set_flag, study_id, flagged, page.reader)
+    assert isinstance(values, dict)
+    yield listed(service, Query.from_dict(values.get("query")), page.reader)
+
+
+def _saved_values(values: object) -> tuple[str, str, Query]:
+    report_id, text, query = (
+        values.get(key) if isinstance(values, dict) else None for key in ("report_id", "text", "query")
+    )
+    if not isinstance(report_id, str) or not isinstance(text, str):
+        raise InputError("There is no report to correct. Open a study and have it reported.")
+    return report_id, text, Query.from_dict(query)
+
+
+@dataclass(frozen=True)
+class _Checked:
+    notes: tuple[Note, ...]
+
+
+async def _show(service: Service, page: Page, study: Study, fill_slots: bool = False) -> AsyncIterator[Updates]:
+    """Show a study, its stored report by the chosen model, the notes on its images, and the maps of the report.
+
+    Args:
+        service: the service.
+        page: what the page shows.
+        study: the study.
+        fill_slots: exchange the views where the check says so: uploaded files come in no order.
+    """
+    yield await asyncio.to_thread(opened, service, study)
+    report = await asyncio.to_thread(service.written_report, study, page.model) if page.model else None
+    if report is not None:
+        correction = service.latest_correction(report, page.reader)
+        yield reported(report, page.reference_of(study), correction)
+    yield status("Checking the images" if report is None else "Computing where the model looked", "busy")
+
+    def work(tell: Tell) -> Analysis | None:
+        tell(_Checked(service.check(study, page.model)))
+        return None if report is None else service.analyse(study, report)
+
+    notes: tuple[Note, ...] = ()
+    async for state in service.queue.run(work, page.client):
+        match state:
+            case Waiting(ahead):
+                yield status(_waiting(ahead), "busy")
+            case Running(_Checked(notes)):
+                if fill_slots and (swap := next((note for note in notes if note.remedy == "swap_views"), None)):
+                    corrected = await asyncio.to_thread(service.apply_remedy, study, "swap_views", swap.image)
+                    async for update in _show(service, page, corrected):
+                        yield update
+                    return
+                yield await asyncio.to_thread(noted, notes, study)
+            case Done(None):
+                yield _ready(notes)
+            case Done(analysis):
+                assert report is not None
+                yield analysed(analysis) | _written_before(report, analysis)
+
+
+def _ready(notes: Sequence[Note]) -> Updates:
+    """What to do with a study that has no report."""
+    if any(note.severity == "refuse" for note in notes):
+        return status("No report can be written on this study. The note beside the image says why.", "bad")
+    if notes:
+        return status("Ready, with a note on the image. Write the report.", "warning")
+    return status("Ready. Write the report.")
+
+
+def _written_before(report: Report, analysis: Analysis) -> Updates:
+    written = f"Written {report.created_at[:16].replace('T', ' ')} UTC."
+    note = "" if analysis.explanation else "Its model has other weights now, so there are no maps."
+    return status(written, "good" if analysis.explanation else "warning", note)
+
+
+def _waiting(ahead: int) -> str:
+    return "Waiting for the model" if ahead == 0 else f"Waiting: {ahead} before this one"
+
+
+async def errors_in_status(updates: AsyncIterator[Updates]) -> AsyncIterator[Updates]:
+    """Turn an error of a handler into a status notice, which stays on the page; Gradio's toast would disappear."""
+    try:
+        async for update in updates:
+            yield update
+    except Exception as error:
+        yield status(error_message(error), "bad")

@@ -1,0 +1,55 @@
+"""Steps of a reader on the page, shared by the browser tests."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect
+
+
+def open_page(page: Page, url: str) -> None:
+    page.goto(url)
+    expect(page.locator("#status .line")).to_contain_text("Choose a study")
+
+
+def upload(page: Page, *images: Path) -> None:
+    page.locator("#files input[type=file]").set_input_files(images)
+    expect(page.locator("#viewer canvas[data-ready]")).to_have_count(len(images))
+
+
+def open_listed(page: Page, text: str, views: int = 2) -> None:
+    """Open the study of the list whose row has this text."""
+    page.locator("#study-list .row").filter(has_text=text).first.click()
+    expect(page.locator("#viewer canvas[data-ready]")).to_have_count(views)
+
+
+def write(page: Page) -> None:
+    page.locator("#write").click()
+    expect(status(page)).to_contain_text("Written in")
+
+
+def status(page: Page) -> Locator:
+    return page.locator("#status .line")
+
+
+def word(page: Page, text: str) -> Locator:
+    return page.locator("#report .word").filter(has_text=re.compile(f"^{text}$"))
+
+
+def editor(page: Page) -> Locator:
+    return page.locator("#correction-text")
+
+
+def saved(page: Page) -> Locator:
+    """The line under the editor."""
+    return page.locator("#editor .state")
+
+
+def save(page: Page) -> None:
+    page.locator("#editor .save").click()
+    expect(saved(page)).to_contain_text("Saved")
+
+
+def reader(page: Page) -> Locator:
+    return page.get_by_label("Reader")
