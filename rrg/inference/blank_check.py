@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,12 +31,12 @@ class BlankCheck:
         return Badge("image without effect", text) if self.same else None
 
 
-def blank_study(study: Study, transform: ViewTransform) -> Study:
-    """The study with uniform images of the same views, whose grey value is the mean of the transform."""
+def blank_study(study_id: str, radiographs: Sequence[Radiograph], transform: ViewTransform) -> Study:
+    """A study with uniform images of the same views, whose grey value is the mean of the transform."""
     pixels = np.full((transform.size, transform.size), np.mean(transform.mean), np.float32)
-    blank = Provenance("blank", bits=32)
-    images = tuple(Radiograph(pixels, radiograph.view, None, blank) for radiograph in study.radiographs())
-    return Study(id=f"{study.id}-blank", images=images)
+    provenance = Provenance("blank", bits=32)
+    images = tuple(Radiograph(pixels, radiograph.view, None, provenance) for radiograph in radiographs)
+    return Study(study_id, images)
 
 
 def compare_with_blank(text: str, blank_text: str) -> BlankCheck:

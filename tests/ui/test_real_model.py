@@ -35,4 +35,4 @@ def test_a_synthetic_study_is_reported_and_explained(run_app: Callable[..., Any]
         (report_id,) = parse_qs(urlsplit(page.url).query)["report"]
         report = app.store.get_report(report_id)
         assert editor(page).input_value() == report.text
-        assert report.model == MODEL
+        assert report.model == app.service.first_model
