@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -101,9 +102,11 @@ def _read(page: Page) -> None:
     """Open a synthetic study, have it reported, begin a correction and pin the map of a word."""
     page.locator("#study-list .row").filter(has_text="Synthetic").first.click()
     expect(page.locator("#viewer canvas[data-ready]")).to_have_count(2)
-    expect(page.locator("#status .line")).to_contain_text("Ready")
-    page.locator("#write").click()
-    expect(page.locator("#status .line")).to_contain_text("Written")
+    status = page.locator("#status .line")
+    expect(status).to_contain_text(re.compile("Ready|Written"))
+    if "Ready" in status.inner_text():  # the second scheme finds the report of the first
+        page.locator("#write").click()
+    expect(status).to_contain_text("Written")
     editor = page.locator("#correction-text")
     editor.fill(editor.input_value() + CORRECTION)
     words = page.locator("#report .word")
