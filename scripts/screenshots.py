@@ -117,15 +117,17 @@ def _read(page: Page) -> None:
     editor.scroll_into_view_if_needed()
 
 
-def _models(page: Page) -> None:
-    """Show the maps of the model that is offered first."""
-    card = page.locator("#models article").first
-    card.get_by_role("button", name="Show its maps").click()
-    expect(card.locator("figure img").first).to_be_visible()
-    page.evaluate("window.scrollTo(0, 0)")
+def _compare(page: Page) -> None:
+    """Have the reports written that are missing, on the study that is open."""
+    write = page.locator("#compare-write")
+    status = page.locator("#compare-status .line")
+    expect(status).to_contain_text("written")
+    if write.is_enabled():
+        write.click()
+    expect(status).to_contain_text(re.compile(r"\b(\d+) of \1 written"))
 
 
-PREPARATIONS: dict[str, Callable[[Page], None]] = {"Read": _read, "Models": _models}
+PREPARATIONS: dict[str, Callable[[Page], None]] = {"Read": _read, "Compare": _compare}
 """Title of a tab -> what happens before its picture. A tab without an entry is shown as it opens."""
 
 
