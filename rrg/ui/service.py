@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rrg.data.annotation import read_annotation
-from rrg.data.quality import check, remedied
 from rrg.data.studies import Study, study_of_files
 from rrg.errors import InputError
 from rrg.evaluate.model_card import model_card
@@ -146,6 +145,8 @@ class Service:
 
         Their content is checked with the image encoder of `model`. Where that cannot be loaded, only their pixels are.
         """
+        from rrg.data.quality import check  # here: it imports OpenCV, and the page starts without it
+
         try:
             if model is not None:
                 return self.library.reporter(model).check(study)
@@ -155,6 +156,8 @@ class Service:
 
     def apply_remedy(self, study: Study, remedy: Remedy, image: int) -> Study:
         """Correct a study as a note proposes, and cache it. Raises InputError for an unknown remedy or image."""
+        from rrg.data.quality import remedied  # here: it imports OpenCV, and the page starts without it
+
         changed = remedied(study, remedy, image)
         self._uploads.put(changed)
         return changed
