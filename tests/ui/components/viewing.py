@@ -25,7 +25,7 @@ from rrg.ui.theme import CSS, theme
 
 GRID = 8
 """Cells of a side of the maps."""
-BOX = ":is(#viewer, #other):is(#viewer, #other) { width: 640px; height: 620px; } #spacer { height: 3000px; }"
+BOX = ":is(#viewer, #other):is(#viewer, #other) { flex: none; width: 640px; height: 620px; } #spacer { height: 3000px; }"
 FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
 
 
@@ -145,7 +145,7 @@ def serving(cases: dict[str, Case]) -> Iterator[tuple[str, dict[str, Study]]]:
         case = cases[name]
         maps = maps_value(Explanation(case.words, (), case.findings, case.native, case.regions))
         views = [gr.update(value=values[name], maps=maps) for _ in ("viewer", "other")]
-        return [*views, report_value(case.report(), None) if case.words else None]
+        return [*views, report_value(case.report()) if case.words else None]
 
     def load(request: gr.Request) -> list[Any]:
         return pick(request.query_params.get("study", ""))
