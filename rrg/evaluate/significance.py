@@ -73,6 +73,8 @@ def intervals(
 ) -> dict[str, Interval]:
     """Percentile bootstrap intervals of several figures of one system, on the same resamples of the studies.
 
+    Resamples on which a figure is not defined (NaN) are left out of its interval.
+
     Raises InputError for figures without a study.
     """
     if not measures:
@@ -81,7 +83,7 @@ def intervals(
     tails = [(1 - level) / 2, (1 + level) / 2]
     result: dict[str, Interval] = {}
     for name, measure in measures.items():
-        low, high = np.quantile(measure.figure(draws @ measure.per_study), tails)
+        low, high = np.nanquantile(measure.figure(draws @ measure.per_study), tails)
         result[name] = Interval(measure.value, float(low), float(high))
     return result
 
