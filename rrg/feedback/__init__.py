@@ -1,7 +1,26 @@
 """Storage of generated reports and of readers' corrections: append-only, with an export."""
 
+from rrg.feedback.assessment import Assessment, Box, DraftContent, Quality, Reason, SentenceEdit, Verdict
 from rrg.feedback.export import export_corrections
-from rrg.feedback.records import ANONYMOUS, Correction, Counts, StudyMarks, Vote
+from rrg.feedback.records import ANONYMOUS, Correction, Counts, Draft, DraftConflict, Status, StudyMarks, Vote
 from rrg.feedback.store import FeedbackStore
 
-__all__ = ["ANONYMOUS", "Correction", "Counts", "FeedbackStore", "StudyMarks", "Vote", "export_corrections"]
+__all__ = [
+    "ANONYMOUS",
+    "Assessment",
+    "Box",
+    "Correction",
+    "Counts",
+    "Draft",
+    "DraftConflict",
+    "DraftContent",
+    "FeedbackStore",
+    "Quality",
+    "Reason",
+    "SentenceEdit",
+    "Status",
+    "StudyMarks",
+    "Verdict",
+    "Vote",
+    "export_corrections",
+]

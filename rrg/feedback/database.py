@@ -1,115 +1,185 @@
-"""Opening of the feedback database: durable SQLite settings and migration to the newest tables."""
+"""The feedback database: opening, migration to the newest tables, and transactions that fail with a clear message."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-import time
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
+from sqlalchemy.orm import Session
 
 from rrg.errors import InputError
+from rrg.feedback.sqlite import WAIT_SECONDS, WRITES, find_damage, moved_file, prepare
 from rrg.feedback.urls import checked_database_url
 
-BUSY_SECONDS = 30
-"""Seconds a SQLite connection waits for a lock that another one holds."""
-WRITES = "rrg_writes"
-"""Execution option of an engine whose transactions write: on SQLite they take the write lock when they begin."""
-
+CONNECT_SECONDS = 10
+"""Seconds that connecting to PostgreSQL may take."""
 _one_migration_at_a_time = threading.Lock()  # Alembic stores the running migration in module globals
 
 
-def open_database(database_url: str) -> Engine:
-    """Open a database, migrate it to the newest tables and return its engine.
+class Database:
+    """An open database. Safe for concurrent threads; other processes may use it at the same time."""
 
-    A missing SQLite file and its folder are created. Raises InputError for a database that cannot be reached or
-    written, an in-memory database, and one that a newer version of rrg has migrated.
-    """
-    engine = create_engine(checked_database_url(database_url), pool_pre_ping=True)
-    if engine.dialect.name == "sqlite":
-        _prepare_sqlite(engine)
-    try:
-        with _one_migration_at_a_time, engine.execution_options(**{WRITES: True}).begin() as connection:
-            _upgrade(connection)
-    except DBAPIError as error:
-        engine.dispose()
-        raise InputError(
-            f"The feedback database {_where(engine)} cannot be used ({error.orig}). "
-            "Check that it exists and can be written, or set RRG_HOME or DATABASE_URL to another place."
-        ) from error
-    except CommandError as error:
-        engine.dispose()
-        raise InputError(
-            f"The feedback database {_where(engine)} was made by a newer version of rrg. Update rrg to use it."
-        ) from error
-    return engine
+    def __init__(self, database_url: str, *, damaged: bool = False) -> None:
+        """Open a database and migrate it to the newest tables.
+
+        A missing SQLite file and its folder are created.
+
+        Args:
+            database_url: in SQLAlchemy's form.
+            damaged: open a damaged database too, to read what is readable; it is not migrated if it need not be.
+
+        Raises:
+            InputError: the database cannot be reached or written, is damaged, is in memory, or was migrated by a newer
+                version of rrg.
+        """
+        self._engine = _engine(database_url)
+        self.where = _where(self._engine)
+        """The file or the server, without the password."""
+        self._writing_engine = self._engine.execution_options(**{WRITES: True})
+        try:
+            self._prepare(damaged)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Open a session that sees the database at one moment. Raises InputError when it cannot be read."""
+        try:
+            with Session(self._engine) as session:
+                yield session
+        except (DBAPIError, NoConnectionError) as error:
+            self._engine.dispose()
+            raise InputError(
+                f"The feedback database {self.where} cannot be read ({_cause(error)}). "
+                f"{_remedy(error)}, then try again."
+            ) from error
+
+    @contextmanager
+    def writing(self, record: str) -> Iterator[Session]:
+        """Open a session with one transaction: committed at the end of the block, rolled back on an error.
+
+        Only one such transaction of all processes runs at a time. Raises InputError, which names the `record` and the
+        cause, when the database does not take it, or is not the one at its path any more.
+        """
+        try:
+            with self._writing_engine.connect() as connection:
+                with connection.begin(), Session(connection) as session:
+                    yield session
+                    session.flush()
+                moved = moved_file(connection)
+            if moved is not None:
+                raise InputError(
+                    f"The {record} was NOT saved: the database {str(moved)!r} was removed or replaced while it was "
+                    "used. Keep a copy of the text. Put the file back or restore a backup, then save again."
+                )
+        except (DBAPIError, NoConnectionError) as error:
+            self._engine.dispose()  # the next try connects again
+            raise InputError(
+                f"The {record} was NOT saved: the database refused it ({_cause(error)}). Keep a copy of the text. "
+                f"{_remedy(error)}, then save again."
+            ) from error
+
+    def _prepare(self, damaged: bool) -> None:
+        try:
+            if not damaged:
+                with self._engine.connect() as connection:
+                    found = find_damage(connection)
+                if found is not None:
+                    raise InputError(_damage_message(self.where, found))
+            with _one_migration_at_a_time, self._writing_engine.begin() as connection:
+                if not (damaged and is_current(connection)):
+                    upgrade(connection)
+        except DBAPIError as error:
+            if _is_damage(error):
+                raise InputError(_damage_message(self.where, _cause(error))) from error
+            raise InputError(
+                f"The feedback database {self.where} cannot be used ({_cause(error)}). "
+                "Check that it exists and can be written, or set RRG_HOME or DATABASE_URL to another place."
+            ) from error
+        except CommandError as error:
+            raise InputError(
+                f"The feedback database {self.where} was made by a newer version of rrg. Update rrg to use it."
+            ) from error
 
 
-def _prepare_sqlite(engine: Engine) -> None:
-    _make_folder(engine)
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Migrate the tables to a revision, in the transaction of the connection."""
+    config = _alembic()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+    # Has no effect, but fails now for a read-only database instead of at the first correction.
+    connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
 
-    @event.listens_for(engine, "connect")
-    def connected(connection: sqlite3.Connection, _record: object) -> None:
-        # The driver's implicit BEGIN comes too late to order writers; `begin` below issues it.
-        connection.isolation_level = None
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-        _enable_wal(connection)
-        connection.execute("PRAGMA synchronous = FULL")  # a commit that has returned survives a power failure
-        connection.execute("PRAGMA foreign_keys = ON")
+
+def is_current(connection: Connection) -> bool:
+    """Whether the tables are the newest."""
+    found = MigrationContext.configure(connection).get_current_revision()
+    return found == ScriptDirectory.from_config(_alembic()).get_current_head()
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "rrg.feedback:migrations")
+    return config
+
+
+def _engine(database_url: str) -> Engine:
+    url = checked_database_url(database_url)
+    if url.startswith("sqlite"):
+        engine = create_engine(url)
+        prepare(engine)
+        return engine
+    engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_SECONDS})
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get(WRITES, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        # Set for each transaction, since a connection pooler in between may share connections. The last one frees the
+        # lock of a process that was stopped in the middle of a transaction.
+        for setting in ("lock_timeout", "idle_in_transaction_session_timeout"):
+            connection.exec_driver_sql(f"SET LOCAL {setting} = '{WAIT_SECONDS}s'")
+        if connection.get_execution_options().get(WRITES, False):
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('rrg migrations'))")
+
+    return engine
 
 
-def _enable_wal(connection: sqlite3.Connection) -> None:
-    """Switch to write-ahead logging, waiting up to BUSY_SECONDS for another connection's lock.
-
-    SQLite does not apply `busy_timeout` to this statement when another connection is about to write a database that
-    does not use WAL yet: it reports SQLITE_BUSY at once. Two processes that start together on a new database meet that.
-    """
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-        time.sleep(0.01)
+def _cause(error: Exception) -> str:
+    original = error.orig if isinstance(error, DBAPIError) else error
+    return str(original).strip().splitlines()[0] if str(original).strip() else type(original).__name__
 
 
-def _make_folder(engine: Engine) -> None:
-    database = engine.url.database
-    if not database or database == ":memory:":
-        raise InputError("DATABASE_URL keeps corrections in memory only, where they get lost. Name a file.")
-    if database.startswith("file:"):
-        return
-    try:
-        Path(database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise InputError(
-            f"The folder {str(Path(database).parent)!r} for the feedback database cannot be made ({error.strerror}). "
-            "Set RRG_HOME to a folder that can be written."
-        ) from error
+def _is_damage(error: Exception) -> bool:
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0) or 0
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def _upgrade(connection: Connection) -> None:
-    if connection.dialect.name == "postgresql":
-        # Several processes may start at once. On SQLite the write lock of the transaction orders them.
-        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('rrg migrations'))"))
-    config = Config()
-    config.set_main_option("script_location", "rrg.feedback:migrations")
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-    # Has no effect, but fails now for a read-only database instead of at the first correction.
-    connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+def _remedy(error: Exception) -> str:
+    if _is_damage(error):
+        return "Restore a backup (`python -m rrg feedback restore`)"
+    return "Check that the database is running, that the disk has room and that the database can be written"
+
+
+def _damage_message(where: str, found: str) -> str:
+    return (
+        f"The feedback database {where} is damaged ({found}). It was left as it is. Save what can be read with "
+        "`python -m rrg feedback export`, then restore a backup with `python -m rrg feedback restore --force`, or set "
+        "RRG_HOME or DATABASE_URL to another place."
+    )
 
 
 def _where(engine: Engine) -> str:

@@ -1,4 +1,4 @@
-"""The records of feedback, and validation of the readers' input."""
+"""The records of feedback, and validation of the readers' names and texts."""
 
 from __future__ import annotations
 
@@ -7,49 +7,75 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, get_args
-from uuid import uuid4
+from uuid import UUID
 
 from rrg.errors import InputError
+from rrg.feedback.assessment import MAX_TEXT, Assessment, DraftContent
 
-MAX_TEXT = 20_000
-"""Maximum length of a correction in characters, several times the longest report of IU X-Ray or MIMIC-CXR."""
 MAX_REASON = 2_000
 """Maximum length of the reason of a vote in characters."""
 MAX_READER = 200
 """Maximum length of a reader's name in characters."""
 ANONYMOUS = "anonymous"
+_BLANK_LETTERS = frozenset("\u115f\u1160\u3164\uffa0")  # letters of Unicode that show nothing
 
 Choice = Literal["a", "b", "equal", "both bad"]
 """The side that a reader prefers; `equal` for two good reports, `both bad` for two that are not acceptable."""
 
+Status = Literal["submitted", "amended", "withdrawn"]
+"""What a record of a correction does."""
+
 
 @dataclass(frozen=True)
 class Correction:
-    """A reader's text that replaces a generated report. It refers to the report, which stays unchanged."""
+    """A reader's assessment of a generated report, or its withdrawal. The report stays unchanged.
+
+    The records of one reader on one study, model and weights are versions of each other.
+    """
 
     correction_id: str
+    key: str
+    """UUID that the client made. A repeated request has the same key and is stored once."""
     report_id: str
     text: str
-    """Exactly as the reader entered it."""
+    """Exactly as the reader entered it; the text of the withdrawn record in a withdrawal."""
     reader: str
-    """Name or code of the reader; `anonymous` when none was given."""
+    """Name or code of the reader; `anonymous` in records from before a name was required."""
+    status: Status
+    """submitted: the first version, or the first after a withdrawal. amended: replaces its parent."""
+    assessment: Assessment | None
+    """None where the text alone was saved."""
     saved_at: str
     """UTC, ISO 8601, microseconds."""
     parent_id: str | None
-    """The same reader's previous correction of this report, or None. Readers never supersede each other."""
+    """The same reader's previous version, or None. Readers never supersede each other."""
+    version: int
+    """1 for the first record of the reader; each further one, a withdrawal too, counts one up."""
     app_version: str
 
-    @classmethod
-    def new(cls, report_id: str, text: str, reader: str, parent_id: str | None) -> Correction:
-        """Create a correction with a new id and the current time."""
-        return cls(
-            correction_id=uuid4().hex,
-            report_id=report_id,
-            text=text,
-            reader=reader,
-            saved_at=utc_now(),
-            parent_id=parent_id,
-            app_version=app_version(),
+
+@dataclass(frozen=True)
+class Draft:
+    """What a reader has entered so far on a report: a correction that is not complete. It is replaced as they type."""
+
+    report_id: str
+    reader: str
+    content: DraftContent
+    revision: int
+    """Counts the saves of this report's drafts by this reader, up from 1; never used twice."""
+    saved_at: str
+    """UTC, ISO 8601, microseconds."""
+
+
+class DraftConflict(InputError):
+    """The stored draft is not the one that the sender last saw, because it was changed elsewhere."""
+
+    def __init__(self, draft: Draft | None) -> None:
+        """`draft` is the stored one; None when it was submitted or discarded."""
+        self.draft = draft
+        change = "changed" if draft else "submitted or discarded"
+        super().__init__(
+            f"The draft of this report was {change} in another window. Compare the two texts, then keep one of them."
         )
 
 
@@ -102,7 +128,7 @@ def utc_now() -> str:
 
 def checked_text(text: str) -> str:
     """Return the text of a correction unchanged. Raises InputError for one that is empty, too long or not storable."""
-    if not text.strip():
+    if not any(character.isalnum() and character not in _BLANK_LETTERS for character in text):
         raise InputError("The correction is empty. Write the report as it should read, then save.")
     if len(text) > MAX_TEXT:
         raise InputError(
@@ -133,16 +159,38 @@ def checked_reason(reason: str) -> str:
 
 
 def checked_reader(reader: str) -> str:
-    """Return the reader's name without surrounding blanks, `anonymous` for an empty one.
+    """Return the reader's name in Unicode's composed form without surrounding blanks, `anonymous` for an empty one.
 
-    Raises InputError for a name that is too long or contains control characters.
+    Raises InputError for a name that is too long, or contains control characters or characters that are not visible:
+    those, such as marks of the writing direction, make two names look the same.
     """
-    name = reader.strip()
+    name = unicodedata.normalize("NFC", reader).strip()
     if len(name) > MAX_READER:
         raise InputError(f"The reader's name has more than {MAX_READER} characters. Shorten it.")
-    if not _storable(name) or any(unicodedata.category(character) == "Cc" for character in name):
+    categories = {unicodedata.category(character) for character in name}
+    if not _storable(name) or categories & {"Cc", "Zl", "Zp"}:
         raise InputError("The reader's name contains line breaks or control characters. Write it on one line.")
+    if "Cf" in categories or _BLANK_LETTERS & set(name):
+        raise InputError("The reader's name contains characters that cannot be seen. Type it again by hand.")
     return name or ANONYMOUS
+
+
+def required_reader(reader: str) -> str:
+    """Return the reader's name as `checked_reader` does. Raises InputError also when there is none."""
+    name = checked_reader(reader)
+    if name == ANONYMOUS:
+        raise InputError("A name is needed to save. Enter your name or code, then save again.")
+    return name
+
+
+def checked_key(key: object) -> str:
+    """Return the key of a request in the usual form of a UUID. Raises InputError for anything else."""
+    try:
+        if isinstance(key, str):
+            return str(UUID(key))
+    except ValueError:
+        pass
+    raise InputError("The request has no valid key, so it cannot be told from a repeated one. Reload the page.")
 
 
 def _storable(text: str) -> bool:

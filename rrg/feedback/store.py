@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from types import TracebackType
+from uuid import uuid4
 
-from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from rrg.errors import InputError
-from rrg.feedback.database import WRITES, open_database
+from rrg.feedback.assessment import Assessment, DraftContent
+from rrg.feedback.corrections import (
+    add_correction,
+    add_withdrawal,
+    check_edits,
+    count_current,
+    newest,
+    newest_version,
+    stored_under,
+)
+from rrg.feedback.database import Database
+from rrg.feedback.drafts import end_draft, save_draft
 from rrg.feedback.records import (
     ANONYMOUS,
     Correction,
     Counts,
+    Draft,
     StudyMarks,
     Vote,
     app_version,
     checked_choice,
+    checked_key,
     checked_reader,
     checked_reason,
     checked_text,
+    required_reader,
     utc_now,
 )
-from rrg.feedback.tables import CorrectionRow, FlagRow, ReportRow, VoteRow
+from rrg.feedback.tables import CorrectionRow, DraftRow, FlagRow, ReportRow, VoteRow
 from rrg.report import Report
 
 
@@ -38,12 +51,11 @@ class FeedbackStore:
 
     def __init__(self, database_url: str) -> None:
         """Open the database, creating or migrating its tables. Raises InputError when that cannot be done."""
-        self._engine = open_database(database_url)
-        self._writing_engine = self._engine.execution_options(**{WRITES: True})
+        self._database = Database(database_url)
 
     def close(self) -> None:
         """Close the database connections."""
-        self._engine.dispose()
+        self._database.close()
 
     def __enter__(self) -> FeedbackStore:
         return self
@@ -66,55 +78,92 @@ class FeedbackStore:
             created_at=report.created_at,
             report=report.to_dict(),
         )
-        try:
-            with self._writing("report") as session:
-                session.add(row)
-        except IntegrityError as error:
-            known = self.get_report(report.report_id)
+        with self._database.writing("report") as session:
+            known = session.get(ReportRow, report.report_id)
             if known is None:
-                raise
-            if known.to_json() != report.to_json():
+                session.add(row)
+            elif Report.from_dict(known.report).to_json() != report.to_json():
                 raise InputError(
                     f"The report id {report.report_id!r} already belongs to a different report. Generate a new report."
-                ) from error
+                )
 
     def get_report(self, report_id: str) -> Report | None:
         """Return a report by its id, or None."""
-        with Session(self._engine) as session:
+        with self._database.reading() as session:
             row = session.get(ReportRow, report_id)
             return Report.from_dict(row.report) if row else None
 
-    def save_correction(self, report_id: str, text: str, reader: str = "") -> Correction:
-        """Store a reader's correction of a report, and return the record.
+    def submit(self, report_id: str, text: str, reader: str, assessment: Assessment, key: str) -> Correction:
+        """Store a reader's correction of a report with its assessment, and end the reader's draft.
 
-        A repeat of the report's newest correction (same text, same reader: a double click, a retried request) returns
-        the stored record. Raises InputError for an unknown report, for text or a name that is not valid (see
-        `checked_text` and `checked_reader`), and when the database rejects the record.
+        Args:
+            report_id: a stored report.
+            text: the report as it should read; that of the report when it is accepted as it is.
+            reader: name or code; required.
+            assessment: verdict, edits and the rest.
+            key: a UUID that the client makes for this correction and sends again with each repeated request. A repeat
+                returns the stored record, whatever was saved in between.
+
+        Raises:
+            InputError: the report is unknown, the input is not valid or contradicts itself (see `check_edits`), the key
+                belongs to another correction, or the database rejects the record.
+        """
+        text, reader, key = checked_text(text), required_reader(reader), checked_key(key)
+        with self._database.writing("correction") as session:
+            if (stored := stored_under(session, key)) is not None:
+                return _repeated(stored.record(), report_id, text, reader, assessment)
+            report = _known(session, report_id)
+            check_edits(Report.from_dict(report.report), text, assessment)
+            end_draft(session, report_id, reader)
+            return add_correction(session, report, text, reader, assessment, key)
+
+    def save_correction(self, report_id: str, text: str, reader: str = "") -> Correction:
+        """Store a reader's correction of a report without an assessment, and return the record.
+
+        For clients that send no key: a repeat of the reader's newest correction of the report (a double click, a
+        repeated request) returns the stored record. Raises InputError for an unknown report, for text or a name that is
+        not valid (see `checked_text` and `checked_reader`), and when the database rejects the record.
         """
         text, reader = checked_text(text), checked_reader(reader)
-        with self._writing("correction") as session:
-            # The row lock orders the writers on PostgreSQL. On SQLite the transaction holds the only write lock.
-            if session.get(ReportRow, report_id, with_for_update=True) is None:
-                raise InputError(f"The report {report_id!r} is not known here. Generate the report again, then save.")
-            newest = _newest(session, CorrectionRow.report_id == report_id)
-            if newest and (newest.text, newest.reader) == (text, reader):
-                return _record(newest)
-            own = _newest(session, CorrectionRow.report_id == report_id, CorrectionRow.reader == reader)
-            correction = Correction.new(report_id, text, reader, own.correction_id if own else None)
-            session.add(CorrectionRow(**asdict(correction)))
-        return correction
+        with self._database.writing("correction") as session:
+            report = _known(session, report_id)
+            own = newest(session, CorrectionRow.report_id == report_id, CorrectionRow.reader == reader)
+            if own is not None and own.text == text and own.status != "withdrawn":
+                return own.record()
+            return add_correction(session, report, text, reader, None, str(uuid4()))
+
+    def withdraw(self, correction_id: str, reader: str, key: str) -> Correction:
+        """Withdraw a reader's own correction by a further version, and return that.
+
+        `key` is that of the request, as in `submit`. Raises InputError for a correction that is not the reader's, was
+        changed or withdrawn since, or is not known, and when the database rejects the record.
+        """
+        reader, key = required_reader(reader), checked_key(key)
+        with self._database.writing("withdrawal") as session:
+            stored = stored_under(session, key)
+            if stored is not None:
+                if (stored.parent_id, stored.reader, stored.status) == (correction_id, reader, "withdrawn"):
+                    return stored.record()
+                raise _another_under_the_key()
+            row = newest(session, CorrectionRow.correction_id == correction_id, CorrectionRow.reader == reader)
+            if row is None:
+                raise InputError("This correction is not one of yours. Open the study again, then withdraw it.")
+            last = newest_version(session, _known(session, row.report_id), reader)
+            if last is not row or row.status == "withdrawn":
+                raise InputError("This correction was changed or withdrawn since. Open the study again to see it.")
+            return add_withdrawal(session, row, key)
 
     def get_correction(self, correction_id: str) -> Correction | None:
         """Return a correction by its id, or None."""
-        with Session(self._engine) as session:
+        with self._database.reading() as session:
             row = session.scalars(select(CorrectionRow).where(CorrectionRow.correction_id == correction_id)).first()
-            return _record(row) if row else None
+            return row.record() if row else None
 
     def corrections(self, report_id: str) -> list[Correction]:
         """Return the corrections of one report in the order of saving."""
         rows = select(CorrectionRow).where(CorrectionRow.report_id == report_id).order_by(CorrectionRow.number)
-        with Session(self._engine) as session:
-            return [_record(row) for row in session.scalars(rows)]
+        with self._database.reading() as session:
+            return [row.record() for row in session.scalars(rows)]
 
     def find_report(self, study_id: str, model: str, weights_sha256: str) -> Report | None:
         """Return the newest report of a model with these weights on a study, or None."""
@@ -124,27 +173,65 @@ class FeedbackStore:
             .order_by(ReportRow.created_at.desc())
             .limit(1)
         )
-        with Session(self._engine) as session:
+        with self._database.reading() as session:
             row = session.scalars(rows).first()
             return Report.from_dict(row.report) if row else None
 
     def latest_correction(self, study_id: str, model: str, reader: str) -> Correction | None:
         """Return a reader's newest correction of any report that `model` generated for the study, or None.
 
-        None for a reader without a name: the text of one anonymous reader is not shown to another.
+        None when that was withdrawn, and for a reader without a name: the text of one anonymous reader is not shown to
+        another.
         """
         name = checked_reader(reader)
         if name == ANONYMOUS:
             return None
-        of_study = select(ReportRow.report_id).where(ReportRow.study_id == study_id, ReportRow.model == model)
-        with Session(self._engine) as session:
-            row = _newest(session, CorrectionRow.report_id.in_(of_study), CorrectionRow.reader == name)
-            return _record(row) if row else None
+        with self._database.reading() as session:
+            row = newest(
+                session, ReportRow.study_id == study_id, ReportRow.model == model, CorrectionRow.reader == name
+            )
+            return row.record() if row and row.status != "withdrawn" else None
+
+    def count_corrections(self, reader: str) -> int:
+        """Count a reader's corrections that are neither withdrawn nor replaced by a newer version."""
+        with self._database.reading() as session:
+            return count_current(session, checked_reader(reader))
+
+    def save_draft(self, report_id: str, reader: str, content: object, base_revision: int) -> Draft:
+        """Store what a reader has entered so far on a report, and return it with its new revision.
+
+        Args:
+            report_id: a stored report.
+            reader: name or code; required.
+            content: a value from JSON with the names of `DraftContent`.
+            base_revision: revision of the draft that the sender last saw; 0 for none.
+
+        Raises:
+            DraftConflict: another draft is stored; it carries that.
+            InputError: the report is unknown, the input is malformed, or the database rejects the draft.
+        """
+        name, read = required_reader(reader), DraftContent.from_dict(content)
+        with self._database.writing("draft") as session:
+            _known(session, report_id)
+            return save_draft(session, report_id, name, read, base_revision)
+
+    def get_draft(self, report_id: str, reader: str) -> Draft | None:
+        """Return a reader's own draft on a report, or None."""
+        name = checked_reader(reader)
+        with self._database.reading() as session:
+            row = session.get(DraftRow, (report_id, name))
+            return row.record() if row else None
+
+    def discard_draft(self, report_id: str, reader: str) -> None:
+        """Remove a reader's draft on a report. Nothing happens when there is none."""
+        name = required_reader(reader)
+        with self._database.writing("removal of the draft") as session:
+            end_draft(session, report_id, name)
 
     def set_flag(self, study_id: str, flagged: bool, reader: str = "") -> None:
         """Flag a study for a reader, or remove the flag. Raises InputError for a name that is not valid."""
         row = FlagRow(study_id=study_id, flagged=flagged, reader=checked_reader(reader), saved_at=utc_now())
-        with self._writing("flag") as session:
+        with self._database.writing("flag") as session:
             session.add(row)
 
     def save_vote(
@@ -174,34 +261,39 @@ class FeedbackStore:
             saved_at=utc_now(),
             app_version=app_version(),
         )
-        with self._writing("vote") as session:
+        with self._database.writing("vote") as session:
             # On SQLite the transaction holds the only write lock; on PostgreSQL the unique column rejects the second.
             row = session.scalars(select(VoteRow).where(VoteRow.vote_id == vote_id)).first()
             if row is None:
                 session.add(VoteRow(**asdict(vote)))
                 return vote
-            stored = _vote(row)
+            stored = row.record()
         if replace(vote, saved_at=stored.saved_at, app_version=stored.app_version) != stored:
             raise InputError("This vote is already saved and cannot be changed. Draw another pair to vote again.")
         return stored
 
     def votes(self) -> list[Vote]:
         """Return all votes in the order of saving."""
-        with Session(self._engine) as session:
-            return [_vote(row) for row in session.scalars(select(VoteRow).order_by(VoteRow.number))]
+        with self._database.reading() as session:
+            return [row.record() for row in session.scalars(select(VoteRow).order_by(VoteRow.number))]
 
     def study_marks(self, reader: str = "") -> StudyMarks:
         """Return which studies have a report, and which this reader has corrected or flagged."""
         name = checked_reader(reader)
+        last_saved = (
+            select(func.max(CorrectionRow.number))
+            .join(ReportRow)
+            .where(CorrectionRow.reader == name)
+            .group_by(ReportRow.study_id)
+        )
         corrected = (
             select(ReportRow.study_id)
-            .distinct()
             .join(CorrectionRow, CorrectionRow.report_id == ReportRow.report_id)
-            .where(CorrectionRow.reader == name)
+            .where(CorrectionRow.number.in_(last_saved), CorrectionRow.status != "withdrawn")
         )
-        newest = select(func.max(FlagRow.number)).where(FlagRow.reader == name).group_by(FlagRow.study_id)
-        flagged = select(FlagRow.study_id).where(FlagRow.number.in_(newest), FlagRow.flagged)
-        with Session(self._engine) as session:
+        last_flags = select(func.max(FlagRow.number)).where(FlagRow.reader == name).group_by(FlagRow.study_id)
+        flagged = select(FlagRow.study_id).where(FlagRow.number.in_(last_flags), FlagRow.flagged)
+        with self._database.reading() as session:
             return StudyMarks(
                 frozenset(session.scalars(select(ReportRow.study_id).distinct())),
                 frozenset(session.scalars(corrected)),
@@ -211,51 +303,35 @@ class FeedbackStore:
     def corrected_reports(self) -> Iterator[tuple[Report, Correction]]:
         """Iterate over all corrections with their reports in the order of saving. Rows are fetched in chunks."""
         rows = select(ReportRow, CorrectionRow).join(CorrectionRow).order_by(CorrectionRow.number)
-        with Session(self._engine) as session:
+        with self._database.reading() as session:
             for report, correction in session.execute(rows.execution_options(yield_per=500)):
-                yield Report.from_dict(report.report), _record(correction)
+                yield Report.from_dict(report.report), correction.record()
 
     def counts(self) -> Counts:
         """Count reports, corrections and distinct readers."""
-        with Session(self._engine) as session:
+        with self._database.reading() as session:
             return Counts(
                 reports=session.scalar(select(func.count()).select_from(ReportRow)) or 0,
                 corrections=session.scalar(select(func.count()).select_from(CorrectionRow)) or 0,
                 readers=session.scalar(select(func.count(CorrectionRow.reader.distinct()))) or 0,
             )
 
-    @contextmanager
-    def _writing(self, record: str) -> Iterator[Session]:
-        """Open a session with one transaction: committed at the end of the block, rolled back on an error."""
-        try:
-            with Session(self._writing_engine) as session, session.begin():
-                yield session
-        except IntegrityError:
-            raise
-        except DBAPIError as error:
-            raise InputError(
-                f"The {record} was NOT saved: the database refused it ({error.orig}). Keep a copy of the text, "
-                "check that the disk has room and the database can be written, then save again."
-            ) from error
+
+def _known(session: Session, report_id: str) -> ReportRow:
+    report = session.get(ReportRow, report_id)
+    if report is None:
+        raise InputError(f"The report {report_id!r} is not known here. Generate the report again, then save.")
+    return report
 
 
-def _newest(session: Session, *conditions: ColumnElement[bool]) -> CorrectionRow | None:
-    return session.scalars(
-        select(CorrectionRow).where(*conditions).order_by(CorrectionRow.number.desc()).limit(1)
-    ).first()
+def _repeated(stored: Correction, report_id: str, text: str, reader: str, assessment: Assessment) -> Correction:
+    """Return the record that a repeated request stored. The reading time may have gone on since."""
+    known = stored.assessment
+    same = known is not None and replace(known, seconds=None) == replace(assessment, seconds=None)
+    if not same or (stored.report_id, stored.text, stored.reader) != (report_id, text, reader):
+        raise _another_under_the_key()
+    return stored
 
 
-def _record(row: CorrectionRow) -> Correction:
-    return Correction(
-        correction_id=row.correction_id,
-        report_id=row.report_id,
-        text=row.text,
-        reader=row.reader,
-        saved_at=row.saved_at,
-        parent_id=row.parent_id,
-        app_version=row.app_version,
-    )
-
-
-def _vote(row: VoteRow) -> Vote:
-    return Vote(**{field.name: getattr(row, field.name) for field in fields(Vote)})
+def _another_under_the_key() -> InputError:
+    return InputError("Another correction was saved with the key of this one. Reload the page, then save again.")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import JSON, Boolean, ForeignKey, Index, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from rrg.feedback.assessment import Assessment, DraftContent
+from rrg.feedback.records import Correction, Draft, Vote
 
 
 class Base(DeclarativeBase):
@@ -30,7 +34,7 @@ class CorrectionRow(Base):
     """A correction. `number` gives the order of saving, which timestamps do not guarantee."""
 
     __tablename__ = "corrections"
-    __table_args__ = ({"sqlite_autoincrement": True},)
+    __table_args__ = (Index("corrections_by_reader", "reader"), {"sqlite_autoincrement": True})
 
     number: Mapped[int] = mapped_column(primary_key=True)
     correction_id: Mapped[str] = mapped_column(String, unique=True)
@@ -40,6 +44,41 @@ class CorrectionRow(Base):
     saved_at: Mapped[str] = mapped_column(String)
     parent_id: Mapped[str | None] = mapped_column(ForeignKey("corrections.correction_id"))
     app_version: Mapped[str] = mapped_column(String)
+    key: Mapped[str] = mapped_column(String, index=True, unique=True)
+    status: Mapped[str] = mapped_column(String)
+    version: Mapped[int]
+    assessment: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+    @classmethod
+    def of(cls, correction: Correction) -> CorrectionRow:
+        """Create the row of a record."""
+        values = {field.name: getattr(correction, field.name) for field in fields(Correction)}
+        return cls(**{**values, "assessment": correction.assessment and correction.assessment.to_dict()})
+
+    def record(self) -> Correction:
+        """Return the record of the row."""
+        values = {field.name: getattr(self, field.name) for field in fields(Correction)}
+        assessment = None if self.assessment is None else Assessment.from_dict(self.assessment)
+        return Correction(**{**values, "assessment": assessment})
+
+
+class DraftRow(Base):
+    """A reader's draft on a report. The row stays when the draft ends, so that no revision is used twice."""
+
+    __tablename__ = "drafts"
+
+    report_id: Mapped[str] = mapped_column(ForeignKey("reports.report_id"), primary_key=True)
+    reader: Mapped[str] = mapped_column(String, primary_key=True)
+    content: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """None after the draft was submitted or discarded."""
+    revision: Mapped[int]
+    saved_at: Mapped[str] = mapped_column(String)
+
+    def record(self) -> Draft | None:
+        """Return the draft, or None when it was submitted or discarded."""
+        if self.content is None:
+            return None
+        return Draft(self.report_id, self.reader, DraftContent.from_dict(self.content), self.revision, self.saved_at)
 
 
 class FlagRow(Base):
@@ -73,3 +112,7 @@ class VoteRow(Base):
     reader: Mapped[str] = mapped_column(String)
     saved_at: Mapped[str] = mapped_column(String)
     app_version: Mapped[str] = mapped_column(String)
+
+    def record(self) -> Vote:
+        """Return the record of the row."""
+        return Vote(**{field.name: getattr(self, field.name) for field in fields(Vote)})

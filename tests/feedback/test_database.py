@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 import rrg.feedback
 from rrg.errors import InputError
-from rrg.feedback import FeedbackStore, database
+from rrg.feedback import FeedbackStore, sqlite
 from rrg.feedback.tables import Base
 from rrg.feedback.urls import checked_database_url, sqlite_url
 from rrg.report import Report
@@ -139,9 +139,9 @@ def test_database_rejects_updates_and_deletions(
     "statement",
     [
         "INSERT OR REPLACE INTO corrections SELECT number, correction_id, report_id, 'changed', reader, saved_at, "
-        "parent_id, app_version FROM corrections",
+        "parent_id, app_version, key, status, version, assessment FROM corrections",
         "INSERT OR REPLACE INTO corrections SELECT number + 1, correction_id, report_id, 'changed', reader, saved_at, "
-        "parent_id, app_version FROM corrections",
+        "parent_id, app_version, key, status, version, assessment FROM corrections",
         "REPLACE INTO reports SELECT report_id, study_id, 'changed', weights_sha256, created_at, report FROM reports",
     ],
 )
@@ -158,7 +158,7 @@ def test_sqlite_replace_is_rejected(tmp_path: Path, report: Report, statement: s
 
 
 def test_sqlite_waits_and_syncs(tmp_path: Path) -> None:
-    with FeedbackStore(sqlite_url(tmp_path / "rrg.sqlite3")) as store, store._engine.connect() as connection:
+    with FeedbackStore(sqlite_url(tmp_path / "rrg.sqlite3")) as store, store._database._engine.connect() as connection:
         pragmas = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
@@ -179,7 +179,7 @@ def test_opening_waits_for_a_process_that_creates_the_database(tmp_path: Path, m
         if other.in_transaction:
             other.execute("ROLLBACK")
 
-    monkeypatch.setattr(database.time, "sleep", release)
+    monkeypatch.setattr(sqlite.time, "sleep", release)
     with FeedbackStore(sqlite_url(file)) as store:
         assert store.counts().reports == 0
     other.close()
@@ -187,7 +187,7 @@ def test_opening_waits_for_a_process_that_creates_the_database(tmp_path: Path, m
 
 
 def test_migrated_tables_match_the_mapped_classes(store: FeedbackStore) -> None:
-    with store._engine.connect() as connection:
+    with store._database._engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 

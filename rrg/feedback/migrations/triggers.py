@@ -40,3 +40,12 @@ def make_append_only(table: str, keys: Sequence[str]) -> None:
         f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same_key}) "
         f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
     )
+
+
+def drop_append_only(table: str) -> None:
+    """Drop the triggers of a table, for a migration that changes its rows."""
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(f"DROP TRIGGER {table}_append_only ON {table}")
+        return
+    for change in ("update", "delete", "replace"):
+        op.execute(f"DROP TRIGGER {table}_no_{change}")

@@ -56,11 +56,15 @@ def report_of(text: str, sentences: tuple[str, ...] | None = None) -> Report:
 def correction_of(text: str, reader: str = "Dr Example") -> Correction:
     return Correction(
         correction_id="c0ffee",
+        key="00000000-0000-4000-8000-000000000000",
         report_id="0123456789abcdef0123456789abcdef",
         text=text,
         reader=reader,
+        status="submitted",
+        assessment=None,
         saved_at="2026-03-04T07:08:09.123456+00:00",
         parent_id=None,
+        version=1,
         app_version="0.1.0",
     )
 
