@@ -39,7 +39,8 @@ from rrg.feedback.records import (
     required_reader,
     utc_now,
 )
-from rrg.feedback.tables import CorrectionRow, DraftRow, FlagRow, ReportRow, VoteRow
+from rrg.feedback.tables import CorrectionRow, DraftRow, FlagRow, ReportRow, VoteRow, WorklistItemRow
+from rrg.feedback.worklists.store import WorklistStore
 from rrg.report import Report
 
 
@@ -52,6 +53,8 @@ class FeedbackStore:
     def __init__(self, database_url: str) -> None:
         """Open the database, creating or migrating its tables. Raises InputError when that cannot be done."""
         self._database = Database(database_url)
+        self.worklists = WorklistStore(self._database)
+        """The worklists of reader studies, in the same database."""
 
     def close(self) -> None:
         """Close the database connections."""
@@ -166,10 +169,15 @@ class FeedbackStore:
             return [row.record() for row in session.scalars(rows)]
 
     def find_report(self, study_id: str, model: str, weights_sha256: str) -> Report | None:
-        """Return the newest report of a model with these weights on a study, or None."""
+        """Return the newest report of a model with these weights on a study, or None.
+
+        Reports with a probe are not returned: their readers open them from a worklist.
+        """
+        probes = select(WorklistItemRow.report_id).where(WorklistItemRow.probe.is_not(None))
         rows = (
             select(ReportRow)
             .where(ReportRow.study_id == study_id, ReportRow.model == model, ReportRow.weights_sha256 == weights_sha256)
+            .where(ReportRow.report_id.not_in(probes))
             .order_by(ReportRow.created_at.desc())
             .limit(1)
         )

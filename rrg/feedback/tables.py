@@ -116,3 +116,42 @@ class VoteRow(Base):
     def record(self) -> Vote:
         """Return the record of the row."""
         return Vote(**{field.name: getattr(self, field.name) for field in fields(Vote)})
+
+
+class WorklistRow(Base):
+    """A worklist of a reader study."""
+
+    __tablename__ = "worklists"
+
+    name: Mapped[str] = mapped_column(String, primary_key=True)
+    blind: Mapped[bool] = mapped_column(Boolean)
+    settings: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[str] = mapped_column(String)
+
+
+class WorklistItemRow(Base):
+    """A report that a reader judges, at a place of the reader's order."""
+
+    __tablename__ = "worklist_items"
+    __table_args__ = (Index("worklist_items_by_report", "report_id"),)
+
+    worklist: Mapped[str] = mapped_column(ForeignKey("worklists.name"), primary_key=True)
+    reader: Mapped[str] = mapped_column(String, primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    report_id: Mapped[str] = mapped_column(ForeignKey("reports.report_id"))
+    probe: Mapped[int | None]
+    """Index of the sentence that was inserted with known wrong content."""
+
+
+class WorklistSkipRow(Base):
+    """A reader's mark that an item is skipped, or is not any more. The newest row counts."""
+
+    __tablename__ = "worklist_skips"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    worklist: Mapped[str] = mapped_column(ForeignKey("worklists.name"), index=True)
+    reader: Mapped[str] = mapped_column(String)
+    position: Mapped[int]
+    skipped: Mapped[bool] = mapped_column(Boolean)
+    saved_at: Mapped[str] = mapped_column(String)
