@@ -11,6 +11,7 @@ from rrg.ui.api import add_endpoints
 from rrg.ui.downloads import export_route
 from rrg.ui.images import image_route
 from rrg.ui.page import build_page
+from rrg.ui.security import Security
 from rrg.ui.service import Service
 from rrg.ui.settings import Settings
 from rrg.ui.theme import CSS, theme
@@ -18,6 +19,10 @@ from rrg.ui.uploads import UPLOAD_AGE
 
 UPLOAD_CHECK = 60
 """Seconds between two deletions of old uploads."""
+EVENTS = 160
+"""Events that run at the same time. Waiting reports count, of which `ModelQueue` has 64; the rest is for saving."""
+QUEUE = 1000
+"""Events that wait in Gradio's queue."""
 
 
 def create_app(service: Service) -> gr.Blocks:
@@ -27,18 +32,26 @@ def create_app(service: Service) -> gr.Blocks:
     ) as app:
         build_page(service)
         add_endpoints(service)
-    return app.queue(max_size=64, default_concurrency_limit=4)
+    return app.queue(max_size=QUEUE, default_concurrency_limit=4)
 
 
-def launch_options(settings: Settings, service: Service) -> dict[str, Any]:
-    """Return the arguments of `launch()`: no run history in the browser, no error details, no external requests."""
+def launch_options(settings: Settings, service: Service, security: Security | None = None) -> dict[str, Any]:
+    """Return the arguments of `launch()`: the guards, no run history in the browser, no error details.
+
+    Raises InputError for a login that cannot work. `security` is made from the settings where it is not given.
+    """
     script = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
+    security = security or Security(settings)
     return {
         "server_name": settings.host,
         "server_port": settings.port,
         "theme": theme(),
         "css_paths": CSS,
-        "app_kwargs": {"routes": [image_route(service.find_study), export_route(service)]},
+        "app_kwargs": {
+            "routes": [image_route(service.find_study), export_route(service), *security.routes()],
+            "middleware": security.middleware([script]),
+            "openapi_url": None,
+        },
         "head": f"<script>{script}</script>",
         "footer_links": [],
         "run_history": False,
@@ -46,5 +59,7 @@ def launch_options(settings: Settings, service: Service) -> dict[str, Any]:
         "max_file_size": "64mb",
         "share": False,
         "ssr_mode": False,
+        "enable_monitoring": False,
+        "max_threads": EVENTS,
         "state_session_capacity": 1000,
     }

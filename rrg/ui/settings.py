@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -33,12 +34,21 @@ class Settings:
     """Folder with annotation.json and images, whose studies the app lists; None for no list."""
     memory: int = 2 * 10**9
     """Bytes that the weights of loaded models may take together."""
+    hosts: tuple[str, ...] = ()
+    """Names, other than localhost and `host`, by which browsers reach the app."""
+    auth: str | None = None
+    """How users log in: the path of a file of users, or "header:NAME" behind a proxy; None for no login."""
+    proxies: tuple[str, ...] = ()
+    """Addresses or networks of the reverse proxies whose headers are believed."""
+    space: bool = False
+    """Whether the app runs in a Hugging Face Space, whose page frames it."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Read RRG_HOME, HOST, SPACE_ID, PORT, DATABASE_URL, RRG_WEIGHTS, RRG_DATA and RRG_MEMORY. Empty means unset.
+        """Read the environment variables that README.md lists. Empty means unset.
 
-        Raises InputError for a port, folder, size or database URL that cannot be used. Creates nothing.
+        Raises InputError for a port, folder, size, database URL, host, proxy or login that cannot be used. Creates
+        nothing.
         """
         home = _path(environ.get("RRG_HOME") or platformdirs.user_data_dir("rrg", appauthor=False))
         return cls(
@@ -50,6 +60,11 @@ class Settings:
             weights=_folder(environ, "RRG_WEIGHTS") or CHECKOUT / "weights",
             data=_folder(environ, "RRG_DATA"),
             memory=_size(environ.get("RRG_MEMORY") or "2GB"),
+            hosts=tuple(map(_host, _listed(environ.get("RRG_HOSTS"), environ.get("SPACE_HOST")))),
+            auth=_auth(environ.get("RRG_AUTH")),
+            # The address of the proxy in front of a Space is not known, and no other way leads to the app.
+            proxies=tuple(map(_proxy, _listed(environ.get("RRG_PROXIES") or ("*" if environ.get("SPACE_ID") else "")))),
+            space=bool(environ.get("SPACE_ID")),
         )
 
 
@@ -66,6 +81,43 @@ def _size(text: str) -> int:
     if not size:
         raise InputError(f"RRG_MEMORY is {text[:20]!r}, which is not a size: write it as 2GB or 1500MB.")
     return size
+
+
+def _listed(*texts: str | None) -> list[str]:
+    """The entries of comma-separated lists."""
+    return [entry.strip() for text in texts for entry in (text or "").split(",") if entry.strip()]
+
+
+def _host(text: str) -> str:
+    name = text.lower()
+    if not re.fullmatch(r"[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\]", name):
+        raise InputError(
+            f"RRG_HOSTS names {text[:60]!r}, which is not a host: write names without scheme and port, such as "
+            "rrg.hospital.org, separated by commas."
+        )
+    return name
+
+
+def _proxy(text: str) -> str:
+    try:
+        if text != "*":
+            ipaddress.ip_network(text)
+    except ValueError:
+        raise InputError(
+            f"RRG_PROXIES names {text[:60]!r}, which is neither an address nor a network: write 10.0.0.5 or "
+            "10.0.0.0/24, separated by commas."
+        ) from None
+    return text
+
+
+def _auth(text: str | None) -> str | None:
+    if not text:
+        return None
+    if text.lower().startswith("header:"):
+        if not re.fullmatch(r"header:[A-Za-z0-9-]{1,60}", text, re.IGNORECASE):
+            raise InputError(f"RRG_AUTH is {text[:80]!r}: name the header, as in header:X-Remote-User.")
+        return "header:" + text[7:].lower()
+    return str(_path(text))
 
 
 def _path(text: str) -> Path:

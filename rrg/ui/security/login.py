@@ -1,0 +1,225 @@
+"""The login: the page, the check of each request, and the limit of attempts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from urllib.parse import parse_qs
+
+from cachetools import TTLCache
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rrg.errors import InputError
+from rrg.ui.security.answers import refusal
+from rrg.ui.security.audit import AuditLog
+from rrg.ui.security.proxies import PEER, is_proxy
+from rrg.ui.security.sessions import (
+    SESSION,
+    Logins,
+    Session,
+    current_session,
+    new_token,
+    session_id,
+    set_cookie,
+    token_of,
+)
+from rrg.ui.security.users import User, UserFile
+
+ATTEMPTS = 8
+"""Wrong passwords in `WINDOW` for one name from one address."""
+ATTEMPTS_IN_ALL = 40
+"""Wrong passwords in `WINDOW` for one name from all addresses, and from one address for all names."""
+WINDOW = 900
+"""Seconds."""
+WITHOUT_LOGIN = frozenset({"/login", "/login/", "/favicon.ico", "/robots.txt", "/gradio_api/startup-events"})
+"""What everybody may ask for. Gradio asks for the last one when it starts."""
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Log in</title>
+<meta name="viewport" content="width=device-width">
+<style>body{font:16px system-ui;max-width:22rem;margin:15vh auto;padding:0 1rem}label,input,button{display:block;
+width:100%;box-sizing:border-box}input,button{font:inherit;padding:.5rem;margin:.25rem 0 1rem}</style></head>
+<body><main><h1>Chest X-ray reports</h1><form method="post" action="./login">
+<p role="alert">MESSAGE</p>
+<label>Name<input name="username" autocomplete="username" required autofocus></label>
+<label>Password<input name="password" type="password" autocomplete="current-password" required></label>
+<button>Log in</button></form></main></body></html>"""
+
+
+class Authentication:
+    """Who a request is from, by the setting `auth`: everybody, users of a file, or users that a proxy names."""
+
+    def __init__(
+        self,
+        auth: str | None,
+        proxies: Sequence[str],
+        users: UserFile | None,
+        audit: AuditLog,
+        framed: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Raises InputError for a file of users that cannot be read, and for a header without trusted proxies."""
+        self.header = auth.removeprefix("header:") if auth and auth.startswith("header:") else None
+        self.asks_password = auth is not None and self.header is None
+        if self.header and (not proxies or "*" in proxies):
+            raise InputError(
+                "RRG_AUTH names a header, which everybody can send. Set RRG_PROXIES to the address of the proxy "
+                "that sets it."
+            )
+        if self.asks_password and users is not None and not users.accounts():
+            raise InputError(f"There is no user in {users.path}. Add one: python -m rrg users add NAME")
+        self._proxies = proxies
+        self._users = users
+        self._audit = audit
+        self._framed = framed
+        self._logins = Logins(clock)
+        self._failures: TTLCache[str, int] = TTLCache(10_000, WINDOW, clock)
+        self._checking = asyncio.Semaphore(1)  # each check takes 64 MB
+        self._open = not self.asks_password and self.header is None
+
+    def identify(self, scope: Scope) -> tuple[Session | None, str | None]:
+        """Return the session of a request and a cookie to set. No session: the user has to log in first."""
+        address = (scope.get("client") or ("", 0))[0]
+        token = token_of(scope)
+        if self._open:
+            fresh = None if token else new_token()
+            return Session(session_id(token or fresh or ""), address), fresh
+        if self.header is not None:
+            names = Headers(scope=scope).getlist(self.header) if is_proxy(scope[PEER], self._proxies) else []
+            user = self._named(names[0]) if len(names) == 1 else None
+            return (Session(f"user:{user.name}", address, user) if user else None), None
+        name = self._logins.name(token) if token else None
+        user = self._users.get(name) if name and self._users else None
+        return (Session(session_id(token), address, user) if user and token else None), None
+
+    def _named(self, name: str) -> User | None:
+        """The user that the proxy names. A file of users, if there is one, gives roles and disables."""
+        if not 0 < len(name) <= 80 or not name.isprintable():
+            return None
+        accounts = self._users.accounts() if self._users and self._users.path.exists() else {}
+        account = accounts.get(name)
+        if account is None:
+            return User(name)
+        return None if account.disabled else account.user
+
+    # Routes
+
+    def routes(self) -> list[Route]:
+        """Return `login`, `logout` and `rrg/me`."""
+        return [
+            Route("/login", self._form, methods=["GET"]),
+            Route("/login", self._log_in, methods=["POST"]),
+            Route("/login/", self._log_in, methods=["POST"]),
+            Route("/logout", self._log_out, methods=["GET"]),
+            Route("/rrg/me", self._me, methods=["GET"]),
+        ]
+
+    async def _form(self, request: Request) -> Response:
+        if not self.asks_password:
+            return RedirectResponse("./", 303)
+        return _page("")
+
+    async def _log_in(self, request: Request) -> Response:
+        if not self.asks_password or self._users is None:
+            return RedirectResponse("./", 303)
+        fields = await _fields(request)
+        name, password = fields.get("username", "").strip(), fields.get("password", "")
+        address = request.client.host if request.client else ""
+        limits = {f"{name} {address}": ATTEMPTS, f"name {name}": ATTEMPTS_IN_ALL, address: ATTEMPTS_IN_ALL}
+        async with self._checking:  # the count too: attempts at the same time must not pass it together
+            if any(self._failures.get(key, 0) >= limit for key, limit in limits.items()):
+                self._audit.record("refused log in", name, address=address)
+                message = f"Too many wrong passwords. Wait {WINDOW // 60} minutes, then try again."
+                return self._answer(request, 429, message, {"Retry-After": str(WINDOW)})
+            user = await asyncio.to_thread(self._users.verify, name, password[:1000])
+            if user is None:
+                for key in limits:
+                    self._failures[key] = self._failures.get(key, 0) + 1
+                self._audit.record("failed log in", name, address=address)
+                return self._answer(request, 400, "Name or password is wrong.")
+        self._audit.record("log in", user.name, address=address)
+        response = RedirectResponse("./", 303) if _wants_html(request) else JSONResponse({"success": True})
+        response.headers["Set-Cookie"] = set_cookie(request.scope, self._logins.begin(user.name), self._framed)
+        return response
+
+    async def _log_out(self, request: Request) -> Response:
+        token = token_of(request.scope)
+        if token:
+            self._logins.end(token)
+        if user := current_session(request).user:
+            self._audit.record("log out", user.name)
+        response = RedirectResponse("./", 303)
+        response.headers["Set-Cookie"] = set_cookie(request.scope, "", self._framed)
+        return response
+
+    async def _me(self, request: Request) -> Response:
+        user = current_session(request).user
+        values = {"name": user.name, "role": user.role, "can_log_out": self.asks_password} if user else None
+        return JSONResponse(values)
+
+    def _answer(self, request: Request, status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+        if _wants_html(request):
+            return _page(message, status, headers)
+        return JSONResponse({"detail": message}, status, headers)
+
+
+class SessionCheck:
+    """Puts the session into the scope of each request; where a login is asked for, refuses requests without one."""
+
+    def __init__(self, app: ASGIApp, authentication: Authentication, framed: bool = False) -> None:
+        self._app = app
+        self._authentication = authentication
+        self._framed = framed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            session, token = self._authentication.identify(scope)
+        except InputError as error:  # the file of users is damaged
+            await refusal(503, str(error))(scope, receive, send)
+            return
+        if session is not None:
+            scope[SESSION] = session
+        elif scope["path"] not in WITHOUT_LOGIN:
+            await self._ask(scope)(scope, receive, send)
+            return
+        if token is None or scope["path"] not in ("/", "/config"):
+            await self._app(scope, receive, send)
+            return
+        cookie = set_cookie(scope, token, self._framed)
+
+        async def with_cookie(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).append("Set-Cookie", cookie)
+            await send(message)
+
+        await self._app(scope, receive, with_cookie)
+
+    def _ask(self, scope: Scope) -> Response:
+        if not self._authentication.asks_password:
+            return refusal(401, "Open the app through the proxy that logs you in.")
+        if scope["method"] in ("GET", "HEAD") and scope["path"] == "/":
+            return RedirectResponse("./login", 303)
+        return refusal(401, "Log in first: your session has ended. What you have typed is kept in this tab.")
+
+
+async def _fields(request: Request) -> dict[str, str]:
+    """The values of a form, the last of each name."""
+    body = (await request.body())[:10_000].decode(errors="replace")
+    return {name: values[-1] for name, values in parse_qs(body).items()}
+
+
+def _wants_html(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "")
+
+
+def _page(message: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return HTMLResponse(_PAGE.replace("MESSAGE", message), status, headers)
