@@ -14,6 +14,7 @@ from rrg.ui.page import build_page
 from rrg.ui.security import Security
 from rrg.ui.service import Service
 from rrg.ui.settings import Settings
+from rrg.ui.tabs.study.downloads import study_route
 from rrg.ui.theme import CSS, theme
 from rrg.ui.uploads import UPLOAD_AGE
 
@@ -48,7 +49,12 @@ def launch_options(settings: Settings, service: Service, security: Security | No
         "theme": theme(),
         "css_paths": CSS,
         "app_kwargs": {
-            "routes": [image_route(service.find_study), export_route(service), *security.routes()],
+            "routes": [
+                image_route(service.find_study),
+                export_route(service),
+                study_route(service.feedback),
+                *security.routes(),
+            ],
             "middleware": security.middleware([script]),
             "openapi_url": None,
         },

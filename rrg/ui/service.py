@@ -86,6 +86,11 @@ class Service:
         except InputError as error:  # the first report says it to the reader
             logger.warning("%s", error)
 
+    @property
+    def feedback(self) -> FeedbackStore:
+        """The store of reports and corrections."""
+        return self._store
+
     # Studies
 
     def study_rows(self, query: Query, reader: str) -> Rows:

@@ -14,6 +14,7 @@ from rrg.ui.security.answers import refusal
 
 OWN = {
     "/rrg/images/{study_id:path}/{index:int}": "GET HEAD",
+    "/rrg/study/{name}": "GET HEAD",
     "/rrg/export/{report_id}.{suffix}": "GET HEAD",
     "/rrg/me": "GET HEAD",
     "/login": "GET HEAD POST",
