@@ -8,6 +8,7 @@ const DEFAULT_REASON = { delete: "false finding", insert: "omission" };
 let rows = 0;
 
 const row = (source, text, more) => ({ id: ++rows, source, text, deleted: false, reason: null, significant: null, ...more });
+const again = ({ id, source, text, ...more }) => row(source, text, more); // ids are of one page
 const untouched = (report) => ({
   rows: report.sentences.map((text, source) => row(source, text)), whole: null, verdict: null, quality: null, comment: "", boxes: [],
 });
@@ -90,10 +91,15 @@ function proposed(state, report) {
   return parts.some((e) => e.significant) ? "major" : "minor";
 }
 
+// A changed report cannot be accepted as it is.
+const verdict = (state, report) => (
+  state.verdict === null || (state.verdict === "accept" && isChanged(state, report)) ? proposed(state, report) : state.verdict
+);
+
 // What is stored. A text that was typed as a whole and is not divided yet has no edits; the server divides it.
 const content = (state, report, isDivided = true) => ({
   text: text(state, report), edits: isDivided ? edits(state, report) : [],
-  verdict: state.verdict ?? proposed(state, report), quality: state.quality, comment: state.comment, boxes: state.boxes,
+  verdict: verdict(state, report), quality: state.quality, comment: state.comment, boxes: state.boxes,
 });
 
-return { REASONS, action, changes, content, divided, edits, isChanged, moved, proposed, reason, restored, row, text, untouched };
+return { REASONS, action, again, changes, content, divided, edits, isChanged, moved, proposed, reason, restored, row, text, untouched, verdict };

@@ -167,7 +167,7 @@ function open(next) {
 // A record of this tab as a state; that of another report on the study is taken as a text.
 function ownState(local, next) {
   if (local.report_id !== next.report_id) return { ...base, whole: local.text, divided: null };
-  return { ...local.state, rows: local.state.rows.map(({ source, text, ...more }) => correction.row(source, text, { ...more, id: undefined })) };
+  return { ...local.state, rows: local.state.rows.map(correction.again) };
 }
 
 function saved(next) {

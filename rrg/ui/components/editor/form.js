@@ -28,10 +28,14 @@ function attach(node, page) {
 
   return {
     show: () => {
-      const state = page.state(), proposed = correction.proposed(state, page.report());
-      for (const radio of verdict.querySelectorAll("input")) radio.checked = radio.value === (state.verdict ?? proposed);
-      verdict.classList.toggle("is-proposed", state.verdict === null);
-      verdict.title = state.verdict === null ? "Proposed from the changes; choose another if it does not fit" : "";
+      const state = page.state(), chosen = correction.verdict(state, page.report());
+      for (const radio of verdict.querySelectorAll("input")) {
+        radio.checked = radio.value === chosen;
+        radio.disabled = radio.value === "accept" && correction.isChanged(state, page.report());
+      }
+      const isProposed = state.verdict !== chosen;
+      verdict.classList.toggle("is-proposed", isProposed);
+      verdict.title = isProposed ? "Proposed from the changes; choose another if it does not fit" : "";
       for (const radio of quality.querySelectorAll("input")) radio.checked = radio.value === state.quality;
       if (comment.value !== state.comment) comment.value = state.comment;
     },
