@@ -30,12 +30,13 @@ window.rrg = (() => {
   document.addEventListener("input", (event) => {
     if (event.target.closest("#reader")) sessionStorage.setItem(READER, event.target.value);
   });
-  document.addEventListener("change", (event) => { if (event.target.closest("#reader")) send("rrg:refresh-list"); });
+  document.addEventListener("change", (event) => { if (event.target.closest("#reader")) { send("rrg:refresh-list"); send("rrg:reader"); } });
 
   const KEYS = {
     j: () => send("rrg:step", 1),
     k: () => send("rrg:step", -1),
     g: () => document.querySelector("#write")?.click(),
+    a: () => send("rrg:accept"),
     e: () => send("rrg:edit"),
     b: () => send("rrg:flag"),
   };

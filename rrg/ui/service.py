@@ -13,7 +13,7 @@ from rrg.data.annotation import read_annotation
 from rrg.data.studies import Study, study_of_files
 from rrg.errors import InputError
 from rrg.evaluate.model_card import model_card
-from rrg.feedback import Correction, FeedbackStore, Vote
+from rrg.feedback import Assessment, Correction, Draft, DraftConflict, FeedbackStore, Vote
 from rrg.labels.findings import FINDINGS
 from rrg.report import Note, Remedy, Report
 from rrg.ui.examples import EXAMPLES, PUBLIC, SYNTHETIC, cached_example, open_example
@@ -41,6 +41,20 @@ class Analysis:
     explanation: Explanation | None
     """None where the model has other weights now than those that generated the report."""
     badges: tuple[Badge, ...]
+
+
+@dataclass(frozen=True)
+class OwnWork:
+    """What a reader has saved on a report. Nobody else sees it."""
+
+    reader: str
+    """Empty without a name."""
+    correction: Correction | None = None
+    """The newest one of any report by the same model on the same study."""
+    draft: Draft | None = None
+    """It is newer than the correction."""
+    count: int = 0
+    """Number of the reader's corrections of all reports."""
 
 
 class Service:
@@ -267,9 +281,31 @@ class Service:
         """Store a correction of a report. Raises InputError as `FeedbackStore.save_correction` does."""
         return self._store.save_correction(report_id, text, reader)
 
-    def latest_correction(self, report: Report, reader: str) -> Correction | None:
-        """Return a reader's newest correction of any report by the same model on the same study, or None."""
-        return self._store.latest_correction(report.study_id, report.model, reader)
+    def submit(self, report_id: str, text: str, reader: str, assessment: Assessment, key: str) -> Correction:
+        """Store a correction with its assessment. Raises InputError as `FeedbackStore.submit` does."""
+        return self._store.submit(report_id, text, reader, assessment, key)
+
+    def own_work(self, report: Report, reader: str) -> OwnWork:
+        """Return what a reader has saved on a report. It is empty for a reader without a name."""
+        if not reader.strip():
+            return OwnWork(reader)
+        return OwnWork(
+            reader,
+            self._store.latest_correction(report.study_id, report.model, reader),
+            self._store.get_draft(report.report_id, reader),
+            self._store.count_corrections(reader),
+        )
+
+    def save_draft(self, report_id: str, reader: str, content: object, base_revision: int) -> Draft:
+        """Store a draft. Raises DraftConflict and InputError as `FeedbackStore.save_draft` does."""
+        return self._store.save_draft(report_id, reader, content, base_revision)
+
+    def discard_draft(self, report_id: str, reader: str, base_revision: int) -> None:
+        """Remove a draft. Raises DraftConflict when a newer one than that of `base_revision` is stored."""
+        stored = self._store.get_draft(report_id, reader)
+        if stored is not None and stored.revision != base_revision:
+            raise DraftConflict(stored)
+        self._store.discard_draft(report_id, reader)
 
     # Votes
 

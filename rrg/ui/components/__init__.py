@@ -14,7 +14,9 @@ event ("read" unless stated) says which of them it concerns. Column n of the Com
 - `rrg:report`: the report on the page, or null.
 - `rrg:study`: the study on the page, or null.
 - `rrg:step`: open the next (1) or previous (-1) study of the list. `rrg:flag`: flag the open study.
-- `rrg:edit`: go to the editor. `rrg:save`: save it. `rrg:saved`: the id of the saved correction, or null.
+- `rrg:edit`: go to the editor. `rrg:save`: save it. `rrg:accept`: save that the report is right as it is.
+- `rrg:saved`: the id of the saved correction, or null. `rrg:reader`: the reader's name has changed.
+- `rrg:boxes`: the boxes of the correction, for the viewer. `rrg:box`: a new one was drawn; `rrg:box-remove`: its index.
 - `rrg:drafts`: the drafts have changed. `rrg:status`: the tone of a notice.
 - `rrg:connection`: whether the server answers.
 - `rrg:hide-reference`: whether the reference is hidden until the correction is saved; the same in all channels.

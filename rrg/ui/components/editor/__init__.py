@@ -1,40 +1,99 @@
-"""The editor of the correction: the text as it should read, its draft, and saving."""
+"""The editor of the correction: sentences, verdict, boxes; its drafts, and saving."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from rrg.feedback import ANONYMOUS, Correction
+from rrg.feedback import Correction, Draft, DraftContent
 from rrg.report import Report
 from rrg.ui.components.element import element
+from rrg.ui.corrections import NAMED_IN_BOXES, Checks, edits_of
+
+if TYPE_CHECKING:
+    from rrg.ui.service import OwnWork
 
 
 def editor() -> gr.HTML:
-    """Build the component. Its value is `editor_value(...)`, or None without a report; its prop `failure` is a message.
+    """Build the component. Its value is `editor_value(...)`, or None without a report.
 
-    Its events are `save` (`{report_id, text, query}`) and `edited` (`{report_id, text, saved}`), a moment after
-    the last key.
+    Its props are `draft` (`draft_answer(...)`), `checks` (`checks_value(...)`) and `failure` (`{key, message}` of a
+    submission that was not saved). Its events, with the field names of `Assessment`:
+
+    - `save`: `{report_id, key, text, verdict, quality, comment, edits, boxes, seconds, reader, query, attempt}`. A
+      repeated request has the same key.
+    - `draft`: `{report_id, base_revision, content, reader, stamp}`, a moment after a change; content None discards it.
+    - `edited`: `{report_id, text, saved, boxes, divide}`, a moment after a change; `divide` asks for the edits.
+    - `restore`: `{report_id}`, when the reader has changed, or wants the stored text.
     """
-    return element("editor", "editor", value=None, failure=None)
+    return element("editor", "editor", value=None, draft=None, checks=None, failure=None, findings=list(NAMED_IN_BOXES))
 
 
-def editor_value(report: Report, correction: Correction | None) -> dict[str, Any]:
-    """Convert a report and the reader's correction of it to the value of the component."""
+def editor_value(report: Report, own: OwnWork, reload: bool = False) -> dict[str, Any]:
+    """Convert a report with what its reader has saved to the value of the component.
+
+    `reload` shows the stored text also where the window shows another one.
+    """
     return {
         "report_id": report.report_id,
         "study_id": report.study_id,
         "model": report.model,
-        "text": correction.text if correction else report.text,
-        "saved": _saved(correction) if correction else None,
+        "report": {"text": report.text, "sentences": [sentence.text for sentence in report.sentences]},
+        "reader": own.reader.strip(),
+        "saved": _saved(report, own.correction, own.count) if own.correction else None,
+        "draft": _draft(report, own.draft) if own.draft else None,
+        "reload": reload,
     }
 
 
-def _saved(correction: Correction) -> dict[str, Any]:
+def draft_answer(stamp: str, draft: Draft) -> dict[str, Any]:
+    """Tell the component that its draft is stored."""
+    return {"stamp": stamp, "revision": draft.revision, "saved_at": draft.saved_at}
+
+
+def draft_conflict(stamp: str, report: Report, draft: Draft | None) -> dict[str, Any]:
+    """Tell the component that another draft is stored, or None where it was submitted or discarded."""
+    return {"stamp": stamp, "conflict": {"draft": _draft(report, draft) if draft else None}}
+
+
+def checks_value(report_id: str, text: str, checks: Checks, report: Report | None) -> dict[str, Any]:
+    """Convert the checks of a text to the prop `checks`. With a report, the edits of its sentences are in it."""
+    edits = None if report is None else [asdict(edit) for edit in edits_of(report, text)]
+    return {
+        "report_id": report_id,
+        "text": text,
+        "change": checks.change,
+        "warnings": list(checks.warnings),
+        "edits": edits,
+    }
+
+
+def _saved(report: Report, correction: Correction, count: int) -> dict[str, Any]:
     return {
         "id": correction.correction_id,
-        "reader": correction.reader,
-        "named": correction.reader != ANONYMOUS,
+        "key": correction.key,
         "at": f"{correction.saved_at[:16].replace('T', ' ')} UTC",
+        "count": count,
+        "content": _content(report, correction),
+    }
+
+
+def _content(report: Report, correction: Correction) -> dict[str, Any]:
+    """What was saved, on the sentences of this report: the correction may be of an earlier one."""
+    text, assessment = correction.text, correction.assessment
+    content = assessment.to_dict() if assessment else {**DraftContent().to_dict(), "verdict": None}
+    if correction.report_id != report.report_id or not content["edits"]:
+        content["edits"] = [asdict(edit) for edit in edits_of(report, text)]
+    return {**content, "text": text}
+
+
+def _draft(report: Report, draft: Draft) -> dict[str, Any]:
+    content = draft.content.to_dict()
+    edits = content["edits"] or [asdict(edit) for edit in edits_of(report, draft.content.text)]
+    return {
+        "revision": draft.revision,
+        "saved_at": draft.saved_at,
+        "content": {**content, "edits": edits},
     }

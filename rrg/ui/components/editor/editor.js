@@ -1,95 +1,392 @@
-// A draft is in the tab's session storage until it is saved: it survives a reload and a change of study, and is deleted
-// when the tab closes (the browser asks for confirmation). It is a draft only while it differs from the saved text.
+// The editor of the correction: what it shows, and how its parts work together.
 const find = (selector) => element.querySelector(selector);
-const area = find("textarea"), state = find(".state");
-const PREFIX = "rrg:draft:", TAB = crypto.randomUUID?.() ?? String(Math.random());
-const channel = new BroadcastChannel("rrg-drafts");
-const EDITED_PAUSE = 600; // milliseconds after the last key before the text is compared with the reference
-let timer = null;
-let saving = false, next = false, elsewhere = false, unreachable = false;
+const editor = find(".editor"), area = find("#correction-text"), notice = find(".state"), nameForm = find(".name");
+const CHECK_PAUSE = 600; // milliseconds after the last change before the server compares the texts
+const THEN_NEXT = "rrg:then-next", READER = "rrg:reader", TAB = crypto.randomUUID?.() ?? String(Math.random());
+const windows = new BroadcastChannel("rrg-drafts");
+
+let state = null, base = null; // the correction, and as it was saved last or generated
+let identity = null; // report and reader of the state
+let mode = "report", isWhole = false, said = null, isElsewhere = false, isReachable = true;
+let afterName = null, asked = null, checkTimer = null, pinned = null;
 
 const value = () => props.value || null; // Gradio converts None to an empty string
-const key = (report) => `${PREFIX}${encodeURIComponent(report.study_id)}:${report.model}`;
-const draft = (report) => sessionStorage.getItem(key(report));
-const changed = () => value() !== null && area.value !== value().text;
+const report = () => value()?.report ?? null;
+const field = () => document.querySelector("#reader input, #reader textarea");
+const reader = () => (field()?.value ?? sessionStorage.getItem(READER) ?? "").trim();
+const identityOf = (v) => v && JSON.stringify([v.report_id, v.reader]);
+const isDivided = () => state.whole === null || state.divided === state.whole;
+const content = (of = state) => correction.content(of, report());
+const isDirty = () => Boolean(state) && JSON.stringify(content()) !== JSON.stringify(content(base));
+const later = (text) => new Date(text).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+const send = (name, detail) => window.dispatchEvent(new CustomEvent(name, { detail }));
+
+const time = clock.create();
+const history = steps.create((chosen) => { state = chosen; changed(); });
+const kept = drafts.create({
+  value, isDirty, reader: () => value()?.reader ?? "", state: () => state, seconds: time.seconds, changed: describe,
+  content: () => correction.content(state, report(), isDivided()),
+  isHeld: () => document.activeElement?.closest("#reader") || reader() !== value()?.reader, // the name is being typed
+  send: (event) => trigger("draft", event),
+});
+const submitted = submission.create({ send: (event) => trigger("save", event), changed: describe });
+const list = rows.create(find(".rows"), {
+  state: () => state, report, expand: (event) => phrases.expand(event, reader()),
+  change: (sentences, label) => step({ ...state, rows: sentences, whole: null }, label),
+  point: (source) => send("rrg:point", { kind: source === null ? null : "sentence", index: source, channel: "read" }),
+});
+const boxed = boxes.create(find(".boxes"), {
+  state: () => state, findings: props.findings, change: (chosen) => step({ ...state, boxes: chosen }),
+});
+const answers = form.attach(find(".form"), { state: () => state, report, change: (changes, label) => step({ ...state, ...changes }, label) });
+const openPhrases = phrases.attach(find(".phrases"), reader);
+
+// Showing -------------------------------------------------------------------------------------------------------------
+
+function step(next, label) {
+  state = next;
+  history.take(state, label);
+  changed();
+}
+
+function changed() {
+  said = asked = props.failure = null;
+  kept.take();
+  windows.postMessage({ identity, tab: TAB });
+  scheduleChecks();
+  show();
+}
+
+function show() {
+  editor.hidden = !state;
+  if (!state) return;
+  list.show();
+  boxed.show();
+  answers.show();
+  const text = correction.text(state, report());
+  if (area.value !== text) area.value = text;
+  find(".rows").hidden = isWhole;
+  area.hidden = !isWhole;
+  find(".whole").setAttribute("aria-pressed", isWhole);
+  find(".undo").disabled = !history.can().undo;
+  find(".redo").disabled = !history.can().redo;
+  showChecks();
+  describe();
+}
+
+function setMode(next) {
+  mode = next;
+  element.dataset.mode = mode;
+  const column = document.querySelector("#column");
+  if (column) column.dataset.mode = mode;
+}
+
+function showChecks() {
+  const checks = props.checks || null;
+  const holds = checks && state && checks.report_id === value().report_id && checks.text === correction.text(state, report());
+  const lines = holds && correction.isChanged(state, report()) ? [["change", checks.change], ...checks.warnings.map((text) => ["warning", text])] : [];
+  if (holds && !lines.length) lines.push(...checks.warnings.map((text) => ["warning", text]));
+  find(".checks").replaceChildren(...lines.map(([kind, text]) => elements.make("li", kind, text)));
+}
 
 function tell(text, tone) {
-  state.textContent = text;
-  state.dataset.tone = tone;
-  state.setAttribute("role", tone === "bad" ? "alert" : "status");
+  notice.textContent = text;
+  notice.dataset.tone = tone;
+  notice.setAttribute("role", tone === "bad" ? "alert" : "status");
 }
 
 function describe() {
-  const report = value();
-  if (!report) return;
-  const { saved } = report;
-  find(".revert").hidden = !changed();
-  for (const button of element.querySelectorAll(".save, .next")) button.disabled = saving;
-  if (saving) tell("Saving", "busy");
-  else if (props.failure) tell(`NOT saved. ${props.failure}`, "bad");
-  else if (elsewhere && changed()) tell("Not saved yet. Another tab of this browser edits the same report: save in one of them only.", "warning");
-  else if (elsewhere) tell("Another tab of this browser edits this report.", "warning");
-  else if (changed()) tell(unreachable ? "Not saved: the server cannot be reached. The draft is kept in this tab." : "Not saved yet. The draft is kept in this tab.", "warning");
-  else if (saved) tell(`Saved ${saved.at} by ${saved.reader}.${saved.named ? "" : " Enter your name or code as reader to find it again."}`, "good");
+  if (!state) return;
+  const { saved } = value(), { conflict, failure, keptAt, unsent } = kept.status(), dirty = isDirty();
+  find(".revert").hidden = !dirty;
+  for (const pressed of element.querySelectorAll(".save, .next, .accept")) pressed.disabled = submitted.isPending();
+  find(".conflict").hidden = !conflict;
+  if (conflict) {
+    find(".conflict-text").textContent = conflict.draft
+      ? `Changed in another window at ${later(conflict.draft.saved_at)}.` : "Saved or discarded in another window.";
+  }
+  notice.title = saved ? `Record ${saved.id}` : "";
+  if (submitted.isPending() && (submitted.isLate() || !isReachable)) {
+    tell("NOT saved yet: there is no answer from the server. The text is kept in this tab, and the save is tried again.", "bad");
+  } else if (submitted.isPending()) tell("Saving", "busy");
+  else if (props.failure) tell(`NOT saved. ${props.failure.message}`, "bad");
+  else if (said) tell(said, "warning");
+  else if (dirty) tell(`Not saved yet. ${draftWords({ failure, keptAt, unsent })}${isElsewhere ? " Another window of this browser edits this report." : ""}`, "warning");
+  else if (isElsewhere) tell("Another window of this browser edits this report.", "warning");
+  else if (saved) tell(`Saved ${saved.at} by ${value().reader}. Record ${saved.id.slice(0, 8)}, ${saved.count} by you.`, "good");
   else tell("", "quiet");
-  state.title = saved ? `Correction ${saved.id}` : "";
 }
 
-function keep() {
-  const report = value();
-  if (!report) return;
-  if (changed()) sessionStorage.setItem(key(report), area.value);
-  else sessionStorage.removeItem(key(report));
-  window.dispatchEvent(new CustomEvent("rrg:drafts"));
+function draftWords({ failure, keptAt, unsent }) {
+  if (!isReachable) return "The server cannot be reached; the draft is kept in this tab.";
+  if (failure) return `The draft is kept in this tab, not on the server: ${failure}`;
+  if (!value().reader) return "The draft is kept in this tab; with your name as reader also on the server.";
+  return keptAt && !unsent ? `Draft kept ${later(keptAt)}.` : "The draft is kept in this tab.";
+}
+
+// A value of the server ------------------------------------------------------------------------------------------------
+
+function receive() {
+  const next = value();
+  send("rrg:saved", next?.saved?.id ?? null);
+  if (!next) {
+    kept.flush();
+    state = base = identity = null;
+    time.stop();
+    setMode("report");
+    send("rrg:boxes", { boxes: [], channel: "read" });
+    show();
+    return;
+  }
+  if (next.saved && submitted.acknowledged(next.saved.key) && identity === identityOf(next)) saved(next);
+  else if (identity !== identityOf(next) || next.reload) open(next);
+  else base = baseOf(next);
+  show();
+}
+
+const baseOf = (next) => (next.saved ? correction.restored(next.saved.content, next.report) : correction.untouched(next.report));
+
+function open(next) {
+  identity = identityOf(next);
+  base = baseOf(next);
+  const stored = next.draft, local = kept.local(next, next.reader);
+  const useLocal = local && (local.unsent || (!stored && !next.reader));
+  state = useLocal ? ownState(local, next) : stored ? correction.restored(stored.content, next.report) : base;
+  const other = useLocal && local.revision !== (stored?.revision ?? 0) ? { draft: stored } : null;
+  history.begin(state);
+  time.start((useLocal ? local.seconds : stored?.content.seconds) ?? next.saved?.content.seconds ?? 0);
+  [said, asked, isElsewhere, isWhole, props.failure] = [null, null, false, false, null];
+  nameForm.hidden = true;
+  kept.open(useLocal ? local.revision : stored?.revision ?? 0, stored, Boolean(useLocal), other);
+  submitted.resume(next.report_id, next.reader);
+  setMode(isDirty() ? "correct" : "report");
+  isWhole = mode === "correct" && state.whole !== null;
+  if (isDirty() || correction.isChanged(state, next.report)) scheduleChecks();
+}
+
+// A record of this tab as a state; that of another report on the study is taken as a text.
+function ownState(local, next) {
+  if (local.report_id !== next.report_id) return { ...base, whole: local.text, divided: null };
+  return { ...local.state, rows: local.state.rows.map(correction.again) };
+}
+
+function saved(next) {
+  base = baseOf(next);
+  kept.saved();
+  if (!isDirty()) isElsewhere = false;
+  if (submitted.goesOn() && !isDirty()) send("rrg:step", 1);
+}
+
+function scheduleChecks(pause = CHECK_PAUSE) {
+  clearTimeout(checkTimer);
+  checkTimer = setTimeout(() => {
+    if (!state) return;
+    trigger("edited", {
+      report_id: value().report_id, text: correction.text(state, report()), saved: Boolean(value().saved), boxes: state.boxes, divide: !isDivided(),
+    });
+  }, pause);
+}
+
+// The server has divided the text that was typed as a whole into edits of the report's sentences.
+function checked() {
+  const checks = props.checks || null;
+  if (state?.whole !== null && checks?.edits && checks.text === state?.whole) {
+    state = { ...correction.divided(state, checks.edits, report()), divided: state.whole };
+    history.amend(state);
+    kept.take();
+  }
+  show();
+}
+
+// Saving --------------------------------------------------------------------------------------------------------------
+
+function withName(action) {
+  if (reader() && reader() === value()?.reader) { action(); return; }
+  afterName = action;
+  if (reader()) { readerChanged(); return; } // the answer to it goes on
+  nameForm.hidden = false;
+  nameForm.querySelector("input").focus();
+}
+
+function submit(of, andNext) {
+  kept.flush();
+  submitted.begin({
+    report_id: value().report_id, ...correction.content(of, report(), isDivided()), seconds: time.seconds(),
+    reader: value().reader, query: window.rrg.query(), next: Boolean(andNext),
+  }, andNext);
   describe();
-}
-
-let shown = null;
-function show() {
-  const report = value(), kept = report && draft(report);
-  find(".editor").hidden = !report;
-  saving = false;
-  window.dispatchEvent(new CustomEvent("rrg:saved", { detail: report?.saved?.id ?? null }));
-  if (!report) { shown = null; return; }
-  area.value = kept ?? report.text; // what was typed while a save was under way is in the draft
-  if (shown === null || key(shown) !== key(report)) elsewhere = false;
-  shown = report;
-  keep();
-  const goOn = next && report.saved && !changed();
-  next = false;
-  if (goOn) window.dispatchEvent(new CustomEvent("rrg:step", { detail: 1 }));
 }
 
 function save(andNext) {
-  const report = value();
-  if (!report || saving) return;
-  saving = true;
-  next = andNext;
-  props.failure = null;
-  describe();
-  trigger("save", { report_id: report.report_id, text: area.value, query: window.rrg.query() });
+  if (!state || submitted.isPending()) return;
+  withName(() => {
+    if (!isDirty() && value().saved) {
+      said = "Nothing has changed since it was saved.";
+      describe();
+      if (andNext) send("rrg:step", 1);
+      return;
+    }
+    if (asked !== JSON.stringify(content()) && correction.edits(state, report()).some((e) => e.action === "edit" && !e.reason)) {
+      setMode("correct");
+      isWhole = false;
+      show();
+      const number = list.ask();
+      asked = JSON.stringify(content());
+      said = `Sentence ${number}: choose a reason (1 to 6), or save again without one.`;
+      describe();
+      return;
+    }
+    submit(state, andNext);
+  });
 }
 
-area.addEventListener("input", () => {
-  props.failure = null;
-  keep();
-  if (!value()) return;
-  channel.postMessage({ key: key(value()), tab: TAB });
-  clearTimeout(timer);
-  timer = setTimeout(() => { if (value()) trigger("edited", { report_id: value().report_id, text: area.value, saved: Boolean(value().saved) }); }, EDITED_PAUSE);
+function accept() {
+  if (!state || submitted.isPending()) return;
+  if (correction.isChanged(state, report()) || state.boxes.length) {
+    said = "The text has changes. Save them, or discard them to accept the report as it is.";
+    describe();
+    return;
+  }
+  withName(() => {
+    const accepted = { ...state, verdict: null, whole: null };
+    const andNext = find(".then-next input").checked;
+    if (value().saved && JSON.stringify(content(accepted)) === JSON.stringify(content(base))) {
+      said = "Accepted already.";
+      describe();
+      if (andNext) send("rrg:step", 1);
+      return;
+    }
+    if (state.verdict !== null) step(accepted);
+    submit(state, andNext);
+  });
+}
+
+function revert() {
+  step({ ...base });
+  asked = null;
+  history.amend(state);
+}
+
+// The reader ------------------------------------------------------------------------------------------------------------
+
+function readerChanged() {
+  const name = reader(), shown = value();
+  if (!shown || name === shown.reader) return;
+  if (!shown.reader) kept.rename(shown, name);
+  else { // another person: nothing of the one before stays on the page
+    state = base = correction.untouched(shown.report);
+    history.begin(state);
+    props.checks = null;
+    setMode("report");
+    show();
+  }
+  setTimeout(() => trigger("restore", { report_id: shown.report_id }), 0); // once Gradio has the new name
+}
+
+nameForm.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const name = nameForm.querySelector("input").value.trim();
+  if (!name || !field()) return;
+  nameForm.hidden = true;
+  field().value = name;
+  field().dispatchEvent(new Event("input", { bubbles: true }));
+  field().dispatchEvent(new Event("change", { bubbles: true }));
 });
-channel.onmessage = (event) => {
-  if (value() && event.data.key === key(value()) && event.data.tab !== TAB) { elsewhere = true; describe(); }
-};
-find(".save").addEventListener("click", () => save(false));
-find(".next").addEventListener("click", () => save(true));
-find(".revert").addEventListener("click", () => { area.value = value().text; props.failure = null; keep(); area.focus(); });
-window.addEventListener("rrg:save", (event) => save(event.detail.next));
-window.addEventListener("rrg:edit", () => { area.focus(); });
-window.addEventListener("rrg:connection", (event) => { unreachable = !event.detail; if (unreachable && saving) { saving = false; props.failure = "The server cannot be reached. Keep this tab open and save again."; } describe(); });
+
+// Input -----------------------------------------------------------------------------------------------------------------
+
+function enter(source = null) {
+  if (!state) return;
+  setMode("correct");
+  show();
+  if (isWhole) area.focus();
+  else list.focusSource(source);
+}
+
+function leave() {
+  setMode("report");
+  document.activeElement?.blur();
+  kept.flush();
+}
+
+element.addEventListener("keydown", (event) => {
+  const control = (event.ctrlKey || event.metaKey) && !event.altKey;
+  if (event.key === "Escape" && !event.defaultPrevented && !event.target.closest("dialog")) {
+    event.preventDefault();
+    event.stopPropagation();
+    if (!nameForm.hidden) { nameForm.hidden = true; afterName = null; }
+    else if (mode === "correct") leave();
+  } else if (control && ["z", "y"].includes(event.key.toLowerCase()) && !event.target.closest("dialog, .name")) {
+    event.preventDefault();
+    if (event.key.toLowerCase() === "y" || event.shiftKey) history.redo();
+    else history.undo();
+  }
+});
+for (const text of [area, find(".comment textarea")]) text.addEventListener("keydown", (event) => phrases.expand(event, reader()));
+area.addEventListener("input", () => step({ ...state, whole: area.value }, "whole"));
+element.addEventListener("focusout", (event) => { if (!element.contains(event.relatedTarget)) kept.flush(); });
+window.addEventListener("blur", () => kept.flush());
+document.addEventListener("visibilitychange", () => { if (document.hidden) kept.flush(); });
 window.addEventListener("beforeunload", (event) => {
-  if (Object.keys(sessionStorage).some((name) => name.startsWith(PREFIX))) event.preventDefault();
+  kept.flush();
+  if (kept.anyUnsent() || submitted.isPending()) event.preventDefault();
 });
-watch("value", show);
-watch("failure", () => { saving = next = false; describe(); });
-show();
+
+const pressed = {
+  undo: history.undo, redo: history.redo, leave, save: () => save(false), next: () => save(true), accept, revert, correct: () => enter(pinned),
+  "open-phrases": openPhrases,
+  whole: () => { isWhole = !isWhole; if (!isWhole && !isDivided()) scheduleChecks(0); show(); if (isWhole) area.focus(); else list.focusSource(null); },
+  "use-theirs": () => {
+    kept.forget(value(), value().reader);
+    trigger("restore", { report_id: value().report_id });
+  },
+  "keep-mine": () => { kept.keepMine(); describe(); },
+};
+element.addEventListener("click", (event) => {
+  const name = [...(event.target.closest("button")?.classList ?? [])].find((part) => part in pressed);
+  if (name && !event.target.closest(".rows, .boxes, dialog")) pressed[name]();
+});
+const thenNext = find(".then-next input");
+try { thenNext.checked = localStorage.getItem(THEN_NEXT) === "yes"; } catch { /* not kept */ }
+thenNext.addEventListener("change", () => { try { localStorage.setItem(THEN_NEXT, thenNext.checked ? "yes" : "no"); } catch { /* not kept */ } });
+
+window.addEventListener("rrg:save", (event) => save(event.detail.next));
+window.addEventListener("rrg:accept", accept);
+window.addEventListener("rrg:edit", () => enter(pinned));
+window.addEventListener("rrg:reader", readerChanged);
+window.addEventListener("rrg:box", (event) => {
+  if (!state || event.detail.channel !== "read") return;
+  if (mode !== "correct") enter();
+  boxed.add(event.detail);
+});
+window.addEventListener("rrg:box-remove", (event) => { if (state && event.detail.channel === "read") boxed.drop(event.detail.index); });
+window.addEventListener("rrg:shown", ({ detail }) => {
+  if (detail.channel !== "read") return;
+  const source = detail.kind === "sentence" ? detail.index : null;
+  pinned = detail.pinned ? source : null;
+  if (state) list.mark(source);
+});
+window.addEventListener("rrg:connection", (event) => {
+  isReachable = event.detail;
+  if (isReachable) { submitted.retry(); kept.flush(); }
+  describe();
+});
+windows.onmessage = (event) => {
+  if (identity && event.data.identity === identity && event.data.tab !== TAB) { isElsewhere = true; describe(); }
+};
+watch("value", () => {
+  receive();
+  const action = afterName;
+  if (!action || !value()?.reader || value().reader !== reader()) return;
+  afterName = null;
+  action();
+});
+watch("draft", () => kept.answer(props.draft || null));
+watch("checks", checked);
+watch("failure", () => {
+  const failure = props.failure || null;
+  if (failure && !submitted.failed(failure.key)) props.failure = null; // of another submission
+  describe();
+});
+setMode("report");
+receive();

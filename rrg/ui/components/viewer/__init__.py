@@ -29,6 +29,7 @@ def viewer(
     channel: str = "read",
     files: gr.File | None = None,
     swappable: bool = False,
+    boxable: bool = False,
     page_keys: Sequence[tuple[str, str]] = (),
 ) -> gr.HTML:
     """Build the component. Its value is `views_value(...)`, its prop `maps` is `maps_value(...)`.
@@ -39,6 +40,7 @@ def viewer(
         files: Component of `dropped_files(...)`. It gets the files that are dropped on the viewer or chosen by its
             button; without it the viewer takes none.
         swappable: Offer the button that sends the Gradio event `swap`.
+        boxable: Offer the tool that draws boxes: the event `rrg:box` carries a new one, `rrg:boxes` those to show.
         page_keys: Keys of the page and what they do, for the sheet that lists keys.
     """
     return element(
@@ -50,6 +52,7 @@ def viewer(
         colormaps={name: list(colors) for name, colors in COLORMAPS.items()},
         files=files.elem_id if files else None,
         swappable=swappable,
+        boxable=boxable,
         page_keys=[list(key) for key in page_keys],
     )
 

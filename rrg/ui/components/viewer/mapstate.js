@@ -2,7 +2,7 @@
 // that was looked up.
 const NOTHING = { kind: null, index: null };
 
-// `page` has send(name, detail), views() and changed(), which is called when the toolbar may have to change.
+// `page` has send(name, detail), views(), boxes(view) and changed(), which is called when the toolbar may have to change.
 function create(element, colormaps, page) {
   const find = (selector) => element.querySelector(selector);
   const menu = find(".overlay select"), colours = find(".colours select");
@@ -35,6 +35,7 @@ function create(element, colormaps, page) {
       opacity: opacity.value / 100,
       colour: palette.hexes.at(-1),
       regions: regionsShown ? regions : null,
+      boxes: page.boxes(view),
       place,
     });
   }
@@ -129,7 +130,9 @@ function create(element, colormaps, page) {
   choosePalette();
 
   return {
-    leave, list, lookUp, paint, pin, point, release,
+    leave, list, lookUp, paint, pin, point, release, repaint,
+    // The finding whose map is kept, by name.
+    finding: () => (pinned.kind === "finding" ? shown()?.target ?? null : null),
     toggleContour: () => {
       contour = !contour;
       if (contour && threshold.value === "0") { threshold.value = 50; choosePalette(); }

@@ -1,8 +1,9 @@
-// The layer over a radiograph: the picture of a map, its contour, the regions and the place that was looked up.
+// The layer over a radiograph: the picture of a map, its contour, the regions, the reader's boxes and the place that was
+// looked up.
 const LINE = 1.5;
 
 // Paint a view { overlay, size, box, ratio, placement, index } with { map, picture, contour, opacity, colour, regions,
-// place }; what is null is left out.
+// boxes, place }; what is null is left out.
 function paint(view, shown) {
   const context = view.overlay.getContext("2d");
   const matrix = geometry.matrix(view.placement, view.size, view.box);
@@ -20,6 +21,9 @@ function paint(view, shown) {
   const onScreen = (x, y) => geometry.forward(matrix, [x * view.size.width, y * view.size.height]);
   if (shown.contour) outline(context, shown.contour, shown.colour, onScreen);
   frames(context, (shown.regions ?? []).filter((region) => region.view === view.index), onScreen, view.box);
+  labelled(context, (shown.boxes ?? []).map(({ label, edges: [left, top, right, bottom], isChosen }) => ({
+    name: label, left, top, right, bottom, colour: isChosen ? "#ffffff" : BOX, width: isChosen ? 2.5 : 2,
+  })), view.box);
   if (shown.place?.view === view.index) cross(context, onScreen(shown.place.column, shown.place.row));
 }
 
@@ -44,28 +48,34 @@ function outline(context, lines, colour, onScreen) {
 }
 
 const LABEL_HEIGHT = 16;
+const REGION = "#7cc4f0", BOX = "#ffc14d";
 
 function frames(context, regions, onScreen, box) {
   const boxes = regions.map(({ name, box: [x0, y0, x1, y1] }) => {
     const [one, other] = [onScreen(x0, y0), onScreen(x1, y1)];
     const [left, right] = [Math.min(one[0], other[0]), Math.max(one[0], other[0])];
     const [top, bottom] = [Math.min(one[1], other[1]), Math.max(one[1], other[1])];
-    return { name, left, right, top, bottom };
+    return { name, left, right, top, bottom, colour: REGION, width: 1 };
   });
-  for (const { left, right, top, bottom } of boxes) {
+  labelled(context, boxes, box);
+}
+
+// Rectangles with their names, in pixels of the view.
+function labelled(context, boxes, box) {
+  for (const { left, right, top, bottom, colour, width } of boxes) {
     context.beginPath();
     context.rect(left, top, right - left, bottom - top);
-    stroke(context, "#7cc4f0", 1);
+    stroke(context, colour, width);
   }
   context.font = "500 11px system-ui, sans-serif";
   context.textBaseline = "middle";
   const taken = [];
-  for (const region of boxes) {
+  for (const region of boxes.filter(({ name }) => name)) {
     const place = labelPlace(region, context.measureText(region.name).width + 8, taken, box);
     taken.push(place);
     context.fillStyle = "rgba(0, 0, 0, 0.65)";
     context.fillRect(place.x, place.y, place.width, LABEL_HEIGHT);
-    context.fillStyle = "#d9eefb";
+    context.fillStyle = region.colour === REGION ? "#d9eefb" : region.colour;
     context.fillText(region.name, place.x + 4, place.y + LABEL_HEIGHT / 2 + 0.5);
   }
 }

@@ -10,7 +10,7 @@ function toolOf(event, chosen) {
   return event.altKey ? "look" : chosen;
 }
 
-// `on`: tool() is the chosen tool; press(tool, at), drag(tool, change, start, at), zoom(factor, at), move(change),
+// `on`: tool() is the chosen tool; press(tool, at), drag(tool, change, start, at), release(tool), zoom(factor, at), move(change),
 // hover(at, alt), leave(), double(). Positions are pixels from the stage's corner.
 function attach(stage, on) {
   const fingers = new Map();
@@ -30,6 +30,7 @@ function attach(stage, on) {
     stage.setPointerCapture(event.pointerId);
     fingers.set(event.pointerId, at(event));
     if (fingers.size === 2) {
+      if (tool) on.release(null);
       tool = "pinch";
       last = middle();
     } else if (fingers.size === 1) {
@@ -58,6 +59,7 @@ function attach(stage, on) {
   for (const name of ["pointerup", "pointercancel"]) {
     stage.addEventListener(name, (event) => {
       fingers.delete(event.pointerId);
+      if (tool && tool !== "pinch") on.release(name === "pointerup" ? tool : null);
       tool = null; // after a pinch, the finger that remains does nothing
     });
   }

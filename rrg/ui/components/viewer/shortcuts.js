@@ -5,6 +5,7 @@ const TOOLS = [
   ["P", "Pan tool", "tool", "pan"],
   ["Q", "Look up the words that looked at a place", "tool", "look"],
 ];
+const BOX = ["D", "Draw a box around a missed or misplaced finding", "tool", "box"];
 const IMAGE = [
   ["+", "Zoom in", "zoomIn"],
   ["-", "Zoom out", "zoomOut"],
@@ -39,7 +40,7 @@ const MOUSE = [
   ["Two fingers", "Zoom and pan"],
 ];
 const NAMES = { " ": "Space", ArrowRight: "→", ArrowLeft: "←", Escape: "Esc" };
-const BOUND = new Map([...TOOLS, ...IMAGE, ...LAYOUT].map(([key, , ...action]) => [key, action]));
+const BOUND = new Map([...TOOLS, BOX, ...IMAGE, ...LAYOUT].map(([key, , ...action]) => [key, action]));
 const TYPING = "textarea, select, [contenteditable]:not([contenteditable=false]), input:not([type=range], [type=checkbox], [type=radio], [type=button], [type=file])";
 const OPERATED = "button, a, input, summary, [role=button], [role=slider], [role=option], [role=tab], tr[tabindex]";
 
@@ -52,9 +53,9 @@ function action(event) {
   return BOUND.get(key);
 }
 
-// Fill and open the sheet; `further` are keys of the page, [key, meaning].
-function sheet(dialog, further) {
-  const groups = { Tools: TOOLS, Image: IMAGE, "Views and maps": LAYOUT, Page: further, "Mouse and touch": MOUSE };
+// Fill and open the sheet; `further` are keys of the page, [key, meaning], and `boxable` says that boxes can be drawn.
+function sheet(dialog, further, boxable) {
+  const groups = { Tools: boxable ? [...TOOLS, BOX, ["Delete", "Delete the box that was clicked"]] : TOOLS, Image: IMAGE, "Views and maps": LAYOUT, Page: further, "Mouse and touch": MOUSE };
   const lists = Object.entries(groups).filter(([, rows]) => rows.length).map(([title, rows]) => {
     const list = stages.make("dl", "");
     for (const [key, meaning] of rows) {

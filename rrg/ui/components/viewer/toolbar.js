@@ -34,7 +34,7 @@ function show(element, { tool, pressed, disabled, hidden }) {
   element.querySelectorAll("button[data-tool]").forEach((button) => {
     button.setAttribute("aria-pressed", button.dataset.tool === tool);
   });
-  const button = (name) => element.querySelector(`button[data-do=${name}]`);
+  const button = (name) => element.querySelector(`button:is([data-do=${name}], [data-tool=${name}])`);
   for (const [name, on] of Object.entries(pressed)) button(name).setAttribute("aria-pressed", on);
   for (const [name, on] of Object.entries(disabled)) button(name).disabled = on;
   for (const [name, on] of Object.entries(hidden)) button(name).hidden = on;

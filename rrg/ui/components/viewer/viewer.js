@@ -7,15 +7,16 @@ const find = (selector) => element.querySelector(selector);
 const container = find(".views"), presetMenu = find(".preset"), help = find(".help");
 
 let views = [], shownValue = null, loading = null;
-let tool = matchMedia("(pointer: coarse)").matches ? "pan" : "window";
-let active = 0, single = false;
+let tool = matchMedia("(pointer: coarse)").matches ? "pan" : "window", toolBefore = tool;
+let active = 0, single = false, hasReport = false;
 
 const send = (name, detail) => window.dispatchEvent(new CustomEvent(name, { detail: { ...detail, channel: props.channel } }));
 const listen = (name, handle) => window.addEventListener(name, (event) => {
   if ((event.detail?.channel ?? "read") === props.channel) handle(event.detail ?? { kind: null });
 });
 const current = () => views[active];
-const shown = mapstate.create(element, props.colormaps, { send, views: () => views, changed: showState });
+const shown = mapstate.create(element, props.colormaps, { send, views: () => views, changed: showState, boxes: (view) => boxed.of(view) });
+const boxed = boxing.create({ send, finding: () => shown.finding(), changed: () => shown.repaint() });
 const openFiles = props.files ? files.attach(element, props.files, say) : null;
 
 // Views ---------------------------------------------------------------------------------------------------------------
@@ -129,7 +130,12 @@ function reset(view) {
 
 const withView = (change) => (argument) => { if (current()) change(current(), argument); };
 const actions = {
-  tool: (name) => { tool = name; shown.leave(); },
+  tool: (name) => {
+    if (name === "box" && !canDraw()) return;
+    if (tool !== "box") toolBefore = tool;
+    tool = name;
+    shown.leave();
+  },
   preset: withView((view, index) => setWindow(view, presets[index])),
   zoomIn: () => zoomBy(ZOOM_STEP),
   zoomOut: () => zoomBy(1 / ZOOM_STEP),
@@ -149,8 +155,10 @@ const actions = {
   contour: () => { if (shown.state().hasMaps) shown.toggleContour(); },
   regions: shown.toggleRegions,
   release: shown.release,
-  help: () => shortcuts.sheet(help, props.page_keys),
+  help: () => shortcuts.sheet(help, props.page_keys, props.boxable),
 };
+
+const canDraw = () => props.boxable && hasReport && views.length > 0;
 
 function act(name, argument) {
   actions[name](argument);
@@ -166,14 +174,15 @@ function showState() {
   views.forEach((other, index) => other.figure.classList.toggle("active", index === active));
   const { contour, regionsShown, hasRegions, hasMaps } = shown.state();
   element.classList.toggle("has-maps", hasMaps);
+  element.dataset.tool = tool;
   toolbar.show(element, {
     tool,
     pressed: {
       invert: Boolean(view?.inverted), flipHorizontal: Boolean(view && geometry.mirrored(view.placement.orientation)),
       maximise: single, fullScreen: document.fullscreenElement === element, contour, regions: regionsShown,
     },
-    disabled: { ...Object.fromEntries(NEED_IMAGE.map((name) => [name, !view])), maximise: views.length < 2, contour: !hasMaps },
-    hidden: { swap: !props.swappable || !view, open: !props.files, regions: !hasRegions },
+    disabled: { ...Object.fromEntries(NEED_IMAGE.map((name) => [name, !view])), maximise: views.length < 2, contour: !hasMaps, box: !canDraw() },
+    hidden: { box: !props.boxable, swap: !props.swappable || !view, open: !props.files, regions: !hasRegions },
   });
 }
 
@@ -184,13 +193,22 @@ function connect(view) {
   const zoom = (factor, at) => arrange(view, (placement, size, box) => geometry.zoomed(placement, factor, at, size, box));
   pointer.attach(view.stage, {
     tool: () => tool,
-    press: (used, at) => { activate(view.index); if (used === "look") shown.lookUp(view, at, true); },
+    press: (used, at) => {
+      activate(view.index);
+      if (used === "look") shown.lookUp(view, at, true);
+      else if (used === "box") boxed.press(view, at);
+    },
     drag: (used, [x, y], start, at) => {
       const { level, width } = view.window;
       if (used === "window") setWindow(view, { level: level + y / DRAG_RANGE, width: width + x / DRAG_RANGE }, true);
       else if (used === "pan") move([x, y]);
       else if (used === "zoom") zoom(Math.exp(-y / 100), start);
+      else if (used === "box") boxed.drag(at);
       else shown.lookUp(view, at, true);
+    },
+    release: (used) => {
+      if (used !== "box") boxed.cancel();
+      else if (boxed.release()) act("tool", toolBefore); // one box at a time, so that no drag makes one by mistake
     },
     move,
     zoom: (factor, at) => { activate(view.index); zoom(factor, at); },
@@ -217,7 +235,13 @@ window.addEventListener("keydown", (event) => {
   if (document.querySelector("dialog[open]")) return;
   if (event.key === "Escape") {
     say("");
+    boxed.cancel();
+    if (tool === "box") act("tool", toolBefore);
     if (shown.state().busy) shown.release();
+    return;
+  }
+  if (["Delete", "Backspace"].includes(event.key) && event.target.closest?.(".stage") && boxed.remove()) {
+    event.preventDefault();
     return;
   }
   const [name, argument] = (hasKeys() && shortcuts.action(event)) || [];
@@ -237,6 +261,8 @@ presetMenu.addEventListener("change", () => act("preset", Number(presetMenu.valu
 toolbar.attach(element, act, () => current()?.stage);
 listen("rrg:point", shown.point);
 listen("rrg:pin", shown.pin);
+listen("rrg:boxes", ({ boxes }) => { boxed.list(boxes); shown.repaint(); });
+listen("rrg:report", ({ report_id }) => { hasReport = Boolean(report_id); showState(); });
 document.addEventListener("fullscreenchange", showState);
 watch("value", showViews);
 watch("maps", () => shown.list(props.maps || {}));

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import gradio as gr
@@ -10,7 +10,7 @@ import gradio as gr
 from rrg.ui.service import Service
 from rrg.ui.streams import Streams
 from rrg.ui.study_list import Query
-from rrg.ui.tabs.read import handlers
+from rrg.ui.tabs.read import correcting, handlers
 from rrg.ui.tabs.read.handlers import Page, errors_in_status
 from rrg.ui.tabs.read.layout import Components
 from rrg.ui.tabs.read.updates import UPDATED, Updates, listed, status
@@ -19,6 +19,7 @@ Stream = AsyncIterator[Updates]
 
 
 Handler = Callable[[Service, Page, dict[str, Any]], Stream]
+Answer = Callable[[Service, Page, dict[str, Any]], Awaitable[Updates]]
 
 
 class _Wiring:
@@ -38,6 +39,20 @@ class _Wiring:
             page = Page.of_values(study, model, reader, pasted, request.session_hash)
             async for update in self._named(handler(self._service, page, _values(event))):
                 yield update
+
+        return run
+
+    def answering(self, handler: Answer) -> Callable[..., Awaitable[dict[Any, Any]]]:
+        """A handler with one update, which needs no place in Gradio's queue."""
+
+        async def updates(page: Page, values: dict[str, Any]) -> Stream:
+            yield await handler(self._service, page, values)
+
+        async def run(
+            study: Any, model: Any, reader: Any, pasted: Any, request: gr.Request, event: gr.EventData
+        ) -> dict[Any, Any]:
+            page = Page.of_values(study, model, reader, pasted, request.session_hash)
+            return await anext(aiter(self._named(updates(page, _values(event)))))
 
         return run
 
@@ -125,8 +140,12 @@ def build(service: Service) -> None:
     components.report.blank(wiring.running(handlers.check_blank), page, **once)
     components.studies.query(wiring.plain(_rows), page, **several)
     components.studies.mark(wiring.plain(handlers.flag), page, **several)
-    components.editor.save(wiring.plain(handlers.save), page, **once)
-    components.editor.edited(wiring.plain(handlers.edited), page, **several)
+    # Reports that wait must not hold up what a reader has typed.
+    at_once: dict[str, Any] = several | {"queue": False}
+    components.editor.save(wiring.answering(correcting.save), page, **at_once)
+    components.editor.draft(wiring.answering(correcting.keep_draft), page, **at_once)
+    components.editor.restore(wiring.answering(correcting.restore_own), page, **at_once)
+    components.editor.edited(wiring.answering(correcting.edited), page, **at_once)
     components.reference.paste(wiring.plain(handlers.paste), page, **once)
     components.stop.click(
         wiring.stop,

@@ -16,7 +16,7 @@ from rrg.data.studies import Study
 from rrg.errors import InputError
 from rrg.feedback.records import MAX_TEXT
 from rrg.report import Note, Report
-from rrg.ui.components import Notice, chosen_remedy, editor_value
+from rrg.ui.components import Notice, chosen_remedy
 from rrg.ui.events import error_message
 from rrg.ui.model_queue import Done, Running, Tell, Waiting
 from rrg.ui.service import Analysis, Service
@@ -26,7 +26,6 @@ from rrg.ui.tabs.read.updates import (
     analysed,
     blank_checked,
     closed,
-    compared,
     in_progress,
     listed,
     noted,
@@ -148,7 +147,7 @@ async def write_report(service: Service, page: Page) -> AsyncIterator[Updates]:
             case Waiting(ahead):
                 yield status(_waiting(ahead), "busy")
             case Running(Report() as report):
-                yield reported(report, page.reference_of(study), service.latest_correction(report, page.reader))
+                yield reported(report, page.reference_of(study), service.own_work(report, page.reader))
                 yield status("Computing where the model looked", "busy")
             case Running(progress) if progress is not None:
                 yield in_progress(progress)
@@ -167,7 +166,7 @@ async def restore(service: Service, page: Page, address: dict[str, str]) -> Asyn
         yield {"model": report.model if report.model in service.models else gr.skip()}
         if study is None:
             warning = "The uploaded image was deleted. Upload it again to see it with its maps."
-            yield reported(report, None, service.latest_correction(report, page.reader)) | status(warning, "warning")
+            yield reported(report, None, service.own_work(report, page.reader)) | status(warning, "warning")
             return
         async for update in _show(service, replace(page, model=report.model), study):
             yield update
@@ -184,35 +183,6 @@ async def restore(service: Service, page: Page, address: dict[str, str]) -> Asyn
         raise InputError("The image in the address is no longer on the server. Open it again.")
     async for update in _show(service, page, study):
         yield update
-
-
-async def save(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
-    """Store the correction that the editor sent."""
-    try:
-        report_id, text, query = _saved_values(values)
-        correction = await asyncio.to_thread(service.save_correction, report_id, text, page.reader)
-    except Exception as error:
-        yield {"editor": gr.update(failure=error_message(error))}
-        return
-    report = service.find_report(report_id)
-    assert report is not None
-    study = await asyncio.to_thread(service.find_study, report.study_id)
-    yield (
-        {"editor": gr.update(value=editor_value(report, correction), failure=None)}
-        | compared(report_id, text, page.reference_of(study), corrected=True)
-        | listed(service, query, page.reader)
-    )
-
-
-async def edited(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
-    """Compare the text that is being edited with the reference."""
-    report_id, text, saved = (
-        values.get(key) if isinstance(values, dict) else None for key in ("report_id", "text", "saved")
-    )
-    if not isinstance(report_id, str) or not isinstance(text, str):
-        raise InputError("The text is malformed. Reload the page.")
-    study = await asyncio.to_thread(service.find_study, page.study_id) if page.study_id else None
-    yield compared(report_id, text, page.reference_of(study), corrected=bool(saved))
 
 
 async def check_blank(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
@@ -239,8 +209,7 @@ async def paste(service: Service, page: Page, values: object) -> AsyncIterator[U
     if not isinstance(text, str) or page.study_id is None or written is None:
         raise InputError("There is no report to compare with the reference. Open a study and have it reported.")
     pasted = Pasted(page.study_id, text[:MAX_TEXT])
-    correction = service.latest_correction(written, page.reader)
-    shown = reported(written, pasted.text, correction)
+    shown = reported(written, pasted.text, service.own_work(written, page.reader))
     yield {"pasted": pasted, "findings": shown["findings"], "reference": shown["reference"]}
 
 
@@ -252,15 +221,6 @@ async def flag(service: Service, page: Page, values: object) -> AsyncIterator[Up
     await asyncio.to_thread(service.set_flag, study_id, flagged, page.reader)
     assert isinstance(values, dict)
     yield listed(service, Query.from_dict(values.get("query")), page.reader)
-
-
-def _saved_values(values: object) -> tuple[str, str, Query]:
-    report_id, text, query = (
-        values.get(key) if isinstance(values, dict) else None for key in ("report_id", "text", "query")
-    )
-    if not isinstance(report_id, str) or not isinstance(text, str):
-        raise InputError("There is no report to correct. Open a study and have it reported.")
-    return report_id, text, Query.from_dict(query)
 
 
 @dataclass(frozen=True)
@@ -280,8 +240,7 @@ async def _show(service: Service, page: Page, study: Study, fill_slots: bool = F
     yield await asyncio.to_thread(opened, service, study)
     report = await asyncio.to_thread(service.written_report, study, page.model) if page.model else None
     if report is not None:
-        correction = service.latest_correction(report, page.reader)
-        yield reported(report, page.reference_of(study), correction)
+        yield reported(report, page.reference_of(study), service.own_work(report, page.reader))
     yield status("Checking the images" if report is None else "Computing where the model looked", "busy")
 
     def work(tell: Tell) -> Analysis | None:

@@ -26,8 +26,15 @@ from rrg.ui.tabs.read.updates import WRITE
 KEYS = (
     ("J, K", "Next and previous study"),
     ("G", "Generate the report"),
-    ("E", "Go to the editor; Esc leaves it"),
+    ("A", "Accept the report as it is"),
+    ("E", "Correct the report; Esc goes back to it"),
     ("Ctrl + Enter", "Save and go to the next study"),
+    ("Enter", "Correction: insert a sentence"),
+    ("Alt + ↑, ↓", "Correction: move the sentence"),
+    ("Alt + Backspace", "Correction: delete or restore the sentence"),
+    ("Alt + 1 to 6", "Correction: reason of the change"),
+    ("Alt + Y, N", "Correction: clinically significant or not"),
+    ("Ctrl + Z", "Correction: undo; with Shift redo"),
     ("B", "Bookmark: flag the study"),
 )
 """Keys of the page and what they do."""
@@ -67,7 +74,7 @@ class Components:
             with gr.Column(elem_id="images", min_width=0):
                 self.files = dropped_files("files")
                 self.notes = notes_list()
-                self.viewer = viewer(files=self.files, swappable=True, page_keys=KEYS)
+                self.viewer = viewer(files=self.files, swappable=True, boxable=True, page_keys=KEYS)
             with gr.Column(elem_id="column", min_width=0, scale=0):
                 self.status = notice("status", IDLE)
                 self.report = report_text()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from rrg.data.studies import Study
-from rrg.feedback import Correction
 from rrg.labels.findings import label_report
 from rrg.report import Note, Report
 from rrg.ui.components import (
@@ -24,7 +23,7 @@ from rrg.ui.components import (
     views_value,
 )
 from rrg.ui.progress import progress_text
-from rrg.ui.service import Analysis, Service
+from rrg.ui.service import Analysis, OwnWork, Service
 from rrg.ui.study_list import Query
 
 if TYPE_CHECKING:
@@ -89,14 +88,15 @@ def noted(notes: Sequence[Note], study: Study) -> Updates:
     return {"notes": notes_value(notes, study.radiographs())}
 
 
-def reported(report: Report, reference: str | None, correction: Correction | None) -> Updates:
-    """Show a report with the reader's correction and the reference. Its maps follow with `analysed`."""
+def reported(report: Report, reference: str | None, own: OwnWork) -> Updates:
+    """Show a report with what the reader has saved, and the reference. Its maps follow with `analysed`."""
+    text = own.correction.text if own.correction else report.text
     return {
         "report": gr.update(value=report_value(report), partial="", badges=[], blank=""),
         "findings": findings_value(report, label_report(reference) if reference else None),
-        "editor": gr.update(value=editor_value(report, correction), failure=None),
+        "editor": gr.update(value=editor_value(report, own), failure=None),
         "write": gr.update(value=WRITE_AGAIN),
-    } | compared(report.report_id, correction.text if correction else report.text, reference, correction is not None)
+    } | compared(report.report_id, text, reference, own.correction is not None)
 
 
 def compared(report_id: str, text: str, reference: str | None, corrected: bool) -> Updates:
