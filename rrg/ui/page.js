@@ -12,6 +12,7 @@ window.rrg = (() => {
     }
     window.history.replaceState(null, "", url);
   }
+  document.documentElement.classList.toggle("on-worklist", new URLSearchParams(window.location.search).has("worklist"));
   let study = null; // for components that are made later
   let restored = false; // the first values of the components are empty and would erase the address
   window.addEventListener("rrg:study", (event) => {
@@ -39,6 +40,7 @@ window.rrg = (() => {
     a: () => send("rrg:accept"),
     e: () => send("rrg:edit"),
     b: () => send("rrg:flag"),
+    s: () => send("rrg:skip"),
   };
   const COMPARE_KEYS = { j: KEYS.j, k: KEYS.k, g: () => document.querySelector("#compare-write")?.click() };
   const visible = (selector) => Boolean(document.querySelector(selector)?.offsetParent);

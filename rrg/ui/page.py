@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 import gradio as gr
 
 from rrg.ui.service import Service
-from rrg.ui.tabs import about, compare, models, read, study
+from rrg.ui.tabs import about, compare, models, read, study, worklist
 
 TABS: dict[str, Callable[[Service], None]] = {
     "Read": read.build,
     "Compare": compare.build,
+    "Worklist": worklist.build,
     "Study": study.build,
     "Models": models.build,
     "About": about.build,

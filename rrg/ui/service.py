@@ -23,6 +23,7 @@ from rrg.ui.settings import Settings
 from rrg.ui.speed import SpeedRecord
 from rrg.ui.study_list import Entry, Query, Rows, StudyList
 from rrg.ui.uploads import StudyCache
+from rrg.ui.worklists import ReaderWorklists
 
 if TYPE_CHECKING:
     from rrg.explanation.maps import Explanation, Heatmap
@@ -82,6 +83,8 @@ class Service:
             ]
         )
         self._store = store
+        self.worklists = ReaderWorklists(store)
+        """The readers' ways through worklists."""
         self._examples = settings.home / "examples"
         self._uploads = StudyCache()
 
@@ -108,11 +111,15 @@ class Service:
     # Studies
 
     def study_rows(self, query: Query, reader: str) -> Rows:
-        """Return the studies of a query with the marks of the reader."""
+        """Return the studies of a query with the marks of the reader; those of its worklist if it names one."""
+        if query.worklist:
+            return self.worklists.rows(query.worklist, reader, query)
         return self._list.rows(query, self._store.study_marks(reader))
 
     def neighbour(self, study_id: str | None, step: Literal[1, -1], query: Query, reader: str) -> str | None:
         """Return the id of the next or previous study of a query; None at the end of the list."""
+        if query.worklist:
+            return self.worklists.neighbour(query.worklist, reader, study_id, step)
         return self._list.neighbour(study_id, step, query, self._store.study_marks(reader))
 
     def open_upload(self, frontal: Path | str | None, lateral: Path | str | None) -> Study:
@@ -285,13 +292,18 @@ class Service:
         """Store a correction with its assessment. Raises InputError as `FeedbackStore.submit` does."""
         return self._store.submit(report_id, text, reader, assessment, key)
 
-    def own_work(self, report: Report, reader: str) -> OwnWork:
-        """Return what a reader has saved on a report. It is empty for a reader without a name."""
+    def own_work(self, report: Report, reader: str, worklist: str | None = None) -> OwnWork:
+        """Return what a reader has saved on a report. It is empty for a reader without a name.
+
+        On a worklist only corrections of this very report count: another one on the study may have other sentences.
+        """
         if not reader.strip():
             return OwnWork(reader)
         return OwnWork(
             reader,
-            self._store.latest_correction(report.study_id, report.model, reader),
+            self.worklists.correction_of(report, reader)
+            if worklist
+            else self._store.latest_correction(report.study_id, report.model, reader),
             self._store.get_draft(report.report_id, reader),
             self._store.count_corrections(reader),
         )

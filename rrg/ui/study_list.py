@@ -48,6 +48,8 @@ class Query:
     filter: Filter = "all"
     drafts: frozenset[str] = field(default_factory=frozenset)
     """Ids of the studies with a draft. The browser has them."""
+    worklist: str | None = None
+    """Name of the worklist whose items are listed instead."""
 
     @classmethod
     def from_dict(cls, values: object) -> Query:
@@ -55,9 +57,12 @@ class Query:
         if not isinstance(values, dict):
             raise InputError("The search is malformed. Reload the page.")
         text, chosen, drafts = values.get("text", ""), values.get("filter", "all"), values.get("drafts", [])
+        worklist = values.get("worklist")
         if not isinstance(text, str) or chosen not in get_args(Filter) or not isinstance(drafts, list):
             raise InputError("The search is malformed. Reload the page.")
-        return cls(text[:500], chosen, frozenset(draft for draft in drafts if isinstance(draft, str)))
+        if worklist is not None and not isinstance(worklist, str):
+            raise InputError("The search is malformed. Reload the page.")
+        return cls(text[:500], chosen, frozenset(draft for draft in drafts if isinstance(draft, str)), worklist or None)
 
 
 @dataclass(frozen=True)

@@ -49,5 +49,12 @@ def report_value(report: Report) -> dict[str, Any]:
             }
             for number, sentence in enumerate(report.sentences)
         ],
-        "facts": f"{report.model} · weights {report.weights_sha256[:8]} · {report.seconds:.1f} s",
+        "facts": _facts(report),
     }
+
+
+def _facts(report: Report) -> str:
+    """Origin of the report; that of a blind worklist has no model."""
+    if not report.model:
+        return "model not shown"
+    return f"{report.model} · weights {report.weights_sha256[:8]} · {report.seconds:.1f} s"

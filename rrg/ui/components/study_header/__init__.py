@@ -19,7 +19,9 @@ def study_header() -> gr.HTML:
     return element("study_header", "study", value=None)
 
 
-def study_value(study: Study, title: str, radiographs: Sequence[Radiograph]) -> dict[str, Any]:
+def study_value(
+    study: Study, title: str, radiographs: Sequence[Radiograph], worklist: str | None = None
+) -> dict[str, Any]:
     """Convert a study to the value of the component, from which the page also reads the id of the open study."""
     views = " + ".join(_VIEWS[radiograph.view] for radiograph in radiographs)
     sizes = ", ".join("{1} × {0}".format(*radiograph.pixels.shape) for radiograph in radiographs)
@@ -30,4 +32,5 @@ def study_value(study: Study, title: str, radiographs: Sequence[Radiograph]) -> 
         "summary": f"{views}, {sizes}",
         "rows": [[name, text] for name, text in rows if text],
         "has_reference": study.report is not None,
+        "worklist": worklist,
     }

@@ -14,8 +14,8 @@ from rrg.ui.study_list import Query, Rows
 def study_list(rows: Rows) -> gr.HTML:
     """Build the component with the rows of an empty query. Its value is `rows_value(...)`.
 
-    Its events are `query` (`{query}`), `open` (`{study_id}`), `step` (`{step, query}`) and `mark` (`{study_id, flagged,
-    query}`).
+    Its events are `query` (`{query}`), `open` (`{study_id, query}`), `step` (`{step, query}`), `skip` (`{query}`) and
+    `mark` (`{study_id, flagged, query}`). A query names the worklist of the address, if there is one.
     """
     return element("study_list", "study-list", value=rows_value(rows, Query()))
 

@@ -7,7 +7,8 @@ let open = null, timer = null;
 const drafts = () => Object.keys(sessionStorage)
   .filter((name) => name.startsWith(DRAFT))
   .map((name) => decodeURIComponent(name.slice(DRAFT.length).split(":")[0]));
-const query = () => ({ text: search.value, filter: filter.value, drafts: drafts() });
+const worklist = () => new URLSearchParams(window.location.search).get("worklist");
+const query = () => ({ text: search.value, filter: filter.value, drafts: drafts(), worklist: worklist() });
 const uploads = () => JSON.parse(sessionStorage.getItem(UPLOADS) ?? "[]");
 
 function make(tag, className, text) {
@@ -47,11 +48,13 @@ function show() {
   if (props.value && (props.value.text !== search.value || props.value.filter !== filter.value)) return; // of an earlier query
   const { rows = [], matching = 0, corrected = 0, total = 0 } = props.value || {};
   const drafted = new Set(drafts());
-  const own = filter.value === "all" && !search.value ? uploads() : [];
+  const own = filter.value === "all" && !search.value && !worklist() ? uploads() : [];
+  find(".worklist").hidden = !worklist();
+  find(".worklist-name").textContent = `Worklist ${worklist() ?? ""}`;
   const shown = [...own.map((row) => ({ ...row, draft: drafted.has(row.id) })), ...rows.map((row) => ({ ...row, draft: drafted.has(row.id) }))];
   list.replaceChildren(...shown.map(entry));
   if (matching > rows.length) list.append(make("p", "more", `${(matching - rows.length).toLocaleString("en")} more. Search to narrow the list.`));
-  find(".progress").textContent = `${corrected.toLocaleString("en")} of ${total.toLocaleString("en")} corrected`
+  find(".progress").textContent = `${corrected.toLocaleString("en")} of ${total.toLocaleString("en")} ${worklist() ? "done" : "corrected"}`
     + (matching === total ? "" : ` · ${matching.toLocaleString("en")} match`);
   find(".nothing").hidden = shown.length > 0;
   find(".nothing").textContent = search.value
@@ -88,7 +91,7 @@ list.addEventListener("click", (event) => {
   const row = event.target.closest(".row");
   if (!row) return;
   if (event.target.closest(".flag")) flagged(row);
-  else trigger("open", { study_id: row.dataset.id });
+  else trigger("open", { study_id: row.dataset.id, query: query() });
 });
 list.addEventListener("keydown", (event) => {
   const steps = { ArrowDown: 1, ArrowUp: -1 };
@@ -103,6 +106,8 @@ window.addEventListener("rrg:study", (event) => {
   else reveal();
 });
 window.addEventListener("rrg:step", (event) => trigger("step", { step: event.detail, query: query() }));
+window.addEventListener("rrg:skip", () => { if (worklist()) trigger("skip", { query: query() }); });
+find(".leave").addEventListener("click", () => window.location.assign(window.location.pathname));
 window.addEventListener("rrg:flag", () => {
   const row = list.querySelector(".current");
   if (row?.querySelector(".flag")) flagged(row);

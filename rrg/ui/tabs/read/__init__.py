@@ -133,6 +133,7 @@ def build(service: Service) -> None:
     )
     components.studies.open(wiring.opening(_open), page, **several)
     components.studies.step(wiring.opening(_step), page, **several)
+    components.studies.skip(wiring.opening(_skip), page, **several)
     components.notes.remedy(wiring.opening(handlers.correct_images), page, **several)
     components.viewer.swap(wiring.opening(_swap), page, **several)
     components.model.choose(wiring.opening(_choose), page, **several)
@@ -162,7 +163,8 @@ def _values(event: gr.EventData) -> dict[str, Any]:
 
 
 def _open(service: Service, page: Page, values: dict[str, Any]) -> Stream:
-    return handlers.open_study(service, page, values.get("study_id"))
+    query = Query.from_dict(values.get("query", {}))
+    return handlers.open_study(service, page, values.get("study_id"), query.worklist)
 
 
 def _choose(service: Service, page: Page, _values: dict[str, Any]) -> Stream:
@@ -179,6 +181,10 @@ async def _rows(service: Service, page: Page, values: dict[str, Any]) -> Stream:
 
 def _step(service: Service, page: Page, values: dict[str, Any]) -> Stream:
     return handlers.step(service, page, values.get("step"), Query.from_dict(values.get("query")))
+
+
+def _skip(service: Service, page: Page, values: dict[str, Any]) -> Stream:
+    return handlers.skip(service, page, Query.from_dict(values.get("query")))
 
 
 def _swap(service: Service, page: Page, _values: dict[str, Any]) -> Stream:

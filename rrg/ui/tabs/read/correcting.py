@@ -42,14 +42,14 @@ async def save(service: Service, page: Page, values: object) -> Updates:
         correction = await asyncio.to_thread(
             service.submit, submission.report_id, submission.text, page.reader, assessment, submission.key
         )
-        shown = await asyncio.to_thread(_own, service, report, page.reader)
+        shown = await asyncio.to_thread(_own, service, report, page)
         study = await asyncio.to_thread(service.find_study, report.study_id)
     except Exception as error:
         failure = {"key": sent.get("key"), "attempt": sent.get("attempt"), "message": error_message(error)}
         return {"editor": gr.update(failure=failure)}
     return (
         {"editor": gr.update(value=shown, failure=None)}
-        | compared(report.report_id, correction.text, page.reference_of(study), corrected=True)
+        | compared(report.report_id, correction.text, page.reference_of(study, committed=True), corrected=True)
         | listed(service, submission.query, page.reader)
     )
 
@@ -81,7 +81,7 @@ async def restore_own(service: Service, page: Page, values: object) -> Updates:
     """Show the reader's own correction and draft of the report that is open."""
     report_id = values.get("report_id") if isinstance(values, dict) else None
     report = await asyncio.to_thread(_known, service, report_id)
-    return {"editor": gr.update(value=await asyncio.to_thread(_own, service, report, page.reader, True), failure=None)}
+    return {"editor": gr.update(value=await asyncio.to_thread(_own, service, report, page, True), failure=None)}
 
 
 async def edited(service: Service, page: Page, values: object) -> Updates:
@@ -97,14 +97,16 @@ async def edited(service: Service, page: Page, values: object) -> Updates:
         study = service.find_study(report.study_id)
         views = tuple(radiograph.view for radiograph in study.radiographs()) if study and boxes else ()
         checks = checks_value(report_id, text, check(report, text, boxes, views), report if divide else None)
-        reference = compared(report_id, text, page.reference_of(study), corrected=bool(sent.get("saved")))
+        saved = bool(sent.get("saved"))
+        reference = compared(report_id, text, page.reference_of(study, committed=saved), corrected=saved)
         return {"editor": gr.update(checks=checks)} | reference
 
     return await asyncio.to_thread(compare)
 
 
-def _own(service: Service, report: Report, reader: str, reload: bool = False) -> dict[str, Any]:
-    return editor_value(report, service.own_work(report, reader), reload)
+def _own(service: Service, report: Report, page: Page, reload: bool = False) -> dict[str, Any]:
+    own = service.own_work(report, page.reader, page.worklist)
+    return editor_value(service.worklists.shown(page.worklist, report) if page.worklist else report, own, reload)
 
 
 def _known(service: Service, report_id: object) -> Report:

@@ -56,35 +56,46 @@ class Page:
     client: str | None = None
     """Session of the browser tab."""
     pasted: Pasted | None = None
+    worklist: str | None = None
+    """Name of the worklist that the open study was opened from."""
 
     @classmethod
     def of_values(cls, study: object, model: object, reader: object, pasted: object, client: str | None) -> Page:
         """Read the values of the components `study`, `model`, `reader` and `pasted`."""
-        study_id = study.get("study_id") if isinstance(study, dict) else None
+        study_id, worklist = (study.get(key) if isinstance(study, dict) else None for key in ("study_id", "worklist"))
         return cls(
             study_id if isinstance(study_id, str) else None,
             model if isinstance(model, str) and model else None,
             reader if isinstance(reader, str) else "",
             client,
             pasted if isinstance(pasted, Pasted) else None,
+            worklist if isinstance(worklist, str) and worklist else None,
         )
 
-    def reference_of(self, study: Study | None) -> str | None:
-        """Return the reference report of a study: its own, else the one that the reader pasted."""
-        if study is None:
+    def reference_of(self, study: Study | None, committed: bool = False) -> str | None:
+        """Return the reference report of a study: its own, else the one that the reader pasted.
+
+        On a worklist there is none before the reader has `committed` a correction.
+        """
+        if study is None or (self.worklist and not committed):
             return None
         if study.report is None and self.pasted is not None and self.pasted.study_id == study.id:
             return self.pasted.text
         return study.report
 
 
-async def open_study(service: Service, page: Page, study_id: object) -> AsyncIterator[Updates]:
-    """Open a study of the list, an example or a cached upload, with its stored report if there is one."""
+async def open_study(
+    service: Service, page: Page, study_id: object, worklist: str | None = None
+) -> AsyncIterator[Updates]:
+    """Open a study of the list, an example or a cached upload, with its stored report if there is one.
+
+    On a worklist the report is the one that the worklist names.
+    """
     if not isinstance(study_id, str):
         raise InputError("No study was named. Choose one of the list.")
     yield closed() | status("Opening the study", "busy")
     study = await asyncio.to_thread(service.open_study, study_id)
-    async for update in _show(service, page, study):
+    async for update in _show(service, replace(page, worklist=worklist), study):
         yield update
 
 
@@ -94,13 +105,14 @@ async def open_files(service: Service, page: Page, paths: list[str] | None) -> A
         return
     yield closed() | status("Reading the image" if len(paths) == 1 else "Reading the images", "busy")
     study = await asyncio.to_thread(service.open_files, paths)
-    async for update in _show(service, page, study, fill_slots=True):
+    async for update in _show(service, replace(page, worklist=None), study, fill_slots=True):
         yield update
 
 
 async def correct_images(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
     """Correct the images of the open study as one of its notes proposes, and show the result."""
     remedy, image = chosen_remedy(values)
+    _not_on_worklist(page)
     study = await asyncio.to_thread(service.find_study, page.study_id) if page.study_id else None
     if study is None:
         raise InputError("There is no study open. Choose one of the list, or drop an image on the viewer.")
@@ -118,12 +130,23 @@ async def step(service: Service, page: Page, direction: object, query: Query) ->
         end = "last" if direction == 1 else "first"
         yield status(f"This is the {end} study of the list.", "warning")
         return
-    async for update in open_study(service, page, neighbour):
+    async for update in open_study(service, page, neighbour, query.worklist):
+        yield update
+
+
+async def skip(service: Service, page: Page, query: Query) -> AsyncIterator[Updates]:
+    """Mark the open item of the worklist as skipped, and open the next one."""
+    if page.worklist is None or page.study_id is None:
+        raise InputError("Only a study of a worklist can be skipped. Press J for the next study.")
+    await asyncio.to_thread(service.worklists.skip, page.worklist, page.reader, page.study_id)
+    yield listed(service, query, page.reader)
+    async for update in step(service, page, 1, query):
         yield update
 
 
 async def choose_model(service: Service, page: Page) -> AsyncIterator[Updates]:
     """Show the stored report of another model on the open study."""
+    _not_on_worklist(page)
     study = await asyncio.to_thread(service.find_study, page.study_id) if page.study_id else None
     if study is None:
         yield {"status": gr.skip()}
@@ -134,6 +157,7 @@ async def choose_model(service: Service, page: Page) -> AsyncIterator[Updates]:
 
 async def write_report(service: Service, page: Page) -> AsyncIterator[Updates]:
     """Generate the report on the open study, then its maps."""
+    _not_on_worklist(page)
     if page.study_id is None:
         raise InputError("There is no study open. Choose one of the list, or drop an image on the viewer.")
     if page.model is None:
@@ -157,7 +181,11 @@ async def write_report(service: Service, page: Page) -> AsyncIterator[Updates]:
 
 
 async def restore(service: Service, page: Page, address: dict[str, str]) -> AsyncIterator[Updates]:
-    """Show what the address names: `study` and `model`, or `report`, the id of a stored report."""
+    """Show what the address names: `worklist`, `study` and `model`, or `report`, the id of a stored report."""
+    if worklist := address.get("worklist"):
+        async for update in _resume(service, page, worklist, address.get("study")):
+            yield update
+        return
     if report_id := address.get("report"):
         report = await asyncio.to_thread(service.find_report, report_id)
         if report is None:
@@ -223,6 +251,29 @@ async def flag(service: Service, page: Page, values: object) -> AsyncIterator[Up
     yield listed(service, Query.from_dict(values.get("query")), page.reader)
 
 
+async def _resume(service: Service, page: Page, worklist: str, study_id: str | None) -> AsyncIterator[Updates]:
+    """Open a worklist where the reader was."""
+    if not page.reader.strip():
+        raise InputError("A worklist belongs to a reader. Enter your name or code as reader, then reload the page.")
+    query = Query(worklist=worklist)
+    rows = await asyncio.to_thread(service.study_rows, query, page.reader)
+    if not rows.total:
+        raise InputError(f"The worklist {worklist!r} has nothing for {page.reader.strip()}. Check the name or code.")
+    yield listed(service, query, page.reader)
+    if study_id not in {row.id for row in rows.rows}:
+        study_id = await asyncio.to_thread(service.worklists.resume, worklist, page.reader)
+    if study_id is None:
+        yield status("All reports of this worklist are done. Thank you.", "good")
+        return
+    async for update in open_study(service, page, study_id, worklist):
+        yield update
+
+
+def _not_on_worklist(page: Page) -> None:
+    if page.worklist:
+        raise InputError("The worklist says which reports are read. Leave it to write other ones.")
+
+
 @dataclass(frozen=True)
 class _Checked:
     notes: tuple[Note, ...]
@@ -237,14 +288,19 @@ async def _show(service: Service, page: Page, study: Study, fill_slots: bool = F
         study: the study.
         fill_slots: exchange the views where the check says so: uploaded files come in no order.
     """
-    yield await asyncio.to_thread(opened, service, study)
-    report = await asyncio.to_thread(service.written_report, study, page.model) if page.model else None
+    yield await asyncio.to_thread(opened, service, study, page.worklist)
+    if page.worklist:
+        report = await asyncio.to_thread(service.worklists.report_of, page.worklist, page.reader, study.id)
+    else:
+        report = await asyncio.to_thread(service.written_report, study, page.model) if page.model else None
     if report is not None:
-        yield reported(report, page.reference_of(study), service.own_work(report, page.reader))
+        own = await asyncio.to_thread(service.own_work, report, page.reader, page.worklist)
+        shown = service.worklists.shown(page.worklist, report) if page.worklist else report
+        yield reported(shown, page.reference_of(study, committed=own.correction is not None), own, page.worklist)
     yield status("Checking the images" if report is None else "Computing where the model looked", "busy")
 
     def work(tell: Tell) -> Analysis | None:
-        tell(_Checked(service.check(study, page.model)))
+        tell(_Checked(service.check(study, report.model if report else page.model)))
         return None if report is None else service.analyse(study, report)
 
     notes: tuple[Note, ...] = ()
@@ -263,7 +319,9 @@ async def _show(service: Service, page: Page, study: Study, fill_slots: bool = F
                 yield _ready(notes)
             case Done(analysis):
                 assert report is not None
-                yield analysed(analysis) | _written_before(report, analysis)
+                yield analysed(analysis) | (
+                    _on_worklist(analysis) if page.worklist else _written_before(report, analysis)
+                )
 
 
 def _ready(notes: Sequence[Note]) -> Updates:
@@ -273,6 +331,11 @@ def _ready(notes: Sequence[Note]) -> Updates:
     if notes:
         return status("Ready, with a note on the image. Write the report.", "warning")
     return status("Ready. Write the report.")
+
+
+def _on_worklist(analysis: Analysis) -> Updates:
+    note = "" if analysis.explanation else "There are no maps of this report."
+    return status("Correct the report or accept it. S skips it.", "good", note)
 
 
 def _written_before(report: Report, analysis: Analysis) -> Updates:

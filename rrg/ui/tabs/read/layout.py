@@ -36,6 +36,7 @@ KEYS = (
     ("Alt + Y, N", "Correction: clinically significant or not"),
     ("Ctrl + Z", "Correction: undo; with Shift redo"),
     ("B", "Bookmark: flag the study"),
+    ("S", "Worklist: skip the study"),
 )
 """Keys of the page and what they do."""
 

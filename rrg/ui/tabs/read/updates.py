@@ -71,15 +71,15 @@ def without_report() -> Updates:
     }
 
 
-def opened(service: Service, study: Study) -> Updates:
-    """Show a study without a report."""
+def opened(service: Service, study: Study, worklist: str | None = None) -> Updates:
+    """Show a study without a report. On a worklist none can be written."""
     radiographs = study.radiographs()
     shown = without_report()
     return shown | {
-        "study": study_value(study, service.title_of(study), radiographs),
+        "study": study_value(study, service.title_of(study), radiographs, worklist),
         "viewer": gr.update(value=views_value(study), maps={}),
         "notes": [],
-        "write": gr.update(value=WRITE, interactive=True),
+        "write": gr.update(value=WRITE, interactive=worklist is None),
     }
 
 
@@ -88,14 +88,14 @@ def noted(notes: Sequence[Note], study: Study) -> Updates:
     return {"notes": notes_value(notes, study.radiographs())}
 
 
-def reported(report: Report, reference: str | None, own: OwnWork) -> Updates:
+def reported(report: Report, reference: str | None, own: OwnWork, worklist: str | None = None) -> Updates:
     """Show a report with what the reader has saved, and the reference. Its maps follow with `analysed`."""
     text = own.correction.text if own.correction else report.text
     return {
         "report": gr.update(value=report_value(report), partial="", badges=[], blank=""),
         "findings": findings_value(report, label_report(reference) if reference else None),
         "editor": gr.update(value=editor_value(report, own), failure=None),
-        "write": gr.update(value=WRITE_AGAIN),
+        "write": gr.update(value=WRITE if worklist else WRITE_AGAIN),
     } | compared(report.report_id, text, reference, own.correction is not None)
 
 
