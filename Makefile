@@ -33,10 +33,10 @@ SETUP = @test -n "$(PYTHON)" || { echo 'rrg needs Python 3.11, 3.12 or 3.13; ins
 	"$(PYTHON)" scripts/setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help app test check fast lint fix train evaluate quality bench screenshots
+.PHONY: help app test check fast lint fix train evaluate quality bench screenshots space-check
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 app: .venv/app.stamp ## open the app at http://127.0.0.1:7860 (HOST, PORT, DATA)
 	@$(BIN)/python app.py $(if $(DATA),--data "$(DATA)")
@@ -79,6 +79,9 @@ evaluate: .venv/app.stamp ## evaluate all models or MODEL on a split of DATA; wr
 
 quality: .venv/app.stamp ## train and measure the checks of images on DATA (SECOND, PICTURES)
 	$(BIN)/python train/quality.py --data "$(STUDIES)" $(if $(SECOND),--second "$(SECOND)") $(if $(PICTURES),--pictures "$(PICTURES)")
+
+space-check: .venv/app.stamp ## check that the repository is a Hugging Face Space that starts without network
+	@$(BIN)/python scripts/space_check.py
 
 bench: .venv/app.stamp ## speed of the models on this machine; on DATA if given, else on synthetic studies
 	@$(BIN)/python scripts/bench.py $(if $(DATA),--data "$(DATA)")

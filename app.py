@@ -14,6 +14,7 @@ from rrg.errors import InputError
 from rrg.inference.cpu import configure_cpu
 from rrg.ui.gradio_stubs import skip_stub_files
 from rrg.ui.settings import Settings
+from rrg.ui.zero_gpu import register_zero_gpu
 
 
 def main(data: Path | None = None) -> None:
@@ -29,6 +30,8 @@ def main(data: Path | None = None) -> None:
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # Gradio reads it when it is imported, so the imports follow
     configure_cpu()
     skip_stub_files()
+    if settings.zero_gpu:
+        register_zero_gpu()
     from rrg.feedback import FeedbackStore
     from rrg.inference.library import ModelLibrary
     from rrg.ui.app import create_app, launch_options
@@ -36,7 +39,8 @@ def main(data: Path | None = None) -> None:
     from rrg.ui.uploads import delete_old_uploads
 
     delete_old_uploads(uploads)
-    service = Service(settings, ModelLibrary(settings.weights, settings.memory), FeedbackStore(settings.database_url))
+    library = ModelLibrary(settings.weights, settings.memory, "cpu" if settings.zero_gpu else None)
+    service = Service(settings, library, FeedbackStore(settings.database_url))
     app = create_app(service)
     app.launch(**launch_options(settings, service), prevent_thread_lock=True)
     # The page is up. Only now load torch and the first model, which takes seconds.

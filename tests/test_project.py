@@ -274,6 +274,34 @@ def test_python_examples_import_what_exists() -> None:
         assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
 
 
+def test_settings_of_the_containers_are_known() -> None:
+    """Those that Dockerfile and compose.yaml set, beside those of the libraries."""
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    named = {*services["app"]["environment"], *re.findall(r"\b((?:RRG_[A-Z]+|HOST|PORT))=", dockerfile)}
+    source = (ROOT / "rrg" / "ui" / "settings.py").read_text(encoding="utf-8")
+    assert named and {name for name in named if f'"{name}"' not in source} == set()
+    subnet = services["app"]["environment"]["RRG_PROXIES"]
+    network = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["networks"]["inside"]
+    assert network["ipam"]["config"] == [{"subnet": subnet}], "the proxy is believed by its network"
+
+
+def test_the_container_installs_torch_from_the_dependencies() -> None:
+    pattern = re.search(r"grep -E '([^']+)' requirements.txt", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
+    assert pattern
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    found = [Requirement(line).name for line in lines if re.match(pattern[1], line)]
+    assert found == ["torch", "torchvision"]
+
+
+@pytest.mark.slow
+def test_the_repository_is_a_space_that_starts_without_network(tracked: list[Path]) -> None:
+    assert tracked
+    answer = subprocess.run([sys.executable, "scripts/space_check.py"], capture_output=True, text=True, cwd=ROOT)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "a report was written" in answer.stdout
+
+
 def test_settings_are_those_that_are_read() -> None:
     table = README.split("## Settings")[1].split("##")[0]
     named = {name for row in table.splitlines() if row.startswith("| `") for name in re.findall(r"`([A-Z_]+)`", row)}

@@ -60,9 +60,16 @@ class ModelLibrary:
     caller that still uses a dropped model keeps it, and gets the same one if it asks again.
     """
 
-    def __init__(self, weights: Path, max_bytes: int | None = None):
-        """`max_bytes`: budget for the weights in memory; none by default. The model asked for is always kept."""
+    def __init__(self, weights: Path, max_bytes: int | None = None, device: str | None = None):
+        """Load nothing yet.
+
+        Args:
+            weights: the folder with one folder of weights per model.
+            max_bytes: budget for the weights in memory; none by default. The model asked for is always kept.
+            device: a torch device; by default the GPU where there is one.
+        """
         self.weights = Path(weights)
+        self.device = device
         self.max_bytes = max_bytes
         self._models: OrderedDict[str, _Loaded] = OrderedDict()
         """The models in memory, least recently used first."""
@@ -188,7 +195,8 @@ class ModelLibrary:
         if used is None:
             first = self._sharing(shared)
             try:
-                loaded = load_model(folder, image_encoder=None if first is None else first.model.image_encoder)
+                encoder = None if first is None else first.model.image_encoder
+                loaded = load_model(folder, self.device, encoder)
             except InputError:
                 raise
             except (OSError, ValueError, RuntimeError, LookupError, TypeError) as error:

@@ -42,6 +42,8 @@ class Settings:
     """Addresses or networks of the reverse proxies whose headers are believed."""
     space: bool = False
     """Whether the app runs in a Hugging Face Space, whose page frames it."""
+    zero_gpu: bool = False
+    """Whether that Space lends its GPU for single calls."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -50,7 +52,9 @@ class Settings:
         Raises InputError for a port, folder, size, database URL, host, proxy or login that cannot be used. Creates
         nothing.
         """
-        home = _path(environ.get("RRG_HOME") or platformdirs.user_data_dir("rrg", appauthor=False))
+        # The persistent storage of a Space, where it has one.
+        kept = "/data" if environ.get("SPACE_ID") and os.access("/data", os.W_OK) else ""
+        home = _path(environ.get("RRG_HOME") or kept or platformdirs.user_data_dir("rrg", appauthor=False))
         return cls(
             home=home,
             # A Hugging Face Space forwards its port from outside the container.
@@ -65,6 +69,7 @@ class Settings:
             # The address of the proxy in front of a Space is not known, and no other way leads to the app.
             proxies=tuple(map(_proxy, _listed(environ.get("RRG_PROXIES") or ("*" if environ.get("SPACE_ID") else "")))),
             space=bool(environ.get("SPACE_ID")),
+            zero_gpu=environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true"),
         )
 
 
