@@ -2,7 +2,18 @@
 
 from rrg.feedback.assessment import Assessment, Box, DraftContent, Quality, Reason, SentenceEdit, Verdict
 from rrg.feedback.export import export_corrections
-from rrg.feedback.records import ANONYMOUS, Correction, Counts, Draft, DraftConflict, Status, StudyMarks, Vote
+from rrg.feedback.records import (
+    ANONYMOUS,
+    Correction,
+    Counts,
+    Draft,
+    DraftConflict,
+    Head,
+    Problem,
+    Status,
+    StudyMarks,
+    Vote,
+)
 from rrg.feedback.store import FeedbackStore
 
 __all__ = [
@@ -15,6 +26,8 @@ __all__ = [
     "DraftConflict",
     "DraftContent",
     "FeedbackStore",
+    "Head",
+    "Problem",
     "Quality",
     "Reason",
     "SentenceEdit",

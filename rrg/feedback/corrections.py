@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, aliased
 
 from rrg.errors import InputError
 from rrg.feedback.assessment import Assessment
+from rrg.feedback.ledger import save
 from rrg.feedback.records import ANONYMOUS, Correction, Status, app_version, utc_now
 from rrg.feedback.tables import CorrectionRow, ReportRow
 from rrg.report import Report
@@ -109,7 +110,7 @@ def _add(
         version=parent.version + 1 if parent else 1,
         app_version=app_version(),
     )
-    session.add(CorrectionRow.of(correction))
+    save(session, CorrectionRow.of(correction))
     return correction
 
 

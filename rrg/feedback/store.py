@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from rrg.errors import InputError
+from rrg.feedback import ledger
 from rrg.feedback.assessment import Assessment, DraftContent
 from rrg.feedback.corrections import (
     add_correction,
@@ -28,6 +29,8 @@ from rrg.feedback.records import (
     Correction,
     Counts,
     Draft,
+    Head,
+    Problem,
     StudyMarks,
     Vote,
     app_version,
@@ -81,7 +84,7 @@ class FeedbackStore:
         with self._database.writing("report") as session:
             known = session.get(ReportRow, report.report_id)
             if known is None:
-                session.add(row)
+                ledger.save(session, row)
             elif Report.from_dict(known.report).to_json() != report.to_json():
                 raise InputError(
                     f"The report id {report.report_id!r} already belongs to a different report. Generate a new report."
@@ -232,7 +235,7 @@ class FeedbackStore:
         """Flag a study for a reader, or remove the flag. Raises InputError for a name that is not valid."""
         row = FlagRow(study_id=study_id, flagged=flagged, reader=checked_reader(reader), saved_at=utc_now())
         with self._database.writing("flag") as session:
-            session.add(row)
+            ledger.save(session, row)
 
     def save_vote(
         self, vote_id: str, report_a: str, report_b: str, choice: str, reason: str = "", reader: str = ""
@@ -262,10 +265,9 @@ class FeedbackStore:
             app_version=app_version(),
         )
         with self._database.writing("vote") as session:
-            # On SQLite the transaction holds the only write lock; on PostgreSQL the unique column rejects the second.
             row = session.scalars(select(VoteRow).where(VoteRow.vote_id == vote_id)).first()
             if row is None:
-                session.add(VoteRow(**asdict(vote)))
+                ledger.save(session, VoteRow(**asdict(vote)))
                 return vote
             stored = row.record()
         if replace(vote, saved_at=stored.saved_at, app_version=stored.app_version) != stored:
@@ -306,6 +308,20 @@ class FeedbackStore:
         with self._database.reading() as session:
             for report, correction in session.execute(rows.execution_options(yield_per=500)):
                 yield Report.from_dict(report.report), correction.record()
+
+    def verify(self, noted: Head | None = None) -> list[Problem]:
+        """Compare all records with the ledger, and return what was changed, removed or inserted behind its back.
+
+        The first in the order of saving comes first, and records without an entry last. `noted` is a head from before;
+        it also shows whether the newest records were cut off.
+        """
+        with self._database.reading() as session:
+            return list(ledger.verify(session, noted))
+
+    def head(self) -> Head | None:
+        """Return the newest entry of the ledger, or None without records."""
+        with self._database.reading() as session:
+            return ledger.head(session)
 
     def counts(self) -> Counts:
         """Count reports, corrections and distinct readers."""

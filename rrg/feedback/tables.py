@@ -116,3 +116,17 @@ class VoteRow(Base):
     def record(self) -> Vote:
         """Return the record of the row."""
         return Vote(**{field.name: getattr(self, field.name) for field in fields(Vote)})
+
+
+class LedgerRow(Base):
+    """An entry of the ledger, which `rrg.feedback.ledger` describes."""
+
+    __tablename__ = "ledger"
+    __table_args__ = (Index("ledger_by_record", "kind", "record_id", unique=True),)
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """1 for the first record of the database; without gaps."""
+    kind: Mapped[str] = mapped_column(String)
+    record_id: Mapped[str] = mapped_column(String)
+    record_sha256: Mapped[str] = mapped_column(String)
+    sha256: Mapped[str] = mapped_column(String)
