@@ -179,6 +179,8 @@ WITHOUT_A_MODULE = {
     "tests/data/radiographs/test_dicom_contradictions.py",  # headers against pixels
     "tests/data/radiographs/test_dicom_forms.py",
     "tests/data/radiographs/test_fuzz.py",
+    "tests/feedback/test_failures.py",  # full disks, locks, lost files and servers
+    "tests/feedback/test_storm.py",  # a server that is killed
     "tests/layers/test_room.py",  # the whole folder
     "tests/models/test_contract.py",  # all architectures
     "tests/models/test_published.py",
