@@ -150,16 +150,39 @@ def phantom(out: Path, count: int = 100, seed: int = 0, size: int = 256) -> None
 
 
 @feedback.command
-def export(out: Path) -> None:
-    """Write every correction with the report it corrects, one JSON object a line.
+def export(
+    out: Path,
+    format: Literal["jsonl", "csv", "refisco", "dpo", "dataset"] = "jsonl",
+    reader: tuple[str, ...] = (),
+    model: tuple[str, ...] = (),
+    since: str = "",
+    until: str = "",
+    status: tuple[Literal["submitted", "amended", "withdrawn"], ...] = (),
+) -> None:
+    """Write corrections with the reports they correct. Of a damaged database, what can be read.
 
     Args:
-        out: The file to write.
+        out: The file to write; for `dataset` a new folder.
+        format: jsonl and csv (a table) have every version with all its fields. refisco (a table of errors by sentence),
+            dpo (preference pairs) and dataset (for `datasets.load_dataset`) have the newest of each reader.
+        reader: Only these readers.
+        model: Only reports of these models.
+        since: Only corrections saved from this date or time on, UTC.
+        until: Only corrections saved up to this date or time, itself included.
+        status: Only these kinds of versions.
     """
     from rrg.feedback import FeedbackStore
-    from rrg.feedback.export import export_corrections
+    from rrg.feedback.export import Selection, export_corrections, first_moment, moment_after
 
-    print(f"{export_corrections(FeedbackStore(Settings.from_env().database_url), out)} corrections in {out}")
+    selection = Selection(
+        reader, model, first_moment(since) if since else None, moment_after(until) if until else None, status
+    )
+    with FeedbackStore(Settings.from_env().database_url, damaged=True) as store:
+        exported = export_corrections(store, out, format, selection)
+    print(f"{exported.rows} {'sentences' if format == 'refisco' else 'corrections'} in {out}")
+    if exported.unreadable:
+        numbers = ", ".join(map(str, exported.unreadable))
+        sys.exit(f"The database is damaged: {len(exported.unreadable)} corrections cannot be read, numbers {numbers}.")
 
 
 @feedback.command

@@ -80,7 +80,7 @@ def test_dependencies_are_what_the_code_imports() -> None:
         module: {canonicalize_name(d) for d in distributions.get(module, [])} for module in _imported_packages()
     }
     undeclared = {module for module, names in imported.items() if not names & REQUIREMENTS.keys()}
-    extras = {"psycopg"}
+    extras = {"psycopg", "pyarrow"}
     assert undeclared - extras == set()
     unused = REQUIREMENTS.keys() - set().union(*imported.values()) - PLUGINS
     assert unused == set()

@@ -19,10 +19,10 @@ from alembic.util import CommandError
 from sqlalchemy import JSON, Connection, MetaData, Table, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from rrg.data.files import replaced
 from rrg.errors import InputError
 from rrg.feedback import ledger
 from rrg.feedback.database import Database, revision, upgrade
+from rrg.feedback.files import private_file
 from rrg.feedback.records import Head, utc_now
 from rrg.feedback.tables import CorrectionRow, DraftRow, FlagRow, LedgerRow, ReportRow, VoteRow
 
@@ -48,32 +48,21 @@ def back_up(database: Database, out: Path) -> Backup:
     The file is readable by its owner alone and appears when it is complete. Raises InputError when the database cannot
     be read or the file cannot be written.
     """
-    try:
-        if not out.parent.is_dir():
-            raise FileNotFoundError(2, "there is no such folder")
-        with replaced(out, durable=True) as temporary:
-            temporary.touch(mode=0o600)
-            with database.reading() as session, gzip.open(temporary, "wt", encoding="utf-8", newline="\n") as file:
-                connection = database.one_moment(session)
-                head = ledger.head(session)
-                first = {
-                    "format": FORMAT,
-                    "revision": revision(connection),
-                    "made_at": utc_now(),
-                    "head": head and str(head),
-                }
-                file.write(_line(first))
-                count, digest = 0, hashlib.sha256()
-                for line in _rows(connection):
-                    file.write(line)
-                    digest.update(line.encode())
-                    count += 1
-                file.write(_line({"rows": count, "sha256": digest.hexdigest()}))
-    except OSError as error:
-        raise InputError(
-            f"The backup cannot be written to {str(out)!r} ({error.strerror}). "
-            "Name a file in an existing folder that can be written."
-        ) from error
+    with (
+        private_file(out, "backup") as temporary,
+        database.reading() as session,
+        gzip.open(temporary, "wt", encoding="utf-8", newline="\n") as file,
+    ):
+        connection = database.one_moment(session)
+        head = ledger.head(session)
+        first = {"format": FORMAT, "revision": revision(connection), "made_at": utc_now(), "head": head and str(head)}
+        file.write(_line(first))
+        count, digest = 0, hashlib.sha256()
+        for line in _rows(connection):
+            file.write(line)
+            digest.update(line.encode())
+            count += 1
+        file.write(_line({"rows": count, "sha256": digest.hexdigest()}))
     return Backup(count, head)
 
 

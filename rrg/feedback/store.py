@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from types import TracebackType
 from uuid import uuid4
@@ -52,9 +51,12 @@ class FeedbackStore:
     A method that saves returns after the record is on disk. Records cannot be changed or removed.
     """
 
-    def __init__(self, database_url: str) -> None:
-        """Open the database, creating or migrating its tables. Raises InputError when that cannot be done."""
-        self.database = Database(database_url)
+    def __init__(self, database_url: str, *, damaged: bool = False) -> None:
+        """Open the database, creating or migrating its tables.
+
+        `damaged` opens a damaged one too, to export what is readable. Raises InputError as `Database` does.
+        """
+        self.database = Database(database_url, damaged=damaged)
         """For backups; records are saved and read by the methods of the store."""
 
     def close(self) -> None:
@@ -302,13 +304,6 @@ class FeedbackStore:
                 frozenset(session.scalars(corrected)),
                 frozenset(session.scalars(flagged)),
             )
-
-    def corrected_reports(self) -> Iterator[tuple[Report, Correction]]:
-        """Iterate over all corrections with their reports in the order of saving. Rows are fetched in chunks."""
-        rows = select(ReportRow, CorrectionRow).join(CorrectionRow).order_by(CorrectionRow.number)
-        with self.database.reading() as session:
-            for report, correction in session.execute(rows.execution_options(yield_per=500)):
-                yield Report.from_dict(report.report), correction.record()
 
     def verify(self, noted: Head | None = None) -> list[Problem]:
         """Compare all records with the ledger, and return what was changed, removed or inserted behind its back.
