@@ -50,14 +50,14 @@ def check_files(files: list[Path]) -> list[str]:
 def check_metadata() -> list[str]:
     """Return what is wrong with the front matter of README.md and with requirements.txt."""
     parts = (CHECKOUT / "README.md").read_text(encoding="utf-8").split("---")
-    front = yaml.safe_load(parts[1]) if len(parts) > 2 else {}
+    front: dict[str, object] = yaml.safe_load(parts[1]) if len(parts) > 2 else {}
     faults = [f"README.md has no {name}" for name in ("title", "sdk", "sdk_version", "app_file") if not front.get(name)]
     lines = (CHECKOUT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     requirements = [Requirement(text) for line in lines if (text := line.split("#")[0].strip())]
     for requirement in requirements:
         if {bound.operator for bound in requirement.specifier} < {">=", "<"}:
             faults.append(f"{requirement.name} has no lower and upper bound in requirements.txt")
-        if requirement.name == "gradio" and front.get("sdk_version") not in requirement.specifier:
+        if requirement.name == "gradio" and str(front.get("sdk_version")) not in requirement.specifier:
             faults.append(f"sdk_version {front.get('sdk_version')} is outside of {requirement}")
     return faults
 

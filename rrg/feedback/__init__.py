@@ -1,8 +1,18 @@
-"""Storage of generated reports and of readers' corrections: append-only, with an export."""
+"""Storage of generated reports and of readers' corrections: append-only, with exports."""
 
 from rrg.feedback.assessment import Assessment, Box, DraftContent, Quality, Reason, SentenceEdit, Verdict
-from rrg.feedback.export import export_corrections
-from rrg.feedback.records import ANONYMOUS, Correction, Counts, Draft, DraftConflict, Status, StudyMarks, Vote
+from rrg.feedback.records import (
+    ANONYMOUS,
+    Correction,
+    Counts,
+    Draft,
+    DraftConflict,
+    Head,
+    Problem,
+    Status,
+    StudyMarks,
+    Vote,
+)
 from rrg.feedback.store import FeedbackStore
 
 __all__ = [
@@ -15,6 +25,8 @@ __all__ = [
     "DraftConflict",
     "DraftContent",
     "FeedbackStore",
+    "Head",
+    "Problem",
     "Quality",
     "Reason",
     "SentenceEdit",
@@ -22,5 +34,4 @@ __all__ = [
     "StudyMarks",
     "Verdict",
     "Vote",
-    "export_corrections",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -119,6 +120,42 @@ class Counts:
     reports: int
     corrections: int
     readers: int
+
+
+@dataclass(frozen=True)
+class Head:
+    """The newest entry of the ledger. Noted elsewhere, it shows later that no record up to it has changed."""
+
+    number: int
+    """Number of records."""
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"{self.number}:{self.sha256}"
+
+    @classmethod
+    def of(cls, text: str) -> Head:
+        """Read the form of `str`. Raises InputError for another."""
+        match = re.fullmatch(r"([1-9][0-9]{0,15}):([0-9a-f]{64})", text.strip())
+        if match is None:
+            raise InputError("A head is written as NUMBER:SHA256, as `feedback verify` prints it. Copy it whole.")
+        return cls(int(match[1]), match[2])
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A record that does not agree with the ledger."""
+
+    number: int | None
+    """Number of its entry; None for a record without one."""
+    kind: str
+    """Kind of the record; `entry` for an entry of the ledger itself."""
+    record_id: str
+    what: Literal["changed", "removed", "inserted"]
+
+    def __str__(self) -> str:
+        at = f", number {self.number}" if self.number is not None and self.kind != "entry" else ""
+        return f"{self.kind} {self.record_id}{at}: {self.what}"
 
 
 def utc_now() -> str:

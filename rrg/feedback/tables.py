@@ -155,3 +155,17 @@ class WorklistSkipRow(Base):
     position: Mapped[int]
     skipped: Mapped[bool] = mapped_column(Boolean)
     saved_at: Mapped[str] = mapped_column(String)
+
+
+class LedgerRow(Base):
+    """An entry of the ledger, which `rrg.feedback.ledger` describes."""
+
+    __tablename__ = "ledger"
+    __table_args__ = (Index("ledger_by_record", "kind", "record_id", unique=True),)
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """1 for the first record of the database; without gaps."""
+    kind: Mapped[str] = mapped_column(String)
+    record_id: Mapped[str] = mapped_column(String)
+    record_sha256: Mapped[str] = mapped_column(String)
+    sha256: Mapped[str] = mapped_column(String)

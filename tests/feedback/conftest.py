@@ -13,28 +13,45 @@ from sqlalchemy import create_engine, text
 from rrg.feedback import FeedbackStore
 from rrg.feedback.urls import checked_database_url, sqlite_url
 from rrg.report import Report, ReportFinding, Sentence, Word
+from tests.feedback.postgresql import NoServer, Server
 
 POSTGRES = "RRG_TEST_POSTGRES"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """URL of an empty database; PostgreSQL where RRG_TEST_POSTGRES names a server that may be used for tests."""
-    if request.param == "sqlite":
-        yield sqlite_url(tmp_path / "home" / "rrg.sqlite3")
-        return
-    if POSTGRES not in os.environ:
-        pytest.skip(f"needs {POSTGRES}=postgresql://user:password@host/postgres")
-    server = create_engine(checked_database_url(os.environ[POSTGRES]), isolation_level="AUTOCOMMIT")
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A server of the tests' own; skips where it cannot be started."""
+    try:
+        server = Server()
+    except NoServer as reason:
+        pytest.skip(str(reason))
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgresql_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """URL of an empty database on PostgreSQL: on the server that RRG_TEST_POSTGRES names, else on one of our own."""
+    url = os.environ.get(POSTGRES) or request.getfixturevalue("postgresql").url
+    server = create_engine(checked_database_url(url), isolation_level="AUTOCOMMIT")
     name = f"rrg_test_{uuid4().hex}"
     with server.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
+    server.dispose()
     try:
         yield server.url.set(database=name).render_as_string(hide_password=False)
     finally:
         with server.connect() as connection:
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
         server.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty database."""
+    if request.param == "sqlite":
+        return sqlite_url(tmp_path / "home" / "rrg.sqlite3")
+    return request.getfixturevalue("postgresql_url")
 
 
 @pytest.fixture

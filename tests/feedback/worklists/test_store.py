@@ -83,5 +83,5 @@ def test_a_name_is_used_once_and_is_a_plain_name(filled: FeedbackStore) -> None:
 def test_worklists_cannot_be_changed(filled: FeedbackStore) -> None:
     from sqlalchemy.exc import DBAPIError
 
-    with pytest.raises((DBAPIError, InputError)), filled._database.writing("change") as session:
+    with pytest.raises((DBAPIError, InputError)), filled.database.writing("change") as session:
         session.execute(text("UPDATE worklists SET blind = NOT blind"))

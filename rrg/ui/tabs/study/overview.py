@@ -14,6 +14,7 @@ from rrg.evaluate.reader_study.rates import VERDICTS
 from rrg.evaluate.reader_study.readings import Reading
 from rrg.evaluate.significance import Interval
 from rrg.feedback import FeedbackStore
+from rrg.feedback.export.reading import readable_corrections
 
 ALL = "all"
 SHOWN = 200
@@ -57,15 +58,16 @@ def select_readings(store: FeedbackStore, selection: Selection) -> tuple[list[Re
     Raises InputError for an unknown worklist.
     """
     chosen = store.worklists.report_ids(selection.worklist) if selection.worklist else None
-    pairs = [pair for pair in store.corrected_reports() if chosen is None or pair[0].report_id in chosen]
-    every = newest_readings(pairs, store.worklists.probes(selection.worklist))
+    every = readable_corrections(store.database, [])
+    pairs = [pair for pair in every if chosen is None or pair[0].report_id in chosen]
+    readings = newest_readings(pairs, store.worklists.probes(selection.worklist))
     wanted = {name: getattr(selection, name) for name in ("reader", "model", "verdict")}
     matching = [
         reading
-        for reading in every
+        for reading in readings
         if all(value is None or getattr(reading, name) == value for name, value in wanted.items())
     ]
-    return matching, every
+    return matching, readings
 
 
 def analyse_selection(store: FeedbackStore, selection: Selection) -> StudyAnalysis:

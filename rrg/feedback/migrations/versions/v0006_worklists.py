@@ -7,8 +7,8 @@ from alembic import op
 
 from rrg.feedback.migrations.triggers import make_append_only
 
-revision = "0010"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,131 @@
+"""The ledger: a hash chain over all records in the order of saving, with which a change of any of them is found.
+
+Entry n holds the SHA-256 of its record and the SHA-256 of entry n - 1 with that. The form of both is fixed for good:
+a migration that adds a column leaves it NULL in older records, and NULL is not hashed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import String, cast, select
+from sqlalchemy.orm import Session
+
+from rrg.feedback.records import Head, Problem
+from rrg.feedback.tables import Base, CorrectionRow, FlagRow, LedgerRow, ReportRow, VoteRow
+
+START = "0" * 64
+"""Stands for the hash before the first entry."""
+IDS: dict[str, tuple[type[Base], str]] = {
+    "report": (ReportRow, "report_id"),
+    "correction": (CorrectionRow, "correction_id"),
+    "flag": (FlagRow, "number"),
+    "vote": (VoteRow, "vote_id"),
+}
+"""Kinds of records, with their tables and the columns that identify them."""
+_CHUNK = 500
+_UNREADABLE = "unreadable"
+
+
+def record_hash(values: Mapping[Any, Any]) -> str:
+    """Return the SHA-256 of a record in hex: of its columns as JSON with sorted names, without those that are None."""
+    present = {name: value for name, value in values.items() if value is not None}
+    return hashlib.sha256(json.dumps(present, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def entry_hash(previous: str, number: int, kind: str, record_id: str, record_sha256: str) -> str:
+    """Return the SHA-256 of an entry in hex, given that of the entry before."""
+    return hashlib.sha256(f"{previous}\n{number}\n{kind}\n{record_id}\n{record_sha256}".encode()).hexdigest()
+
+
+def save(session: Session, row: Base) -> None:
+    """Insert the row of a record, and its entry. The transaction must be the only one that writes."""
+    session.add(row)
+    session.flush()  # the database gives the number
+    kind, identity = next((kind, identity) for kind, (table, identity) in IDS.items() if isinstance(row, table))
+    last = head(session) or Head(0, START)
+    number, record_id = last.number + 1, str(getattr(row, identity))
+    record_sha256 = record_hash({column.key: getattr(row, column.key) for column in row.__table__.columns})
+    chained = entry_hash(last.sha256, number, kind, record_id, record_sha256)
+    session.add(LedgerRow(number=number, kind=kind, record_id=record_id, record_sha256=record_sha256, sha256=chained))
+
+
+def head(session: Session) -> Head | None:
+    """Return the newest entry, or None without records."""
+    newest = select(LedgerRow.number, LedgerRow.sha256).order_by(LedgerRow.number.desc()).limit(1)
+    row = session.execute(newest).first()
+    return Head(row.number, row.sha256) if row else None
+
+
+def verify(session: Session, noted: Head | None = None) -> Iterator[Problem]:
+    """Yield what does not agree with the ledger, in its order, then the records that are not in it.
+
+    The chain alone cannot show that its newest entries were cut off with their records. `noted` can: a head that was
+    written down elsewhere.
+    """
+    expected, previous = 1, START
+    found_noted = noted is None
+    for entries in _chunks(session):
+        stored = _record_hashes(session, entries)
+        for entry in entries:
+            chained = entry_hash(previous, entry.number, entry.kind, entry.record_id, entry.record_sha256)
+            if entry.number != expected:
+                yield Problem(expected, "entry", str(expected), "removed")
+            elif entry.sha256 != chained:
+                yield Problem(entry.number, "entry", str(entry.number), "changed")
+            elif (record_sha256 := stored.get((entry.kind, entry.record_id))) is None:
+                yield Problem(entry.number, entry.kind, entry.record_id, "removed")
+            elif record_sha256 != entry.record_sha256:
+                yield Problem(entry.number, entry.kind, entry.record_id, "changed")
+            found_noted = found_noted or noted == Head(entry.number, entry.sha256)
+            expected, previous = entry.number + 1, entry.sha256
+    if noted is not None and not found_noted:
+        yield Problem(noted.number, "entry", str(noted.number), "removed" if noted.number >= expected else "changed")
+    yield from _without_entry(session)
+
+
+def _chunks(session: Session) -> Iterator[Sequence[LedgerRow]]:
+    last = 0
+    while True:
+        rows = select(LedgerRow).where(LedgerRow.number > last).order_by(LedgerRow.number).limit(_CHUNK)
+        entries = session.scalars(rows).all()
+        if not entries:
+            return
+        yield entries
+        last = entries[-1].number
+        session.expunge_all()
+
+
+def _record_hashes(session: Session, entries: Sequence[LedgerRow]) -> dict[tuple[str, str], str]:
+    """Return the hashes of those records that are there, of the ones that entries name."""
+    hashes = {}
+    for kind in IDS:
+        ids = [entry.record_id for entry in entries if entry.kind == kind]
+        try:
+            hashes |= _hashes(session, kind, ids)
+        except ValueError:  # a record with broken JSON: the others are read alone
+            for record_id in ids:
+                hashes[kind, record_id] = _UNREADABLE
+                with suppress(ValueError):
+                    hashes |= _hashes(session, kind, [record_id])
+    return hashes
+
+
+def _hashes(session: Session, kind: str, ids: Sequence[str]) -> dict[tuple[str, str], str]:
+    table, identity = IDS[kind]
+    columns = table.__table__.columns
+    wanted = [int(record_id) for record_id in ids] if identity == "number" else ids
+    rows = session.execute(select(*columns).where(columns[identity].in_(wanted))).mappings() if ids else ()
+    return {(kind, str(row[identity])): record_hash(row) for row in rows}
+
+
+def _without_entry(session: Session) -> Iterator[Problem]:
+    for kind, (table, identity) in IDS.items():
+        record_id = cast(table.__table__.columns[identity], String)
+        known = select(LedgerRow.number).where(LedgerRow.kind == kind, LedgerRow.record_id == record_id)
+        for (found,) in session.execute(select(record_id).where(~known.exists()).order_by(record_id)):
+            yield Problem(None, kind, found, "inserted")
