@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from alembic.util import CommandError
-from sqlalchemy import JSON, Connection, MetaData, Table, insert, inspect, select, text
+from sqlalchemy import JSON, Connection, MetaData, Table, insert, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from rrg.errors import InputError
@@ -24,24 +24,9 @@ from rrg.feedback import ledger
 from rrg.feedback.database import Database, revision, upgrade
 from rrg.feedback.files import private_file
 from rrg.feedback.records import Head, utc_now
-from rrg.feedback.tables import (
-    CorrectionRow,
-    DraftRow,
-    FlagRow,
-    LedgerRow,
-    ReportRow,
-    VoteRow,
-    WorklistItemRow,
-    WorklistRow,
-    WorklistSkipRow,
-)
+from rrg.feedback.tables import Base
 
 FORMAT = "rrg feedback backup 1"
-TABLES = (
-    *(ReportRow, CorrectionRow, FlagRow, VoteRow, LedgerRow, DraftRow),
-    *(WorklistRow, WorklistItemRow, WorklistSkipRow),
-)
-"""In the order in which they refer to each other."""
 _CHUNK = 500
 
 
@@ -94,7 +79,7 @@ def restore(database: Database, file: Path, *, force: bool = False) -> Backup:
     try:
         with gzip.open(file, "rt", encoding="utf-8", newline="\n") as lines, database.writing("backup") as session:
             connection = session.connection()
-            if not force and any(connection.execute(select(table).limit(1)).first() for table in TABLES):
+            if not force and any(connection.execute(select(table).limit(1)).first() for table in _tables()):
                 raise InputError(
                     f"The feedback database {database.where} is not empty. Back it up, then restore with --force to "
                     "replace its records."
@@ -127,11 +112,15 @@ def _restore(connection: Connection, lines: Iterable[str], file: Path) -> Backup
         raise InputError(f"The backup {str(file)!r} is damaged ({error}). Name another one.") from error
 
 
+def _tables() -> list[Table]:
+    """The tables of the newest revision, each after those to which it refers."""
+    return Base.metadata.sorted_tables
+
+
 def _drop_tables(connection: Connection) -> None:
-    there = set(inspect(connection).get_table_names())
-    for name in (*reversed([table.__tablename__ for table in TABLES]), "alembic_version"):
-        if name in there:
-            connection.execute(text(f"DROP TABLE {name}"))
+    metadata = MetaData()
+    metadata.reflect(connection)
+    metadata.drop_all(connection)
     if connection.dialect.name == "postgresql":
         connection.execute(text("DROP FUNCTION IF EXISTS rrg_append_only"))
 
@@ -160,10 +149,16 @@ def _insert(connection: Connection, lines: Iterator[str]) -> int:
         connection.execute(insert(tables[name]), rows)
     if connection.dialect.name == "postgresql":
         for table in tables.values():
-            if table.name != "ledger" and "number" in table.columns:
-                last = f"SELECT setval(pg_get_serial_sequence('{table.name}', 'number'), max(number)) FROM {table.name}"
-                connection.execute(text(last))
+            _continue_numbers(connection, table)
     return count
+
+
+def _continue_numbers(connection: Connection, table: Table) -> None:
+    """Let the sequence of a table go on after its last number."""
+    sequence = text("SELECT pg_get_serial_sequence(:table, 'number')")
+    if "number" in table.columns and connection.scalar(sequence, {"table": table.name}):
+        last = f"SELECT setval(pg_get_serial_sequence('{table.name}', 'number'), max(number)) FROM {table.name}"
+        connection.execute(text(last))
 
 
 def _reflected(connection: Connection) -> dict[str, Table]:
@@ -178,8 +173,7 @@ def _reflected(connection: Connection) -> dict[str, Table]:
 
 
 def _rows(connection: Connection) -> Iterator[str]:
-    for mapped in TABLES:
-        table = mapped.metadata.tables[mapped.__tablename__]
+    for table in _tables():
         rows = select(table).order_by(*table.primary_key.columns)
         for row in connection.execution_options(yield_per=_CHUNK).execute(rows).mappings():
             yield _line({"table": table.name, "row": dict(row)})

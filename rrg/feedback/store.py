@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from pathlib import Path
 from types import TracebackType
 from uuid import uuid4
 
@@ -23,6 +24,7 @@ from rrg.feedback.corrections import (
 )
 from rrg.feedback.database import Database
 from rrg.feedback.drafts import end_draft, save_draft
+from rrg.feedback.images import keep_image
 from rrg.feedback.records import (
     ANONYMOUS,
     Correction,
@@ -52,11 +54,15 @@ class FeedbackStore:
     A method that saves returns after the record is on disk. Records cannot be changed or removed.
     """
 
-    def __init__(self, database_url: str, *, damaged: bool = False) -> None:
-        """Open the database, creating or migrating its tables.
+    def __init__(self, database_url: str, *, images: Path | None = None, damaged: bool = False) -> None:
+        """Open the database, creating or migrating its tables. Raises InputError as `Database` does.
 
-        `damaged` opens a damaged one too, to export what is readable. Raises InputError as `Database` does.
+        Args:
+            database_url: in SQLAlchemy's form.
+            images: folder for images; None keeps none.
+            damaged: open a damaged database too, to export what is readable.
         """
+        self._images = images
         self.database = Database(database_url, damaged=damaged)
         """For backups; records are saved and read by the methods of the store."""
         self.worklists = WorklistStore(self.database)
@@ -312,6 +318,17 @@ class FeedbackStore:
                 frozenset(session.scalars(corrected)),
                 frozenset(session.scalars(flagged)),
             )
+
+    def keep_image(self, sha256: str, png: bytes) -> bool:
+        """Keep an image of a corrected study, without metadata, and return whether images are kept.
+
+        `sha256` is that of its content, in hex. Keeping it again has no effect. Raises InputError as
+        `images.keep_image` does.
+        """
+        if self._images is None:
+            return False
+        keep_image(self._images, sha256, png)
+        return True
 
     def verify(self, noted: Head | None = None) -> list[Problem]:
         """Compare all records with the ledger, and return what was changed, removed or inserted behind its back.

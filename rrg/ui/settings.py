@@ -44,12 +44,14 @@ class Settings:
     """Whether the app runs in a Hugging Face Space, whose page frames it."""
     zero_gpu: bool = False
     """Whether that Space lends its GPU for single calls."""
+    keep_images: bool = False
+    """Whether the images of corrected studies are kept, in `home / "images"`. This needs the patients' consent."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
         """Read the environment variables that README.md lists. Empty means unset.
 
-        Raises InputError for a port, folder, size, database URL, host, proxy or login that cannot be used. Creates
+        Raises InputError for a port, folder, size, switch, database URL, host, proxy or login that cannot be used. Creates
         nothing.
         """
         # The persistent storage of a Space, where it has one.
@@ -70,13 +72,35 @@ class Settings:
             proxies=tuple(map(_proxy, _listed(environ.get("RRG_PROXIES") or ("*" if environ.get("SPACE_ID") else "")))),
             space=bool(environ.get("SPACE_ID")),
             zero_gpu=environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true"),
+            keep_images=_switch(environ.get("RRG_KEEP_IMAGES") or "0"),
         )
+
+    @property
+    def images(self) -> Path | None:
+        """Folder of the kept images; None when none are kept."""
+        return self.home / "images" if self.keep_images else None
+
+    def make_home(self) -> None:
+        """Create the home, for its owner alone. Raises InputError when that cannot be done."""
+        try:
+            self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise InputError(
+                f"The folder {str(self.home)!r} cannot be made ({error.strerror}). "
+                "Set RRG_HOME to a folder that can be written."
+            ) from error
 
 
 def _port(text: str) -> int:
     if not re.fullmatch("[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
         raise InputError(f"PORT is {text[:20]!r}, which is not a port: set it to a whole number from 1 to 65535.")
     return int(text)
+
+
+def _switch(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise InputError(f"RRG_KEEP_IMAGES is {text[:20]!r}: set it to 1 to keep images, or to 0.")
+    return text == "1"
 
 
 def _size(text: str) -> int:

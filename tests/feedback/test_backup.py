@@ -117,7 +117,7 @@ def damaged(backup: Path, kind: str) -> bytes:
     if kind == "newer":
         return gzip.compress(b"".join([lines[0].replace(b'"revision":"0', b'"revision":"9'), *lines[1:]]))
     if kind == "unknown table":
-        return gzip.compress(b"".join([lines[0], lines[1].replace(b'"reports"', b'"ghosts"'), *lines[2:]]))
+        return gzip.compress(b"".join([lines[0], lines[1].replace(b'"table":"', b'"table":"ghosts of '), *lines[2:]]))
     return {"text": b"my notes", "empty": b"", "other": gzip.compress(b"[1]\n")}[kind]
 
 
