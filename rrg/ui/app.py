@@ -48,7 +48,7 @@ def launch_options(settings: Settings, service: Service, security: Security | No
         "theme": theme(),
         "css_paths": CSS,
         "app_kwargs": {
-            "routes": [image_route(service.find_study), export_route(service), *security.routes()],
+            "routes": [image_route(service.find_study), export_route(service, security.audit), *security.routes()],
             "middleware": security.middleware([script]),
             "openapi_url": None,
         },

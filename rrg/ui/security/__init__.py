@@ -50,7 +50,7 @@ class Security:
 
         def uploaded(scope: Scope) -> None:
             session = scope[SESSION]
-            self.audit.record("upload", session.user.name if session.user else session.id, address=session.address)
+            self.audit.record("upload", session.name, address=session.address)
 
         return [
             Middleware(ForwardedFor, proxies=settings.proxies),

@@ -19,6 +19,7 @@ from rrg.report import Note, Report
 from rrg.ui.components import Notice, chosen_remedy, editor_value
 from rrg.ui.events import error_message
 from rrg.ui.model_queue import Done, Running, Tell, Waiting
+from rrg.ui.security.sessions import NO_SESSION, Session
 from rrg.ui.service import Analysis, Service
 from rrg.ui.study_list import Query
 from rrg.ui.tabs.read.updates import (
@@ -55,20 +56,34 @@ class Page:
     model: str | None
     reader: str
     client: str | None = None
-    """Session of the browser tab."""
+    """Name that the browser tab gives itself."""
     pasted: Pasted | None = None
+    session: Session = NO_SESSION
 
     @classmethod
-    def of_values(cls, study: object, model: object, reader: object, pasted: object, client: str | None) -> Page:
-        """Read the values of the components `study`, `model`, `reader` and `pasted`."""
+    def of_values(
+        cls,
+        study: object,
+        model: object,
+        reader: object,
+        pasted: object,
+        client: str | None,
+        session: Session = NO_SESSION,
+    ) -> Page:
+        """Read the values of the components `study`, `model`, `reader` and `pasted`. A login names the reader."""
         study_id = study.get("study_id") if isinstance(study, dict) else None
         return cls(
             study_id if isinstance(study_id, str) else None,
             model if isinstance(model, str) and model else None,
-            reader if isinstance(reader, str) else "",
+            session.reader(reader if isinstance(reader, str) else ""),
             client,
             pasted if isinstance(pasted, Pasted) else None,
+            session,
         )
+
+    def find_study(self, service: Service) -> Study | None:
+        """Return the open study, or None."""
+        return service.find_study(self.study_id, self.session.viewer) if self.study_id else None
 
     def reference_of(self, study: Study | None) -> str | None:
         """Return the reference report of a study: its own, else the one that the reader pasted."""
@@ -84,7 +99,7 @@ async def open_study(service: Service, page: Page, study_id: object) -> AsyncIte
     if not isinstance(study_id, str):
         raise InputError("No study was named. Choose one of the list.")
     yield closed() | status("Opening the study", "busy")
-    study = await asyncio.to_thread(service.open_study, study_id)
+    study = await asyncio.to_thread(service.open_study, study_id, page.session.viewer)
     async for update in _show(service, page, study):
         yield update
 
@@ -94,7 +109,7 @@ async def open_files(service: Service, page: Page, paths: list[str] | None) -> A
     if not paths:
         return
     yield closed() | status("Reading the image" if len(paths) == 1 else "Reading the images", "busy")
-    study = await asyncio.to_thread(service.open_files, paths)
+    study = await asyncio.to_thread(service.open_files, paths, page.session.viewer)
     async for update in _show(service, page, study, fill_slots=True):
         yield update
 
@@ -102,10 +117,10 @@ async def open_files(service: Service, page: Page, paths: list[str] | None) -> A
 async def correct_images(service: Service, page: Page, values: object) -> AsyncIterator[Updates]:
     """Correct the images of the open study as one of its notes proposes, and show the result."""
     remedy, image = chosen_remedy(values)
-    study = await asyncio.to_thread(service.find_study, page.study_id) if page.study_id else None
+    study = await asyncio.to_thread(page.find_study, service)
     if study is None:
         raise InputError("There is no study open. Choose one of the list, or drop an image on the viewer.")
-    corrected = await asyncio.to_thread(service.apply_remedy, study, remedy, image)
+    corrected = await asyncio.to_thread(service.apply_remedy, study, remedy, image, page.session.viewer)
     async for update in _show(service, page, corrected):
         yield update
 
@@ -125,7 +140,7 @@ async def step(service: Service, page: Page, direction: object, query: Query) ->
 
 async def choose_model(service: Service, page: Page) -> AsyncIterator[Updates]:
     """Show the stored report of another model on the open study."""
-    study = await asyncio.to_thread(service.find_study, page.study_id) if page.study_id else None
+    study = await asyncio.to_thread(page.find_study, service)
     if study is None:
         yield {"status": gr.skip()}
         return
@@ -139,11 +154,14 @@ async def write_report(service: Service, page: Page) -> AsyncIterator[Updates]:
         raise InputError("There is no study open. Choose one of the list, or drop an image on the viewer.")
     if page.model is None:
         raise InputError("There is no model chosen. Choose one of the list.")
-    study = await asyncio.to_thread(service.open_study, page.study_id)
+    study = await asyncio.to_thread(service.open_study, page.study_id, page.session.viewer)
     model = page.model
     yield without_report() | status("Waiting for the model", "busy")
     report: Report | None = None
-    async for state in service.queue.run(lambda tell: service.write_and_analyse(study, model, tell), page.client):
+    job = service.queue.run(
+        lambda tell: service.write_and_analyse(study, model, tell), page.client, page.session.address
+    )
+    async for state in job:
         match state:
             case Waiting(ahead):
                 yield status(_waiting(ahead), "busy")
@@ -163,7 +181,7 @@ async def restore(service: Service, page: Page, address: dict[str, str]) -> Asyn
         report = await asyncio.to_thread(service.find_report, report_id)
         if report is None:
             raise InputError("The report in the address is not known here. Open a study and have it reported again.")
-        study = await asyncio.to_thread(service.find_study, report.study_id)
+        study = await asyncio.to_thread(service.find_study, report.study_id, page.session.viewer)
         yield {"model": report.model if report.model in service.models else gr.skip()}
         if study is None:
             warning = "The uploaded image was deleted. Upload it again to see it with its maps."
@@ -179,7 +197,7 @@ async def restore(service: Service, page: Page, address: dict[str, str]) -> Asyn
     if model in service.models and service.models[model].available:
         page = replace(page, model=model)
         yield {"model": model}
-    study = await asyncio.to_thread(service.find_study, study_id)
+    study = await asyncio.to_thread(service.find_study, study_id, page.session.viewer)
     if study is None:
         raise InputError("The image in the address is no longer on the server. Open it again.")
     async for update in _show(service, page, study):
@@ -196,7 +214,7 @@ async def save(service: Service, page: Page, values: object) -> AsyncIterator[Up
         return
     report = service.find_report(report_id)
     assert report is not None
-    study = await asyncio.to_thread(service.find_study, report.study_id)
+    study = await asyncio.to_thread(service.find_study, report.study_id, page.session.viewer)
     yield (
         {"editor": gr.update(value=editor_value(report, correction), failure=None)}
         | compared(report_id, text, page.reference_of(study), corrected=True)
@@ -211,7 +229,7 @@ async def edited(service: Service, page: Page, values: object) -> AsyncIterator[
     )
     if not isinstance(report_id, str) or not isinstance(text, str):
         raise InputError("The text is malformed. Reload the page.")
-    study = await asyncio.to_thread(service.find_study, page.study_id) if page.study_id else None
+    study = await asyncio.to_thread(page.find_study, service)
     yield compared(report_id, text, page.reference_of(study), corrected=bool(saved))
 
 
@@ -219,10 +237,11 @@ async def check_blank(service: Service, page: Page, values: object) -> AsyncIter
     """Compare the report with the one on blank images, and say what it means."""
     report_id = values.get("report_id") if isinstance(values, dict) else None
     report = service.find_report(report_id) if isinstance(report_id, str) else None
-    study = await asyncio.to_thread(service.find_study, report.study_id) if report else None
+    study = await asyncio.to_thread(service.find_study, report.study_id, page.session.viewer) if report else None
     if report is None or study is None:
         raise InputError("There is no report to check. Open a study and have it reported.")
-    async for state in service.queue.run(lambda tell: service.blank_check(study, report, tell), page.client):
+    job = service.queue.run(lambda tell: service.blank_check(study, report, tell), page.client, page.session.address)
+    async for state in job:
         match state:
             case Waiting(ahead):
                 yield status(_waiting(ahead), "busy")
@@ -289,13 +308,14 @@ async def _show(service: Service, page: Page, study: Study, fill_slots: bool = F
         return None if report is None else service.analyse(study, report)
 
     notes: tuple[Note, ...] = ()
-    async for state in service.queue.run(work, page.client):
+    async for state in service.queue.run(work, page.client, page.session.address):
         match state:
             case Waiting(ahead):
                 yield status(_waiting(ahead), "busy")
             case Running(_Checked(notes)):
                 if fill_slots and (swap := next((note for note in notes if note.remedy == "swap_views"), None)):
-                    corrected = await asyncio.to_thread(service.apply_remedy, study, "swap_views", swap.image)
+                    viewer = page.session.viewer
+                    corrected = await asyncio.to_thread(service.apply_remedy, study, "swap_views", swap.image, viewer)
                     async for update in _show(service, page, corrected):
                         yield update
                     return
