@@ -30,6 +30,7 @@ def add_endpoints(service: Service) -> None:
         study = await asyncio.to_thread(service.open_upload, frontal, lateral, session.viewer)
         job = service.queue.run(lambda _: service.write_report(study, model), request.session_hash, session.address)
         written = await finish(job)
+        service.audit.record("write report", session.name, written.report_id, session.address)
         return written.to_dict()
 
     def models() -> list[dict]:

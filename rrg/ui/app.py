@@ -41,14 +41,14 @@ def launch_options(settings: Settings, service: Service, security: Security | No
     Raises InputError for a login that cannot work. `security` is made from the settings where it is not given.
     """
     script = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
-    security = security or Security(settings)
+    security = security or Security(settings, service.audit)
     return {
         "server_name": settings.host,
         "server_port": settings.port,
         "theme": theme(),
         "css_paths": CSS,
         "app_kwargs": {
-            "routes": [image_route(service.find_study), export_route(service, security.audit), *security.routes()],
+            "routes": [image_route(service.find_study), export_route(service), *security.routes()],
             "middleware": security.middleware([script]),
             "openapi_url": None,
         },

@@ -16,7 +16,6 @@ from starlette.routing import Route
 from rrg.errors import InputError
 from rrg.ui.events import error_message
 from rrg.ui.export import FORMATS, file_name
-from rrg.ui.security.audit import AuditLog
 from rrg.ui.security.sessions import current_session
 from rrg.ui.service import Service
 
@@ -26,8 +25,8 @@ PREFIX = "rrg/export"
 _MAP = re.compile(r"(word|sentence|finding|native)-([0-9]{1,4})")
 
 
-def export_route(service: Service, audit: AuditLog | None = None) -> Route:
-    """Build the route. Exports are named in the audit log."""
+def export_route(service: Service) -> Route:
+    """Build the route."""
 
     async def download(request: Request) -> Response:
         report_id, suffix = request.path_params["report_id"], request.path_params["suffix"]
@@ -40,8 +39,7 @@ def export_route(service: Service, audit: AuditLog | None = None) -> Route:
             session = current_session(request)
             correction = request.query_params.get("correction")
             report, content = await service.export(report_id, suffix, correction, maps, session)
-            if audit is not None:
-                audit.record(f"export {suffix}", session.name, report_id, session.address)
+            service.audit.record(f"export {suffix}", session.name, report_id, session.address)
         except Exception as error:
             status = 404 if isinstance(error, InputError) else 500
             return PlainTextResponse(error_message(error), status_code=status, headers={"Cache-Control": "no-store"})

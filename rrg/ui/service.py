@@ -19,6 +19,7 @@ from rrg.report import Note, Remedy, Report
 from rrg.ui.examples import EXAMPLES, PUBLIC, SYNTHETIC, cached_example, open_example
 from rrg.ui.export import ExportedStudy, export
 from rrg.ui.model_queue import ModelQueue, Tell, finish
+from rrg.ui.security.audit import AuditLog
 from rrg.ui.security.sessions import NO_SESSION, NOBODY, Session, Viewer
 from rrg.ui.settings import Settings
 from rrg.ui.speed import SpeedRecord
@@ -62,6 +63,7 @@ class Service:
         self.dataset = {study.id: study for study in read_annotation(settings.data)} if settings.data else {}
         """The studies of the data folder by id."""
         self.queue = ModelQueue()
+        self.audit = AuditLog(settings.home / "audit.jsonl")
         self._list = StudyList(
             [
                 *map(Entry.of_study, self.dataset.values()),
@@ -283,7 +285,9 @@ class Service:
 
     def save_correction(self, report_id: str, text: str, reader: str) -> Correction:
         """Store a correction of a report. Raises InputError as `FeedbackStore.save_correction` does."""
-        return self._store.save_correction(report_id, text, reader)
+        correction = self._store.save_correction(report_id, text, reader)
+        self.audit.record("save correction", reader, correction.correction_id)
+        return correction
 
     def latest_correction(self, report: Report, reader: str) -> Correction | None:
         """Return a reader's newest correction of any report by the same model on the same study, or None."""
@@ -293,7 +297,9 @@ class Service:
 
     def save_vote(self, vote_id: str, report_a: str, report_b: str, choice: str, reason: str, reader: str) -> Vote:
         """Store a vote between two reports. Raises InputError as `FeedbackStore.save_vote` does."""
-        return self._store.save_vote(vote_id, report_a, report_b, choice, reason, reader)
+        vote = self._store.save_vote(vote_id, report_a, report_b, choice, reason, reader)
+        self.audit.record("save vote", reader, vote_id)
+        return vote
 
 
 def _chosen_maps(

@@ -171,7 +171,9 @@ def running(
     store = FeedbackStore(settings.database_url)
     service = Service(settings, library or FakeLibrary(texts), store)  # pyright: ignore[reportArgumentType]
     blocks = create_app(service)
-    options = launch_options(settings, service, Security(settings, limits)) | {"server_port": None} | further
+    options = (
+        launch_options(settings, service, Security(settings, service.audit, limits)) | {"server_port": None} | further
+    )
     try:
         _, url, _ = blocks.launch(**options, prevent_thread_lock=True, quiet=True)
         yield RunningApp(url, settings, store, blocks, service)

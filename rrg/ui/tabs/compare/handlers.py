@@ -105,6 +105,7 @@ async def write(service: Service, page: Page) -> AsyncIterator[Updates]:
                     case Waiting(ahead):
                         yield status(f"{shown.count}. {_waiting(ahead)}", "busy")
                     case Running(Report() as report):
+                        service.audit.record("write report", page.session.name, report.report_id, page.session.address)
                         shown = _remembered(replace(shown, reports={**shown.reports, model: report}))
                         yield compared(service, shown) | status(shown.count, "busy")
                     case Running(progress) if progress is not None and not shown.blind:

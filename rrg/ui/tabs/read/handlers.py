@@ -172,6 +172,7 @@ async def write_report(service: Service, page: Page) -> AsyncIterator[Updates]:
                 yield in_progress(progress)
             case Done(analysis):
                 assert report is not None
+                service.audit.record("write report", page.session.name, report.report_id, page.session.address)
                 yield analysed(analysis) | status(f"Written in {report.seconds:.1f} s.", "good")
 
 
