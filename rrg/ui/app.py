@@ -12,6 +12,7 @@ from rrg.ui.downloads import export_route
 from rrg.ui.images import image_route
 from rrg.ui.page import build_page
 from rrg.ui.security import Security
+from rrg.ui.security.proxies import own_forwarding
 from rrg.ui.service import Service
 from rrg.ui.settings import Settings
 from rrg.ui.theme import CSS, theme
@@ -42,6 +43,7 @@ def launch_options(settings: Settings, service: Service, security: Security | No
     """
     script = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
     security = security or Security(settings, service.audit)
+    own_forwarding()
     return {
         "server_name": settings.host,
         "server_port": settings.port,

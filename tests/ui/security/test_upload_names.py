@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 import pytest
 from gradio_client import Client, handle_file
-from gradio_client.exceptions import AppError
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
@@ -68,13 +67,22 @@ def test_nothing_that_the_app_writes_has_the_name(
 
 
 def test_the_file_of_another_session_can_be_neither_named_nor_read(
-    app: Any, connect: Callable[[str], Client], radiograph_file: Callable[..., Path]
+    app: Any, radiograph_file: Callable[..., Path]
 ) -> None:
     (path,) = _upload(app, ("SMITH.png", radiograph_file(0).read_bytes()))
     assert httpx.get(f"{app.url}gradio_api/file={path}", trust_env=False).status_code == 404
-    guessed = {"path": str(Path(path).with_name("SMITH.png")), "meta": {"_type": "gradio.FileData"}}
-    with pytest.raises(AppError):
-        connect(app.url).predict(guessed, None, "plain", api_name="/report")
+    assert _report_on(app, path)["event: complete"]
+    assert "event: error" in _report_on(app, str(Path(path).with_name("SMITH.png")))
+    assert "event: error" in _report_on(app, str(Path(path).parent))
+
+
+def _report_on(app: Any, path: str) -> dict[str, str]:
+    """The events of a report on a file that the client names, each with its data."""
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    url = f"{app.url}gradio_api/call/report"
+    event = httpx.post(url, json={"data": [file, None, "plain"]}, timeout=None, trust_env=False).json()["event_id"]
+    lines = httpx.get(f"{url}/{event}", timeout=None, trust_env=False).text.splitlines()
+    return dict(zip(lines[::3], lines[1::3], strict=False))
 
 
 async def _echo(request: Request) -> JSONResponse:
