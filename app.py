@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,10 @@ import tyro
 
 from rrg.errors import InputError
 from rrg.inference.cpu import configure_cpu
+from rrg.ui.address import bypass_proxy, check_address
 from rrg.ui.gradio_stubs import skip_stub_files
 from rrg.ui.settings import Settings
+from rrg.ui.upload_folder import UploadFolder
 
 
 def main(data: Path | None = None) -> None:
@@ -25,7 +28,22 @@ def main(data: Path | None = None) -> None:
     settings = Settings.from_env()
     if data is not None:
         settings = replace(settings, data=data)
-    uploads = settings.home / "uploads"
+    check_address(settings.host, settings.port)
+    bypass_proxy(os.environ, settings.host)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl+C, so that uploads are deleted
+    uploads = UploadFolder(settings.home / "uploads")
+    try:
+        serve(settings, uploads.path)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        uploads.close()
+
+
+def serve(settings: Settings, uploads: Path) -> None:
+    """Serve the app until the process is asked to end. Its uploads go to the folder `uploads`."""
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # Gradio reads it when it is imported, so the imports follow
     configure_cpu()
     skip_stub_files()
@@ -33,9 +51,7 @@ def main(data: Path | None = None) -> None:
     from rrg.inference.library import ModelLibrary
     from rrg.ui.app import create_app, launch_options
     from rrg.ui.service import Service
-    from rrg.ui.uploads import delete_old_uploads
 
-    delete_old_uploads(uploads)
     service = Service(settings, ModelLibrary(settings.weights, settings.memory), FeedbackStore(settings.database_url))
     app = create_app(service)
     app.launch(**launch_options(settings, service), prevent_thread_lock=True)

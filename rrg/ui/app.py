@@ -16,10 +16,8 @@ from rrg.ui.security.proxies import own_forwarding
 from rrg.ui.service import Service
 from rrg.ui.settings import Settings
 from rrg.ui.theme import CSS, theme
-from rrg.ui.uploads import UPLOAD_AGE
+from rrg.ui.upload_folder import SWEEP, UPLOAD_AGE
 
-UPLOAD_CHECK = 60
-"""Seconds between two deletions of old uploads."""
 EVENTS = 160
 """Events that run at the same time. Waiting reports count, of which `ModelQueue` has 64; the rest is for saving."""
 QUEUE = 1000
@@ -29,7 +27,7 @@ QUEUE = 1000
 def create_app(service: Service) -> gr.Blocks:
     """Build the app; launch it with `launch_options`."""
     with gr.Blocks(
-        title="Chest X-ray reports", analytics_enabled=False, delete_cache=(UPLOAD_CHECK, UPLOAD_AGE), fill_width=True
+        title="Chest X-ray reports", analytics_enabled=False, delete_cache=(SWEEP, UPLOAD_AGE), fill_width=True
     ) as app:
         build_page(service)
         add_endpoints(service)
@@ -64,4 +62,5 @@ def launch_options(settings: Settings, service: Service, security: Security | No
         "enable_monitoring": False,
         "max_threads": EVENTS,
         "state_session_capacity": 1000,
+        "_frontend": False,  # no look at its own page at the start, which ended the app on a busy machine
     }

@@ -1,10 +1,8 @@
-"""Uploads: deletion of their files, and the in-memory cache of the studies read from them."""
+"""The in-memory cache of the studies read from uploads."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 
 from cachetools import LRUCache
@@ -12,16 +10,6 @@ from cachetools import LRUCache
 from rrg.data.radiographs import Radiograph
 from rrg.data.studies import Study
 from rrg.ui.security.sessions import NOBODY, Viewer
-
-UPLOAD_AGE = 600
-"""Age in seconds at which an uploaded file is deleted."""
-
-
-def delete_old_uploads(folder: Path) -> None:
-    """Delete uploaded files older than `UPLOAD_AGE`, which remain when a process is killed."""
-    for path in folder.rglob("*"):
-        if path.is_file() and time.time() - path.stat().st_mtime > UPLOAD_AGE:
-            path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
