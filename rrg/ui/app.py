@@ -39,7 +39,7 @@ def launch_options(settings: Settings, service: Service, security: Security | No
 
     Raises InputError for a login that cannot work. `security` is made from the settings where it is not given.
     """
-    script = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
+    scripts = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("page.js", "user.js")]
     security = security or Security(settings, service.audit)
     own_forwarding()
     return {
@@ -49,10 +49,10 @@ def launch_options(settings: Settings, service: Service, security: Security | No
         "css_paths": CSS,
         "app_kwargs": {
             "routes": [image_route(service.find_study), export_route(service), *security.routes()],
-            "middleware": security.middleware([script]),
+            "middleware": security.middleware(scripts),
             "openapi_url": None,
         },
-        "head": f"<script>{script}</script>",
+        "head": "".join(f"<script>{script}</script>" for script in scripts),
         "footer_links": [],
         "run_history": False,
         "show_error": False,
