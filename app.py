@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,10 @@ import tyro
 
 from rrg.errors import InputError
 from rrg.inference.cpu import configure_cpu
+from rrg.ui.address import bypass_proxy, check_address
 from rrg.ui.gradio_stubs import skip_stub_files
 from rrg.ui.settings import Settings
+from rrg.ui.upload_folder import UploadFolder
 from rrg.ui.zero_gpu import register_zero_gpu
 
 
@@ -27,7 +30,22 @@ def main(data: Path | None = None) -> None:
     if data is not None:
         settings = replace(settings, data=data)
     settings.make_home()
-    uploads = settings.home / "uploads"
+    check_address(settings.host, settings.port)
+    bypass_proxy(os.environ, settings.host)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl+C, so that uploads are deleted
+    uploads = UploadFolder(settings.home / "uploads")
+    try:
+        serve(settings, uploads.path)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        uploads.close()
+
+
+def serve(settings: Settings, uploads: Path) -> None:
+    """Serve the app until the process is asked to end. Its uploads go to the folder `uploads`."""
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # Gradio reads it when it is imported, so the imports follow
     configure_cpu()
     skip_stub_files()
@@ -37,9 +55,7 @@ def main(data: Path | None = None) -> None:
     from rrg.inference.library import ModelLibrary
     from rrg.ui.app import create_app, launch_options
     from rrg.ui.service import Service
-    from rrg.ui.uploads import delete_old_uploads
 
-    delete_old_uploads(uploads)
     store = FeedbackStore(settings.database_url, images=settings.images)
     library = ModelLibrary(settings.weights, settings.memory, "cpu" if settings.zero_gpu else None)
     service = Service(settings, library, store)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 from uuid import uuid4
 
 import pytest
 from PIL import Image
 
-from rrg.__main__ import main
+from rrg.__main__ import Role, main
 from rrg.data.phantom import make_phantom
 from rrg.feedback import Assessment, FeedbackStore
 from rrg.feedback.urls import sqlite_url
 from rrg.models import ARCHITECTURES
 from rrg.report import Report
+from rrg.ui.security.users import Role as UserRole
+from rrg.ui.security.users import User, UserFile
 
 
 @pytest.fixture
@@ -198,9 +202,26 @@ def test_a_damaged_database_gives_what_is_readable(run, corrected: Path, tmp_pat
     assert len((tmp_path / "out").read_text().splitlines()) == 2
 
 
+def test_users_are_added_listed_and_disabled(
+    run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RRG_AUTH", str(tmp_path / "users.toml"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse\n"))
+    run("users", "add", "anna", "--role", "lead")
+    run("users", "add", "ben", "--sso")
+    run("users", "disable", "ben")
+    capsys.readouterr()
+    run("users", "list")
+    listed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert listed == [["anna", "lead"], ["ben", "reader", "disabled"]]
+    assert get_args(Role) == get_args(UserRole)
+    assert UserFile(tmp_path / "users.toml").verify("anna", "correct horse") == User("anna", "lead")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("users", "disable", "nobody"), "cannot be read"),
         (("report", "absent.png"), "frontal image cannot be used"),
         (("report", "a.png", "b.png", "c.png"), "3 images"),
         (("report", "{image}", "--model", "gpt"), "no model 'gpt'"),
@@ -223,5 +244,5 @@ def test_help_names_every_command_without_importing_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for command in ("report", "explain", "models", "evaluate", "batch", "phantom", "feedback"):
+    for command in ("report", "explain", "models", "evaluate", "batch", "phantom", "feedback", "users"):
         assert command in done.stdout

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -175,16 +176,32 @@ def _check_image_name(name: str, study_id: str) -> None:
             f"Record {study_id} names the image {name!r} in `image_path`, which points outside of the images. "
             "Name images relative to the images folder, with forward slashes."
         )
+    if any(len(part.encode(errors="replace")) > 255 for part in name.split("/")) or len(name) > 1024:
+        raise InputError(
+            f"Record {study_id} names an image in `image_path` whose name is too long for a file: {name[:40]!r}..."
+        )
 
 
 def _image_locator(folder: Path) -> Callable[[str, View], ImageFile | None]:
     """Function from image name and view to the image in `images/` or `images.tar`, None if it is missing."""
     images, tar = folder / "images", folder / "images.tar"
     if images.is_dir():
+        roots = (folder.resolve(), images.resolve())
+
+        @functools.cache  # of folders, of which there are few
+        def is_inside(path: Path) -> bool:
+            return any(path.resolve().is_relative_to(root) for root in roots)
 
         def in_folder(name: str, view: View) -> ImageFile | None:
             path = images / name
-            return ImageFile(path, view) if path.is_file() else None
+            if not path.is_file():
+                return None
+            if not is_inside(path.parent) or (path.is_symlink() and not is_inside(path)):
+                raise InputError(
+                    f"The image {name!r} is a link that leads out of {folder}. Put the file itself there: a link could "
+                    "show any image of this machine."
+                )
+            return ImageFile(path, view)
 
         return in_folder
     if tar.is_file():

@@ -107,7 +107,7 @@ def read_evaluation(path: Path, weights_sha256: str | None) -> Evaluation | None
         )
         current = record["weights_sha256"] == weights_sha256
         return Evaluation(str(record["data"]), str(record["split"]), int(record["studies"]), figures, current)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None  # the app runs without figures
 
 

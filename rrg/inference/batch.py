@@ -6,14 +6,15 @@ support and agreement. A file of another model is refused. Studies that cannot b
 refuse, are listed in OUT.errors.jsonl; the next run replaces that file and tries them again.
 
 Each of several processes writes a part, OUT.RANK-of-COUNT, and the first process joins them at the end. A new run first
-joins the parts that a killed run left, even if that run had another number of processes.
+joins the parts that a killed run left, even if that run had another number of processes. A second run on the same
+output is refused while the first one goes on.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -73,12 +74,21 @@ def run_batch(
 def write_reports(
     reporter: Reporter, studies: list[Study], out: Path, batch_size: int, rank: int = 0, count: int = 1
 ) -> BatchResult | None:
-    """Write the share of process `rank` of `count`. The first process also joins the parts and returns the counts."""
+    """Write the share of process `rank` of `count`. The first process also joins the parts and returns the counts.
+
+    Raises InputError where another run writes to `out`, and where it cannot be written.
+    """
     out = Path(out)
+    with report_file.reserved(out) if rank == 0 else nullcontext():
+        return _write_reports(reporter, studies, out, batch_size, rank, count)
+
+
+def _write_reports(
+    reporter: Reporter, studies: list[Study], out: Path, batch_size: int, rank: int, count: int
+) -> BatchResult | None:
     errors = out.with_name(f"{out.name}.errors.jsonl")
     writer = report_file.Writer(reporter.name, reporter.weights_sha256)
     if rank == 0:
-        out.parent.mkdir(parents=True, exist_ok=True)
         report_file.join_parts(out, writer)
         for path in (errors, *report_file.parts_of(errors)):
             path.unlink(missing_ok=True)

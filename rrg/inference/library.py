@@ -169,9 +169,13 @@ class ModelLibrary:
         try:
             architecture = ARCHITECTURES[check_weights(folder)]
             digest, parameters = weights_digest(folder), count_parameters(folder)
+            val = read_val_figures(folder, digest)
         except InputError as error:
             return ModelInfo(name, title, paper, False, None, None, str(error))
-        val = read_val_figures(folder, digest)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            # A value of another kind than it should be. The other models must stay usable.
+            note = f"Its files are damaged ({type(error).__name__}). Copy the whole folder again, or train it again."
+            return ModelInfo(name, title, paper, False, None, None, note)
         return ModelInfo(name, architecture.title, architecture.paper, True, digest, parameters, "", val)
 
     def _load(self, name: str) -> _Loaded:

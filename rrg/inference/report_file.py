@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import platform
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from rrg.data.files import replaced
+from filelock import FileLock, Timeout
+
+from rrg.data.files import replaced, write_text
 from rrg.errors import InputError
 
 
@@ -22,9 +28,49 @@ class Writer(NamedTuple):
 
 def append(file: BinaryIO, records: list[dict[str, Any]]) -> None:
     """Append records as lines; they are on the disk when it returns."""
-    file.write("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode())
+    file.write(b"".join(_encoded(record) + b"\n" for record in records))
     file.flush()
     os.fsync(file.fileno())
+
+
+def _encoded(record: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which UTF-8 cannot write
+        return json.dumps(record).encode()
+
+
+@contextmanager
+def reserved(path: Path) -> Iterator[None]:
+    """Context manager that keeps other processes from writing to `path`, and makes its folder.
+
+    Raises InputError where another process writes to it, naming that one, and where it cannot be written.
+    """
+    holder = path.with_name(f"{path.name}.lock")
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        lock.acquire()
+        path.open("ab").close()
+        began = datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
+        write_text(holder, f"process {os.getpid()} on {platform.node()} since {began}")
+    except Timeout as error:
+        try:
+            name = holder.read_text(encoding="utf-8")
+        except OSError:
+            name = "another process"
+        raise InputError(f"{path} is being written by {name}. Wait for its end, or give another --out.") from error
+    except OSError as error:
+        lock.release()
+        raise InputError(f"{path} cannot be written ({error.strerror}). Give another --out.") from error
+    try:
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+        Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def parts_of(path: Path) -> list[Path]:
@@ -69,7 +115,7 @@ def _lines(path: Path, writer: Writer | None) -> Iterator[tuple[str, bytes]]:
                 record = json.loads(line)
                 study_id = record["id"]
                 found = Writer(record["model"], record["weights_sha256"]) if writer else None
-            except (ValueError, TypeError, KeyError) as error:
+            except (ValueError, TypeError, KeyError, RecursionError) as error:
                 raise InputError(
                     f"Line {number} of {path} was not written by this command. Give another --out, or remove the file."
                 ) from error

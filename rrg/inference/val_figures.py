@@ -53,5 +53,5 @@ def read_val_figures(folder: Path, weights_sha256: str) -> ValFigures | None:
             float(figures["clinical"][model]["micro-F1-13"][0]),
             None if seconds is None else float(seconds),
         )
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         return None

@@ -28,7 +28,10 @@ def weights_digest(folder: Path) -> str:
 
 def model_type(folder: Path) -> str | None:
     """The architecture that a folder's config.json names. Raises InputError where the file cannot be read."""
-    return _config(folder).get("model_type")
+    kind = _config(folder).get("model_type")
+    if not isinstance(kind, str | None):
+        raise InputError(f"{folder.name}/config.json names no model type. {_COPY_AGAIN}")
+    return kind
 
 
 def check_weights(folder: Path) -> str:

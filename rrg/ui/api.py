@@ -12,6 +12,7 @@ from gradio.events import api
 from rrg.errors import InputError
 from rrg.ui.events import async_client_errors, client_errors
 from rrg.ui.model_queue import finish
+from rrg.ui.security.sessions import current_session
 from rrg.ui.service import Service
 
 
@@ -25,19 +26,21 @@ def add_endpoints(service: Service) -> None:
         created_at, agreement and notes. `notes` are warnings about the images. A study that is refused gives an error
         with the reason.
         """
-        study = await asyncio.to_thread(service.open_upload, frontal, lateral)
-        written = await finish(service.queue.run(lambda _: service.write_report(study, model), request.session_hash))
+        session = current_session(request)
+        study = await asyncio.to_thread(service.open_upload, frontal, lateral, session.viewer)
+        job = service.queue.run(lambda _: service.write_report(study, model), request.session_hash, session.address)
+        written = await finish(job)
+        service.audit.record("write report", session.name, written.report_id, session.address)
         return written.to_dict()
 
     def models() -> list[dict]:
         """List all models; `available` is false for those without weights."""
         return [asdict(info) for info in service.library.list()]
 
-    def save_correction(report_id: str, text: str, reader: str) -> dict:
-        """Store a correction of a report. Returns correction_id and saved_at."""
-        correction = service.save_correction(
-            _string("report_id", report_id), _string("text", text), _string("reader", reader)
-        )
+    def save_correction(report_id: str, text: str, reader: str, request: gr.Request) -> dict:
+        """Store a correction of a report. Returns correction_id and saved_at. A login gives the reader's name."""
+        name = current_session(request).reader(_string("reader", reader))
+        correction = service.save_correction(_string("report_id", report_id), _string("text", text), name)
         return {"correction_id": correction.correction_id, "saved_at": correction.saved_at}
 
     # Hidden components instead of gr.api: a File input accepts only files uploaded through Gradio, whereas gr.api

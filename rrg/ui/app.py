@@ -12,14 +12,13 @@ from rrg.ui.downloads import export_route
 from rrg.ui.images import image_route
 from rrg.ui.page import build_page
 from rrg.ui.security import Security
+from rrg.ui.security.proxies import own_forwarding
 from rrg.ui.service import Service
 from rrg.ui.settings import Settings
 from rrg.ui.tabs.study.downloads import study_route
 from rrg.ui.theme import CSS, theme
-from rrg.ui.uploads import UPLOAD_AGE
+from rrg.ui.upload_folder import SWEEP, UPLOAD_AGE
 
-UPLOAD_CHECK = 60
-"""Seconds between two deletions of old uploads."""
 EVENTS = 160
 """Events that run at the same time. Waiting reports count, of which `ModelQueue` has 64; the rest is for saving."""
 QUEUE = 1000
@@ -29,7 +28,7 @@ QUEUE = 1000
 def create_app(service: Service) -> gr.Blocks:
     """Build the app; launch it with `launch_options`."""
     with gr.Blocks(
-        title="Chest X-ray reports", analytics_enabled=False, delete_cache=(UPLOAD_CHECK, UPLOAD_AGE), fill_width=True
+        title="Chest X-ray reports", analytics_enabled=False, delete_cache=(SWEEP, UPLOAD_AGE), fill_width=True
     ) as app:
         build_page(service)
         add_endpoints(service)
@@ -41,8 +40,9 @@ def launch_options(settings: Settings, service: Service, security: Security | No
 
     Raises InputError for a login that cannot work. `security` is made from the settings where it is not given.
     """
-    script = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
-    security = security or Security(settings)
+    scripts = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("page.js", "user.js")]
+    security = security or Security(settings, service.audit)
+    own_forwarding()
     return {
         "server_name": settings.host,
         "server_port": settings.port,
@@ -55,10 +55,10 @@ def launch_options(settings: Settings, service: Service, security: Security | No
                 study_route(service.feedback),
                 *security.routes(),
             ],
-            "middleware": security.middleware([script]),
+            "middleware": security.middleware(scripts),
             "openapi_url": None,
         },
-        "head": f"<script>{script}</script>",
+        "head": "".join(f"<script>{script}</script>" for script in scripts),
         "footer_links": [],
         "run_history": False,
         "show_error": False,
@@ -68,4 +68,5 @@ def launch_options(settings: Settings, service: Service, security: Security | No
         "enable_monitoring": False,
         "max_threads": EVENTS,
         "state_session_capacity": 1000,
+        "_frontend": False,  # no look at its own page at the start, which ended the app on a busy machine
     }

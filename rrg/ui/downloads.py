@@ -1,7 +1,8 @@
 """The HTTP route that sends the export of a study as a file.
 
 `GET rrg/export/<report_id>.<suffix>?correction=<id>&map=<kind>-<index>` answers with a file of `rrg.ui.export`. The
-optional parameters name the correction and the maps to include. Ids are random, so nobody can guess an address.
+optional parameters name the correction and the maps to include. Ids are random, so nobody can guess an address. The
+session must have opened the images.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from starlette.routing import Route
 from rrg.errors import InputError
 from rrg.ui.events import error_message
 from rrg.ui.export import FORMATS, file_name
+from rrg.ui.security.sessions import current_session
 from rrg.ui.service import Service
 
 PREFIX = "rrg/export"
@@ -34,7 +36,10 @@ def export_route(service: Service) -> Route:
         try:
             if suffix not in FORMATS:
                 raise InputError(f"There is no export as {suffix!r}. Choose one of {', '.join(FORMATS)}.")
-            report, content = await service.export(report_id, suffix, request.query_params.get("correction"), maps)
+            session = current_session(request)
+            correction = request.query_params.get("correction")
+            report, content = await service.export(report_id, suffix, correction, maps, session)
+            service.audit.record(f"export {suffix}", session.name, report_id, session.address)
         except Exception as error:
             status = 404 if isinstance(error, InputError) else 500
             return PlainTextResponse(error_message(error), status_code=status, headers={"Cache-Control": "no-store"})

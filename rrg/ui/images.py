@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from rrg.data.studies import Study
 from rrg.errors import InputError
+from rrg.ui.security.sessions import Viewer, current_session
 
 PREFIX = "rrg/images"
 """Path of the route below the address of the app."""
@@ -39,8 +40,11 @@ def encoded(pixels: np.ndarray) -> bytes:
     return gzip.compress(levels.tobytes(), compresslevel=1, mtime=0)
 
 
-def image_route(find_study: Callable[[str], Study | None], max_bytes: int = 96 * 2**20) -> Route:
-    """Build the route. `find_study` returns an opened study by its id; up to `max_bytes` encoded bytes are cached."""
+def image_route(find_study: Callable[[str, Viewer], Study | None], max_bytes: int = 96 * 2**20) -> Route:
+    """Build the route. `find_study` returns a study by its id if the viewer may see it.
+
+    Up to `max_bytes` encoded bytes are cached.
+    """
     cache: LRUCache[tuple[str, int], bytes] = LRUCache(max_bytes, getsizeof=len)
     lock = Lock()
 
@@ -61,7 +65,7 @@ def image_route(find_study: Callable[[str], Study | None], max_bytes: int = 96 *
 
     def image(request: Request) -> Response:
         # Not `async`: Starlette runs it in a thread, so that reading and compressing do not block other requests.
-        study = find_study(request.path_params["study_id"])
+        study = find_study(request.path_params["study_id"], current_session(request).viewer)
         try:
             data = rows(study, request.path_params["index"]) if study else None
         except InputError:  # its message names a path of the server

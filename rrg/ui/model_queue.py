@@ -51,24 +51,30 @@ class ModelQueue:
     A waiting client holds no thread. Safe for clients of several event loops.
     """
 
-    def __init__(self, max_jobs: int = 64, max_per_client: int = 4) -> None:
+    def __init__(self, max_jobs: int = 64, max_per_client: int = 4, max_per_address: int = 24) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._jobs: list[_Job] = []
         self._lock = Lock()
         self._max_jobs = max_jobs
         self._max_per_client = max_per_client
+        self._max_per_address = max_per_address
 
-    async def run(self, work: Callable[[Tell], Any], client: str | None = None) -> AsyncIterator[Any]:
+    async def run(
+        self, work: Callable[[Tell], Any], client: str | None = None, address: str = ""
+    ) -> AsyncIterator[Any]:
         """Queue `work` and iterate over its states: `Waiting`, `Running`, at last `Done`.
+
+        `client` is what the browser tab calls itself. A program can take many such names, so `address`, from which the
+        request came, has a limit too.
 
         Every value that the job passes to its `Tell` arrives in order. Closing the iterator removes a waiting job and
         stops a running one at its next `Tell`.
 
         Raises:
-            InputError: too many jobs are waiting, of all clients or of this one.
+            InputError: too many jobs are waiting, of all clients, of this one or of its address.
             Exception: what `work` raises.
         """
-        job = self._enter(work, client)
+        job = self._enter(work, client, address)
         try:
             waiting: Waiting | None = None
             running = False
@@ -98,14 +104,16 @@ class ModelQueue:
             job.stop()
         self._thread.shutdown(wait=True)
 
-    def _enter(self, work: Callable[[Tell], Any], client: str | None) -> _Job:
+    def _enter(self, work: Callable[[Tell], Any], client: str | None, address: str) -> _Job:
         with self._lock:
             own = sum(job.client == client for job in self._jobs)
-            if client is not None and own >= self._max_per_client:
+            near = sum(job.address == address for job in self._jobs)
+            if (client is not None and own >= self._max_per_client) or (address and near >= self._max_per_address):
+                own = own if client is not None and own >= self._max_per_client else near
                 raise InputError(f"You have {own} reports waiting. Let one of them finish, then try again.")
             if len(self._jobs) >= self._max_jobs:
                 raise InputError(f"{len(self._jobs)} reports are waiting, which is the limit. Try again in a minute.")
-            job = _Job(work, client)
+            job = _Job(work, client, address)
             self._jobs.append(job)
             job.future = self._thread.submit(job.run)
         job.future.add_done_callback(lambda _: self._leave(job))
@@ -123,8 +131,9 @@ class ModelQueue:
 class _Job:
     future: Future[Any]
 
-    def __init__(self, work: Callable[[Tell], Any], client: str | None) -> None:
+    def __init__(self, work: Callable[[Tell], Any], client: str | None, address: str) -> None:
         self.client = client
+        self.address = address
         self.started = False
         self._work = work
         self._values: list[Any] = []

@@ -19,6 +19,8 @@ from rrg.report import Note, Remedy, Report
 from rrg.ui.examples import EXAMPLES, PUBLIC, SYNTHETIC, cached_example, open_example
 from rrg.ui.export import ExportedStudy, export
 from rrg.ui.model_queue import ModelQueue, Tell, finish
+from rrg.ui.security.audit import AuditLog
+from rrg.ui.security.sessions import NO_SESSION, NOBODY, Session, Viewer
 from rrg.ui.settings import Settings
 from rrg.ui.speed import SpeedRecord
 from rrg.ui.study_list import Entry, Query, Rows, StudyList
@@ -76,6 +78,7 @@ class Service:
         self.dataset = {study.id: study for study in read_annotation(settings.data)} if settings.data else {}
         """The studies of the data folder by id."""
         self.queue = ModelQueue()
+        self.audit = AuditLog(settings.home / "audit.jsonl")
         self._list = StudyList(
             [
                 *map(Entry.of_study, self.dataset.values()),
@@ -122,13 +125,16 @@ class Service:
             return self.worklists.neighbour(query.worklist, reader, study_id, step)
         return self._list.neighbour(study_id, step, query, self._store.study_marks(reader))
 
-    def open_upload(self, frontal: Path | str | None, lateral: Path | str | None) -> Study:
-        """Read uploaded image files into a study and cache it. Raises InputError for an image that cannot be used."""
+    def open_upload(self, frontal: Path | str | None, lateral: Path | str | None, viewer: Viewer = NOBODY) -> Study:
+        """Read uploaded image files into a study and cache it for the viewer.
+
+        Raises InputError for an image that cannot be used.
+        """
         study = study_of_files(frontal, lateral)
-        self._uploads.put(study)
+        self._uploads.put(study, viewer)
         return study
 
-    def open_files(self, paths: Sequence[str]) -> Study:
+    def open_files(self, paths: Sequence[str], viewer: Viewer = NOBODY) -> Study:
         """Read one or two uploaded image files, frontal first, into a study and cache it.
 
         Raises InputError for more files, and for an image that cannot be used.
@@ -138,23 +144,29 @@ class Service:
                 f"These are {len(paths)} files, and a study has one or two images. Choose a frontal view and, if there "
                 "is one, a lateral view."
             )
-        return self.open_upload(*paths, *[None] * (2 - len(paths)))
+        frontal, lateral, *_ = (*paths, None, None)
+        return self.open_upload(frontal, lateral, viewer)
 
-    def open_study(self, study_id: str) -> Study:
+    def open_study(self, study_id: str, viewer: Viewer = NOBODY) -> Study:
         """Open a study by its id, downloading an example if necessary.
 
-        Raises InputError for an unknown id, an upload that left the cache, and an example that cannot be downloaded.
+        Raises InputError for an unknown id, an upload of another viewer or one that left the cache, and an example
+        that cannot be downloaded.
         """
         if study_id in EXAMPLES:
             return open_example(EXAMPLES[study_id], self._examples)
-        study = self.find_study(study_id)
+        study = self.find_study(study_id, viewer)
         if study is None:
             raise InputError("This image is no longer on the server. Open it again, or choose a study of the list.")
         return study
 
-    def find_study(self, study_id: str) -> Study | None:
-        """Return an opened study by its id; None for an unknown one and for an upload that left the cache."""
-        return self._uploads.get(study_id) or self.dataset.get(study_id) or cached_example(study_id, self._examples)
+    def find_study(self, study_id: str, viewer: Viewer = NOBODY) -> Study | None:
+        """Return a study by its id; None for an unknown one, an upload of another viewer, or one no longer cached."""
+        return (
+            self._uploads.get(study_id, viewer)
+            or self.dataset.get(study_id)
+            or cached_example(study_id, self._examples)
+        )
 
     def title_of(self, study: Study) -> str:
         """Return the name of a study for the page. That of an upload says nothing of its file."""
@@ -180,12 +192,15 @@ class Service:
             pass  # a model without weights; it is named when its report is asked for
         return check(study.radiographs())
 
-    def apply_remedy(self, study: Study, remedy: Remedy, image: int) -> Study:
-        """Correct a study as a note proposes, and cache it. Raises InputError for an unknown remedy or image."""
+    def apply_remedy(self, study: Study, remedy: Remedy, image: int, viewer: Viewer = NOBODY) -> Study:
+        """Correct a study as a note proposes, and cache it for the viewer.
+
+        Raises InputError for an unknown remedy or image.
+        """
         from rrg.data.quality import remedied  # here: it imports OpenCV, and the page starts without it
 
         changed = remedied(study, remedy, image)
-        self._uploads.put(changed)
+        self._uploads.put(changed, viewer)
         return changed
 
     # Reports
@@ -252,7 +267,12 @@ class Service:
         return reporter.blank_check(study, report, tell)
 
     async def export(
-        self, report_id: str, suffix: str, correction_id: str | None, maps: Sequence[tuple[str, int]]
+        self,
+        report_id: str,
+        suffix: str,
+        correction_id: str | None,
+        maps: Sequence[tuple[str, int]],
+        session: Session = NO_SESSION,
     ) -> tuple[Report, bytes]:
         """Write the study of a report in a format of `rrg.ui.export`. Returns the report and the content of the file.
 
@@ -262,16 +282,21 @@ class Service:
             correction_id: a correction of the report to include.
             maps: kind ("word", "sentence", "finding", "native") and index of the maps to include. Without any, those of
                 the findings that the report asserts.
+            session: who asks.
 
         Raises:
-            InputError: the report is unknown, or its images are no longer on the server.
+            InputError: the report is unknown, its images are not there for this session, or the correction is that of
+                another user.
         """
         report = self.find_report(report_id)
-        study = self.find_study(report.study_id) if report else None
+        study = self.find_study(report.study_id, session.viewer) if report else None
         if report is None or study is None:
             raise InputError("The report or its images are no longer on the server. Open the study again.")
         correction = self._store.get_correction(correction_id) if correction_id else None
-        analysis: Analysis = await finish(self.queue.run(lambda _: self.analyse(study, report)))
+        if correction is not None and not session.may_see(correction.reader):
+            raise InputError("This correction is that of another reader. Export your own.")
+        job = self.queue.run(lambda _: self.analyse(study, report), session.id or None, session.address)
+        analysis: Analysis = await finish(job)
         exported = ExportedStudy.now(
             study,
             report,
@@ -286,7 +311,9 @@ class Service:
 
     def save_correction(self, report_id: str, text: str, reader: str) -> Correction:
         """Store a correction of a report. Raises InputError as `FeedbackStore.save_correction` does."""
-        return self._store.save_correction(report_id, text, reader)
+        correction = self._store.save_correction(report_id, text, reader)
+        self.audit.record("save correction", reader, correction.correction_id)
+        return correction
 
     def submit(self, report_id: str, text: str, reader: str, assessment: Assessment, key: str) -> Correction:
         """Store a correction with its assessment. Raises InputError as `FeedbackStore.submit` does."""
@@ -323,7 +350,9 @@ class Service:
 
     def save_vote(self, vote_id: str, report_a: str, report_b: str, choice: str, reason: str, reader: str) -> Vote:
         """Store a vote between two reports. Raises InputError as `FeedbackStore.save_vote` does."""
-        return self._store.save_vote(vote_id, report_a, report_b, choice, reason, reader)
+        vote = self._store.save_vote(vote_id, report_a, report_b, choice, reason, reader)
+        self.audit.record("save vote", reader, vote_id)
+        return vote
 
 
 def _chosen_maps(

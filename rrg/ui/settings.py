@@ -51,8 +51,8 @@ class Settings:
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
         """Read the environment variables that README.md lists. Empty means unset.
 
-        Raises InputError for a port, folder, size, switch, database URL, host, proxy or login that cannot be used. Creates
-        nothing.
+        Raises InputError for a port, folder, size, switch, database URL, host, proxy or login that cannot be used.
+        Creates nothing.
         """
         # The persistent storage of a Space, where it has one.
         kept = "/data" if environ.get("SPACE_ID") and os.access("/data", os.W_OK) else ""

@@ -165,6 +165,31 @@ def test_sentences_of_a_report_are_joined(folder: Path) -> None:
     assert (study.report, study.impression) == ("The heart is normal. Clear lungs.", None)
 
 
+@pytest.mark.parametrize("name", ["x" * 300 + ".png", "/".join(["x" * 200] * 6) + ".png", "ä" * 200])
+def test_an_image_name_that_no_file_can_have_is_refused(folder: Path, name: str) -> None:
+    rewrite(folder, {"train": [record("a", [name])]})
+    with pytest.raises(InputError, match="too long for a file"):
+        read_annotation(folder)
+
+
+def test_a_link_out_of_the_data_folder_is_refused(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whoever hands over a data folder must not choose an image of this machine."""
+    records = json.loads((folder / "annotation.json").read_text())["train"]
+    name = records[0]["image_path"][0]
+    secret = tmp_path_factory.mktemp("elsewhere") / "secret.png"
+    secret.write_bytes((folder / "images" / name).read_bytes())
+    inside = folder / "images" / "inside.png"
+    inside.symlink_to(folder / "images" / name)
+    rewrite(folder, {"train": [record("a", ["inside.png"])]})
+    assert read_annotation(folder)[0].radiographs()
+    (folder / "images" / "linked.png").symlink_to(secret)
+    (folder / "images" / "linked").symlink_to(secret.parent)
+    for outside in ("linked.png", "linked/secret.png"):
+        rewrite(folder, {"train": [record("a", [outside])]})
+        with pytest.raises(InputError, match="leads out of"):
+            read_annotation(folder)
+
+
 def test_json_that_is_nested_too_deeply_is_refused(folder: Path) -> None:
     (folder / "annotation.json").write_text("[" * 200_000)
     with pytest.raises(InputError, match=r"annotation\.json is not valid JSON"):

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,7 @@ def test_a_file_of_another_model_is_refused(data: Path, reporter: Reporter, tmp_
 
 KILLED = """
 import os, signal, sys, time
+from dataclasses import replace
 from pathlib import Path
 import rrg.__main__ as main
 import rrg.inference.report_file as report_file
@@ -267,3 +269,27 @@ def test_several_processes_write_what_one_writes_after_a_kill_too(
     assert again.returncode == 0, printed
     assert content(out) == whole
     assert [path.name for path in out.parent.iterdir()] == ["out.jsonl"]
+
+
+def test_an_id_that_no_text_file_can_hold_does_not_lose_the_batch(
+    data: Path, reporter: Reporter, whole: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    studies = [
+        replace(study, id="\ud800") if number == 0 else study for number, study in enumerate(_studies(data, None))
+    ]
+    out = tmp_path / "out.jsonl"
+    assert write_reports(reporter, studies, out, batch_size=3) == BatchResult(COUNT, 0, 0)
+    assert len(whole.keys() & content(out).keys()) == COUNT - 1
+
+
+@pytest.mark.slow
+def test_two_runs_on_one_output_write_each_study_once(
+    data: Path, tiny_weights: Path, whole: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    command = ["-m", "rrg", "batch", "--data", str(data), "--out", str(out), "--batch-size", "1"]
+    runs = [started(command, tiny_weights, tmp_path) for _ in range(2)]
+    printed = [run.communicate()[0] for run in runs]
+    assert sorted(run.returncode for run in runs) in ([0, 0], [0, 1]), printed  # both, where the first ended in time
+    assert not any("Traceback" in text for text in printed)
+    assert content(out) == whole

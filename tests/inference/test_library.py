@@ -115,9 +115,16 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "tokenizer.json cannot be read": lambda folder: cut_in_half(folder / "tokenizer.json"),
     "generation_config.json cannot be read": lambda folder: (folder / "generation_config.json").write_bytes(b"\xff"),
     "type 'bert'": lambda folder: (folder / "config.json").write_text('{"model_type": "bert"}'),
+    "names no model type": lambda folder: (folder / "config.json").write_text('{"model_type": ["camanet"]}'),
+    "Its files are damaged": lambda folder: changed_configuration(folder, image_encoder_file=["x"]),
     "shared.safetensors is missing": lambda folder: (folder.parent / "shared.safetensors").unlink(),
 }
 """What the note names -> how the folder was damaged."""
+
+
+def changed_configuration(folder: Path, **values: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
 def cut_in_half(path: Path) -> None:
@@ -141,6 +148,15 @@ def test_a_damaged_folder_is_listed_with_the_reason_and_stops_no_other(
         library.reporter("camanet")
     assert infos["r2gen_cmn"].available
     assert library.reporter("r2gen_cmn").report(make_phantom(0, size=64).study).text
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000, '{"val": 3}'])
+def test_damaged_figures_do_not_make_a_model_unusable(text: str, tiny_shared: Callable[[str], Path]) -> None:
+    folder = tiny_shared("camanet")
+    (folder / "results.json").write_text(text)
+    info = next(info for info in ModelLibrary(folder.parent).list() if info.name == "camanet")
+    assert info.available
+    assert info.val is None
 
 
 def test_a_further_folder_with_a_damaged_configuration_is_listed_too(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -30,6 +31,8 @@ from rrg.inference.library import ModelInfo
 from rrg.labels.findings import FINDINGS, label_report
 from rrg.report import Note, Report, ReportFinding, Sentence, Word
 from rrg.ui.app import create_app, launch_options
+from rrg.ui.security import Security
+from rrg.ui.security.limits import Limits
 from rrg.ui.service import Service
 from rrg.ui.settings import Settings
 from scripts.browser import launch_chromium
@@ -154,15 +157,23 @@ def running(
     library: object | None = None,
     data: Path | None = None,
     texts: dict[str, str] | None = None,
+    changes: dict[str, Any] | None = None,
+    limits: Limits | None = None,
     **further: object,
 ) -> Iterator[RunningApp]:
-    """The app on a free port, with a store of its own in `home`; `further` are options of `launch`."""
+    """The app on a free port, with a store of its own in `home`.
+
+    `changes` are settings, `limits` those of requests, and `further` are options of `launch`.
+    """
     home.mkdir(parents=True, exist_ok=True)
     settings = Settings(home, "127.0.0.1", 0, sqlite_url(home / "rrg.sqlite3"), home / "weights", data)
+    settings = replace(settings, **(changes or {}))
     store = FeedbackStore(settings.database_url)
     service = Service(settings, library or FakeLibrary(texts), store)  # pyright: ignore[reportArgumentType]
     blocks = create_app(service)
-    options = launch_options(settings, service) | {"server_port": None} | further
+    options = (
+        launch_options(settings, service, Security(settings, service.audit, limits)) | {"server_port": None} | further
+    )
     try:
         _, url, _ = blocks.launch(**options, prevent_thread_lock=True, quiet=True)
         yield RunningApp(url, settings, store, blocks, service)

@@ -20,6 +20,7 @@ from rrg.data.radiographs import Provenance, Radiograph
 from rrg.data.studies import ImageFile, Study
 from rrg.ui import images
 from rrg.ui.images import image_route, image_url
+from rrg.ui.security.sessions import Viewer, session_id
 
 
 def _radiograph(seed: int, shape: tuple[int, int] = (40, 31)) -> Radiograph:
@@ -44,7 +45,7 @@ def _get(app: Any, path: str, **headers: str) -> httpx.Response:
 
 @pytest.fixture
 def app() -> Starlette:
-    return Starlette(routes=[image_route(STUDIES.get)])
+    return Starlette(routes=[image_route(lambda study_id, _: STUDIES.get(study_id))])
 
 
 @pytest.mark.parametrize("study_id", STUDIES)
@@ -73,7 +74,7 @@ def test_an_image_that_is_not_there_is_said_to_be_gone(app: Starlette, path: str
 
 def test_a_file_that_cannot_be_read_does_not_betray_its_path() -> None:
     study = Study("1", (ImageFile(Path("/srv/SMITH.png"), "frontal"),))
-    answer = _get(Starlette(routes=[image_route(lambda _: study)]), "/rrg/images/1/0")
+    answer = _get(Starlette(routes=[image_route(lambda *_: study)]), "/rrg/images/1/0")
     assert answer.status_code == 404
     assert "SMITH" not in answer.text
 
@@ -83,7 +84,7 @@ def test_encoded_images_are_reused_within_the_limit(monkeypatch: pytest.MonkeyPa
     plain = images.encoded
     monkeypatch.setattr(images, "encoded", lambda pixels: made.append(pixels.shape) or plain(pixels))
     room_for_one = len(plain(STUDIES["upload-1"].radiographs()[0].pixels)) + 100
-    app = Starlette(routes=[image_route(STUDIES.get, max_bytes=room_for_one)])
+    app = Starlette(routes=[image_route(lambda study_id, _: STUDIES.get(study_id), max_bytes=room_for_one)])
     for index in (0, 0, 1, 1, 0):
         _get(app, f"/rrg/images/upload-1/{index}")
     assert made == [(40, 31), (20, 50), (40, 31)]
@@ -91,7 +92,7 @@ def test_encoded_images_are_reused_within_the_limit(monkeypatch: pytest.MonkeyPa
 
 def test_a_study_that_left_the_cache_is_not_served_from_the_encoded_images() -> None:
     studies = dict(STUDIES)
-    app = Starlette(routes=[image_route(studies.get)])
+    app = Starlette(routes=[image_route(lambda study_id, _: studies.get(study_id))])
     assert _get(app, "/rrg/images/upload-1/0").status_code == 200
     del studies["upload-1"]
     assert _get(app, "/rrg/images/upload-1/0").status_code == 404
@@ -108,7 +109,7 @@ def test_encoding_does_not_block_other_requests(monkeypatch: pytest.MonkeyPatch)
         return plain(pixels)
 
     monkeypatch.setattr(images, "encoded", slow)
-    app = Starlette(routes=[image_route(STUDIES.get)])
+    app = Starlette(routes=[image_route(lambda study_id, _: STUDIES.get(study_id))])
 
     async def both() -> list[int]:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
@@ -124,7 +125,7 @@ def test_encoding_does_not_block_other_requests(monkeypatch: pytest.MonkeyPatch)
 @contextmanager
 def _mounted(blocks: gr.Blocks) -> Iterator[Any]:
     parent = fastapi.FastAPI()
-    route = image_route(STUDIES.get)
+    route = image_route(lambda study_id, _: STUDIES.get(study_id))
     yield gr.mount_gradio_app(parent, blocks, "/below", app_kwargs={"routes": [route]}, run_history=False)
 
 
@@ -143,9 +144,13 @@ def test_the_app_serves_an_upload(
     """A proxy may pass the prefix of the address on, or take it off."""
     options = {"root_path": root_path} if root_path else {}
     with run_app(tmp_path / "home", **options) as app:
-        study = app.service.open_upload(radiograph_file(0), None)
         origin = httpx.URL(app.url).copy_with(path="/")
+        cookies = httpx.get(app.url, trust_env=False).cookies
+        (token,) = cookies.values()
+        study = app.service.open_upload(radiograph_file(0), None, Viewer(session_id(token)))
         for prefix in {"", (root_path or "").strip("/")}:
-            answer = httpx.get(origin.join(f"{prefix}/{image_url(study.id, 0)}".lstrip("/")), trust_env=False)
+            answer = httpx.get(
+                origin.join(f"{prefix}/{image_url(study.id, 0)}".lstrip("/")), cookies=cookies, trust_env=False
+            )
             assert answer.status_code == 200
             assert len(answer.content) == 256 * 256 * 2

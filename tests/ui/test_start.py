@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -31,16 +32,18 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _started(home: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def _started(
+    home: Path, *arguments: str, port: int | None = None, **environ: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Start the app and wait until it answers or ends."""
-    port = _free_port()
+    port = port or _free_port()
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("RRG_", "DATABASE_", "GRADIO_"))
     }
     process = subprocess.Popen(
         [sys.executable, "app.py", *arguments],
         cwd=CHECKOUT,
-        env=inherited | {"RRG_HOME": str(home), "PORT": str(port), "HOST": "127.0.0.1"},
+        env=inherited | {"RRG_HOME": str(home), "PORT": str(port), "HOST": "127.0.0.1"} | environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -97,3 +100,47 @@ def test_a_missing_data_folder_ends_the_start_with_a_message(tmp_path: Path) -> 
     assert process.returncode == 1
     assert "annotation.json" in output
     assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_no_upload_is_left(tmp_path: Path, number: signal.Signals) -> None:
+    """At the end; after a kill at the next start."""
+    uploads = tmp_path / "uploads"
+
+    def files() -> list[Path]:
+        return [path for path in uploads.rglob("*") if path.is_file() and path.suffix != ".lock"]
+
+    with _started(tmp_path) as (process, url):
+        sent = {"files": ("SMITH_JOHN.png", b"pixels")}
+        assert httpx.post(f"{url}gradio_api/upload", files=sent, trust_env=False, timeout=None).status_code == 200
+        (written,) = files()
+        assert "SMITH" not in str(written)
+        process.send_signal(number)
+        process.wait(60)
+        if number == signal.SIGKILL:
+            assert files() == [written]
+            with _started(tmp_path):
+                assert files() == []
+        else:
+            assert process.returncode == 0
+            assert process.stdout and "Traceback" not in process.stdout.read()
+    if number != signal.SIGKILL:
+        assert files() == []
+
+
+def test_a_busy_port_ends_the_start_with_a_message(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        command = [sys.executable, "app.py"]
+        environ = os.environ | {"RRG_HOME": str(tmp_path), "PORT": str(other.getsockname()[1]), "HOST": "127.0.0.1"}
+        answer = subprocess.run(command, cwd=CHECKOUT, env=environ, capture_output=True, text=True)
+    assert answer.returncode == 1
+    assert "is in use" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_the_own_page(tmp_path: Path) -> None:
+    with _started(tmp_path, HTTP_PROXY="http://127.0.0.1:9", http_proxy="http://127.0.0.1:9") as (process, url):
+        assert process.poll() is None
+        assert httpx.get(url, trust_env=False, timeout=None).status_code == 200

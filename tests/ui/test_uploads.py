@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +11,8 @@ import pytest
 from rrg.data.radiographs import Provenance, Radiograph
 from rrg.data.studies import Study, study_of_files
 from rrg.errors import InputError
-from rrg.ui.uploads import StudyCache, delete_old_uploads
+from rrg.ui.security.sessions import Viewer
+from rrg.ui.uploads import StudyCache
 
 
 def test_the_upload_slot_determines_the_view(radiograph_file: Callable[..., Path]) -> None:
@@ -64,11 +63,10 @@ def test_a_study_larger_than_the_cache_is_cached_alone() -> None:
     assert [cache.get(name) is not None for name in ("large", "next")] == [False, True]
 
 
-def test_uploads_left_by_a_killed_process_are_deleted(tmp_path: Path) -> None:
-    old, new = tmp_path / "a" / "SMITH.dcm", tmp_path / "b" / "fresh.dcm"
-    for path in (old, new):
-        path.parent.mkdir()
-        path.write_bytes(b"pixels")
-    os.utime(old, (time.time() - 3600,) * 2)
-    delete_old_uploads(tmp_path)
-    assert [old.exists(), new.exists()] == [False, True]
+def test_a_study_is_there_for_those_who_opened_it() -> None:
+    cache = StudyCache()
+    cache.put(_study("a"), Viewer("anna"))
+    cache.put(_study("a"), Viewer("ben"))
+    found = {name: cache.get("a", Viewer(name)) is not None for name in ("anna", "ben", "carl", "")}
+    assert found == {"anna": True, "ben": True, "carl": False, "": False}
+    assert cache.get("a", Viewer("lea", sees_all=True)) is not None

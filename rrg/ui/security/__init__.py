@@ -28,9 +28,9 @@ USERS_FILE = "users.toml"
 class Security:
     """The guards of one process, in the order in which a request meets them."""
 
-    def __init__(self, settings: Settings, limits: Limits | None = None) -> None:
+    def __init__(self, settings: Settings, audit: AuditLog, limits: Limits | None = None) -> None:
         """Raises InputError for a file of users that cannot be read, and for a header without trusted proxies."""
-        self.audit = AuditLog(settings.home / "audit.jsonl")
+        self.audit = audit
         self._settings = settings
         self._limits = limits or Limits()
         self._authentication = Authentication(
@@ -50,7 +50,7 @@ class Security:
 
         def uploaded(scope: Scope) -> None:
             session = scope[SESSION]
-            self.audit.record("upload", session.user.name if session.user else session.id, address=session.address)
+            self.audit.record("upload", session.name, address=session.address)
 
         return [
             Middleware(ForwardedFor, proxies=settings.proxies),

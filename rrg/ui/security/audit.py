@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -18,6 +19,8 @@ class AuditLog:
     """Writes RRG_HOME/audit.jsonl, and keeps `kept` older files of `size` bytes. Safe for concurrent threads."""
 
     def __init__(self, path: Path, size: int = 10 * 2**20, kept: int = 10) -> None:
+        with suppress(OSError):  # each line that cannot be written is an error in the log
+            path.parent.mkdir(parents=True, exist_ok=True)
         self._file = RotatingFileHandler(path, maxBytes=size, backupCount=kept, encoding="utf-8", delay=True)
         self._file.handleError = self._failed
 

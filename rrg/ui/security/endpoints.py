@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rrg.ui.security.answers import refusal
+from rrg.ui.security.answers import path_of, refusal
 
 OWN = {
     "/rrg/images/{study_id:path}/{index:int}": "GET HEAD",
@@ -135,7 +135,7 @@ class OpenEndpoints:
         await self._app(scope, receive, send)
 
     def _is_open(self, scope: Scope) -> bool:
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        path = path_of(scope)
         if b"deep_link" in scope.get("query_string", b""):
             return False
         if self._further and path.startswith(self._further):

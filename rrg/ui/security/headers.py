@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rrg.ui.security.answers import path_of
+
 _SCRIPT = re.compile(rb"<script\b(?P<attributes>[^>]*)>(?P<code>.*?)</script\s*>", re.DOTALL | re.IGNORECASE)
 _FRAMED_BY_SPACES = "'self' https://huggingface.co https://*.hf.space"
 
@@ -91,7 +93,7 @@ class SecurityHeaders:
             fixed |= {"X-Frame-Options": "DENY", "Cross-Origin-Opener-Policy": "same-origin"}
         if scope.get("scheme") == "https":
             fixed["Strict-Transport-Security"] = "max-age=31536000"
-        if not scope["path"].startswith(("/assets/", "/static/", "/rrg/images/", "/theme.css", "/favicon.ico")):
+        if not path_of(scope).startswith(("/assets/", "/static/", "/rrg/images/", "/theme.css", "/favicon.ico")):
             fixed["Cache-Control"] = "no-store"
         for name, value in fixed.items():
             headers[name] = value

@@ -46,7 +46,7 @@ class RequestLimits:
     def __init__(
         self,
         app: ASGIApp,
-        limits: Limits = Limits(),  # noqa: B008, it is frozen
+        limits: Limits = Limits(),
         refused: Callable[[str, str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

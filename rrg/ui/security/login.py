@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rrg.errors import InputError
-from rrg.ui.security.answers import refusal
+from rrg.ui.security.answers import path_of, refusal
 from rrg.ui.security.audit import AuditLog
 from rrg.ui.security.proxies import PEER, is_proxy
 from rrg.ui.security.sessions import (
@@ -188,10 +188,10 @@ class SessionCheck:
             return
         if session is not None:
             scope[SESSION] = session
-        elif scope["path"] not in WITHOUT_LOGIN:
+        elif path_of(scope) not in WITHOUT_LOGIN:
             await self._ask(scope)(scope, receive, send)
             return
-        if token is None or scope["path"] not in ("/", "/config"):
+        if token is None or path_of(scope) not in ("/", "/config"):
             await self._app(scope, receive, send)
             return
         cookie = set_cookie(scope, token, self._framed)
@@ -206,7 +206,7 @@ class SessionCheck:
     def _ask(self, scope: Scope) -> Response:
         if not self._authentication.asks_password:
             return refusal(401, "Open the app through the proxy that logs you in.")
-        if scope["method"] in ("GET", "HEAD") and scope["path"] == "/":
+        if scope["method"] in ("GET", "HEAD") and path_of(scope) == "/":
             return RedirectResponse("./login", 303)
         return refusal(401, "Log in first: your session has ended. What you have typed is kept in this tab.")
 

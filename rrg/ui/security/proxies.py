@@ -17,7 +17,7 @@ PEER = "rrg.peer"
 
 
 def own_forwarding() -> None:
-    """Make Uvicorn believe no proxy, so that `ForwardedFor` sees the addresses of connections. Call it before launch."""
+    """Make Uvicorn believe no proxy, so that `ForwardedFor` sees where connections come from. Call it before launch."""
     os.environ["FORWARDED_ALLOW_IPS"] = "none"
 
 

@@ -54,6 +54,11 @@ class Session:
     user: User | None = None
 
     @property
+    def name(self) -> str:
+        """Name of the user, else the id, for the audit log."""
+        return self.user.name if self.user else self.id
+
+    @property
     def viewer(self) -> Viewer:
         """The uploads that the session may see: its own; with a login those of the user, for a lead all."""
         if self.user is None:
@@ -63,6 +68,14 @@ class Session:
     def reader(self, given: str) -> str:
         """Return the reader's name: that of the user, else the given one."""
         return self.user.name if self.user else given
+
+    def may_see(self, reader: str) -> bool:
+        """Whether the session may see the records of a reader. Without a login the random ids protect them."""
+        return self.user is None or self.user.is_lead or self.user.name == reader
+
+
+NO_SESSION = Session("", "")
+"""That of scripts and tests, which serve one person."""
 
 
 def current_session(request: Any) -> Session:

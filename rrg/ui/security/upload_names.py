@@ -100,6 +100,8 @@ class _Renamed:
         self._value.clear()
         if field.lower() == b"content-disposition":
             _, options = parse_options_header(value)
+            if b"filename" not in options and options.get(b"name", b"files") == b"files":
+                raise MultiPartException("The upload is malformed: a file has no name. Send it again.")
             value = b'form-data; name="' + options.get(b"name", b"files").replace(b'"', b"") + b'"'
             if b"filename" in options:
                 self._files += 1

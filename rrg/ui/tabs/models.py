@@ -12,6 +12,7 @@ from rrg.ui.components import Example, example_pictures, model_card_view, speed_
 from rrg.ui.events import error_message
 from rrg.ui.model_queue import Done, Running, Waiting
 from rrg.ui.progress import progress_text
+from rrg.ui.security.sessions import current_session
 from rrg.ui.service import Service
 
 _INTRO = """<h2 class="hidden-text">Models</h2>
@@ -34,11 +35,12 @@ def build(service: Service) -> None:
             view.seen(_measured(service, name), None, view, queue=False, **options)
 
 
-async def example(service: Service, model: str, client: str | None) -> AsyncIterator[Example]:
+async def example(service: Service, model: str, client: str | None, address: str = "") -> AsyncIterator[Example]:
     """Show the maps of a model on a synthetic study, after each step of the way there."""
     step = 0
     try:
-        async for state in service.queue.run(lambda tell: service.explain_example(model, tell), client):
+        job = service.queue.run(lambda tell: service.explain_example(model, tell), client, address)
+        async for state in job:
             match state:
                 case Waiting(ahead):
                     yield Example(
@@ -60,7 +62,8 @@ async def example(service: Service, model: str, client: str | None) -> AsyncIter
 
 def _shown(service: Service, model: str) -> Callable[..., AsyncIterator[dict[str, Any]]]:
     async def run(request: gr.Request) -> AsyncIterator[dict[str, Any]]:
-        async for state in example(service, model, request.session_hash):
+        address = current_session(request).address
+        async for state in example(service, model, request.session_hash, address):
             yield state.value()
 
     return run

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from rrg.ui.components import Notice
+from rrg.ui.security.sessions import current_session
 from rrg.ui.service import Service
 from rrg.ui.streams import Streams
 from rrg.ui.tabs.compare import handlers
@@ -60,7 +61,7 @@ class _Wiring:
 
     def _event(self, handler: Handler, streams: Streams | None) -> Event:
         async def run(bar: Any, ballot: Any, request: gr.Request, event: gr.EventData) -> AsyncIterator[dict[Any, Any]]:
-            page = Page.of_values(bar, ballot, request.session_hash)
+            page = Page.of_values(bar, ballot, request.session_hash, current_session(request))
             updates = errors_in_status(handler(self._service, page, event._data))
             async for update in streams.follow(page.client, updates) if streams else updates:
                 yield {getattr(self._components, name): value for name, value in update.items()}

@@ -23,6 +23,7 @@ from rrg.ui.components.compare_bar import LEAST_MODELS, MOST_MODELS
 from rrg.ui.events import error_message
 from rrg.ui.model_queue import Done, Running, Tell, Waiting
 from rrg.ui.progress import progress_text
+from rrg.ui.security.sessions import NO_SESSION, Session
 from rrg.ui.service import Service
 from rrg.ui.tabs.compare.ballot import Ballot
 from rrg.ui.tabs.compare.updates import Compared, Updates, closed, compared, explained, status, without_maps
@@ -44,10 +45,11 @@ class Page:
     blind: bool = False
     ballot: Ballot | None = None
     client: str | None = None
-    """Session of the browser tab."""
+    """Name that the browser tab gives itself."""
+    session: Session = NO_SESSION
 
     @classmethod
-    def of_values(cls, bar: object, ballot: object, client: str | None) -> Page:
+    def of_values(cls, bar: object, ballot: object, client: str | None, session: Session = NO_SESSION) -> Page:
         """Read the value of the bar and the state of the session."""
         values: dict[str, Any] = bar if isinstance(bar, dict) else {}
         study_id, models = values.get("study_id"), values.get("models")
@@ -57,6 +59,7 @@ class Page:
             values.get("blind") is True,
             ballot if isinstance(ballot, Ballot) else None,
             client,
+            session,
         )
 
 
@@ -67,7 +70,7 @@ async def show(service: Service, page: Page) -> AsyncIterator[Updates]:
         return
     try:
         models = _chosen(service, page.models)
-        study = await asyncio.to_thread(service.open_study, page.study_id)
+        study = await asyncio.to_thread(service.open_study, page.study_id, page.session.viewer)
     except InputError:
         yield closed()  # what was shown before is not of this study
         raise
@@ -85,7 +88,7 @@ async def explain(service: Service, page: Page, values: object) -> AsyncIterator
     shown = await _opened(service, page)
     for model in (model for number, model in enumerate(shown.models) if number in columns and model in shown.reports):
         job = partial(_maps_of, service, shown.study, shown.reports[model])
-        async for state in service.queue.run(job, page.client):
+        async for state in service.queue.run(job, page.client, page.session.address):
             if isinstance(state, Done):
                 yield explained(shown, model, state.result)
 
@@ -97,11 +100,12 @@ async def write(service: Service, page: Page) -> AsyncIterator[Updates]:
     for model in shown.missing:
         try:
             job = partial(service.write_and_analyse, shown.study, model)
-            async for state in service.queue.run(job, page.client):
+            async for state in service.queue.run(job, page.client, page.session.address):
                 match state:
                     case Waiting(ahead):
                         yield status(f"{shown.count}. {_waiting(ahead)}", "busy")
                     case Running(Report() as report):
+                        service.audit.record("write report", page.session.name, report.report_id, page.session.address)
                         shown = _remembered(replace(shown, reports={**shown.reports, model: report}))
                         yield compared(service, shown) | status(shown.count, "busy")
                     case Running(progress) if progress is not None and not shown.blind:
@@ -122,6 +126,7 @@ async def vote(service: Service, page: Page, values: object) -> AsyncIterator[Up
     yield {"vote": gr.update(failure=None)}  # so that the same failure appears again
     try:
         choice, reason, reader = _vote_values(values)
+        reader = page.session.reader(reader)
         ballot = page.ballot
         if ballot is None or ballot.reports is None:
             raise InputError("There is no pair to vote on. Choose Blind again, and have both reports written.")
@@ -133,7 +138,7 @@ async def vote(service: Service, page: Page, values: object) -> AsyncIterator[Up
     except Exception as error:
         yield {"vote": gr.update(failure=error_message(error))}
         return
-    study = await asyncio.to_thread(service.open_study, ballot.study_id)
+    study = await asyncio.to_thread(service.open_study, ballot.study_id, page.session.viewer)
     shown = await asyncio.to_thread(_stored, service, study, ballot.models, replace(ballot, vote=stored))
     yield compared(service, shown) | status("Your vote is saved.", "good")
 
@@ -146,7 +151,7 @@ async def _opened(service: Service, page: Page) -> Compared:
     if page.blind and (ballot is None or ballot.study_id != page.study_id):
         raise InputError("The pair is no longer known on the server. Choose Blind again.")
     models = _chosen(service, page.models)
-    study = await asyncio.to_thread(service.open_study, page.study_id)
+    study = await asyncio.to_thread(service.open_study, page.study_id, page.session.viewer)
     return await asyncio.to_thread(_stored, service, study, models, ballot)
 
 

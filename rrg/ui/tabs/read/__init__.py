@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from rrg.ui.security.sessions import current_session
 from rrg.ui.service import Service
 from rrg.ui.streams import Streams
 from rrg.ui.study_list import Query
@@ -36,7 +37,7 @@ class _Wiring:
         async def run(
             study: Any, model: Any, reader: Any, pasted: Any, request: gr.Request, event: gr.EventData
         ) -> AsyncIterator[dict[Any, Any]]:
-            page = Page.of_values(study, model, reader, pasted, request.session_hash)
+            page = _page(study, model, reader, pasted, request)
             async for update in self._named(handler(self._service, page, _values(event))):
                 yield update
 
@@ -62,7 +63,7 @@ class _Wiring:
         async def run(
             study: Any, model: Any, reader: Any, pasted: Any, request: gr.Request, event: gr.EventData
         ) -> AsyncIterator[dict[Any, Any]]:
-            page = Page.of_values(study, model, reader, pasted, request.session_hash)
+            page = _page(study, model, reader, pasted, request)
             updates = handler(self._service, page, _values(event))
             async for update in self._named(self._streams.follow(page.client, updates)):
                 yield update
@@ -86,7 +87,7 @@ class _Wiring:
         self, paths: list[str] | None, study: Any, model: Any, reader: Any, pasted: Any, request: gr.Request
     ) -> AsyncIterator[dict[Any, Any]]:
         """Open uploaded files."""
-        page = Page.of_values(study, model, reader, pasted, request.session_hash)
+        page = _page(study, model, reader, pasted, request)
         self._streams.stop(page.client)
         yield {self._components.files: None}  # or the next files would be added to these
         updates = handlers.open_files(self._service, page, paths)
@@ -95,7 +96,7 @@ class _Wiring:
 
     async def load(self, reader: Any, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
         """Show what the address names."""
-        page = Page.of_values(None, self._service.first_model, reader, None, request.session_hash)
+        page = _page(None, self._service.first_model, reader, None, request)
         updates = handlers.restore(self._service, page, dict(request.query_params))
         async for update in self._named(self._streams.follow(page.client, updates)):
             yield update
@@ -156,6 +157,10 @@ def build(service: Service) -> None:
         show_progress="hidden",
         queue=False,
     )
+
+
+def _page(study: Any, model: Any, reader: Any, pasted: Any, request: gr.Request) -> Page:
+    return Page.of_values(study, model, reader, pasted, request.session_hash, current_session(request))
 
 
 def _values(event: gr.EventData) -> dict[str, Any]:

@@ -43,7 +43,7 @@ async def save(service: Service, page: Page, values: object) -> Updates:
             service.submit, submission.report_id, submission.text, page.reader, assessment, submission.key
         )
         shown = await asyncio.to_thread(_own, service, report, page)
-        study = await asyncio.to_thread(service.find_study, report.study_id)
+        study = await asyncio.to_thread(service.find_study, report.study_id, page.session.viewer)
     except Exception as error:
         failure = {"key": sent.get("key"), "attempt": sent.get("attempt"), "message": error_message(error)}
         return {"editor": gr.update(failure=failure)}
@@ -94,7 +94,7 @@ async def edited(service: Service, page: Page, values: object) -> Updates:
     report = await asyncio.to_thread(_known, service, report_id)
 
     def compare() -> Updates:
-        study = service.find_study(report.study_id)
+        study = service.find_study(report.study_id, page.session.viewer)
         views = tuple(radiograph.view for radiograph in study.radiographs()) if study and boxes else ()
         checks = checks_value(report_id, text, check(report, text, boxes, views), report if divide else None)
         saved = bool(sent.get("saved"))

@@ -19,6 +19,7 @@ from rrg.report import Note, Report
 from rrg.ui.components import Notice, chosen_remedy
 from rrg.ui.events import error_message
 from rrg.ui.model_queue import Done, Running, Tell, Waiting
+from rrg.ui.security.sessions import NO_SESSION, Session
 from rrg.ui.service import Analysis, Service
 from rrg.ui.study_list import Query
 from rrg.ui.tabs.read.updates import (
@@ -54,23 +55,37 @@ class Page:
     model: str | None
     reader: str
     client: str | None = None
-    """Session of the browser tab."""
+    """Name that the browser tab gives itself."""
     pasted: Pasted | None = None
+    session: Session = NO_SESSION
     worklist: str | None = None
     """Name of the worklist that the open study was opened from."""
 
     @classmethod
-    def of_values(cls, study: object, model: object, reader: object, pasted: object, client: str | None) -> Page:
-        """Read the values of the components `study`, `model`, `reader` and `pasted`."""
+    def of_values(
+        cls,
+        study: object,
+        model: object,
+        reader: object,
+        pasted: object,
+        client: str | None,
+        session: Session = NO_SESSION,
+    ) -> Page:
+        """Read the values of the components `study`, `model`, `reader` and `pasted`. A login names the reader."""
         study_id, worklist = (study.get(key) if isinstance(study, dict) else None for key in ("study_id", "worklist"))
         return cls(
             study_id if isinstance(study_id, str) else None,
             model if isinstance(model, str) and model else None,
-            reader if isinstance(reader, str) else "",
+            session.reader(reader if isinstance(reader, str) else ""),
             client,
             pasted if isinstance(pasted, Pasted) else None,
+            session,
             worklist if isinstance(worklist, str) and worklist else None,
         )
+
+    def find_study(self, service: Service) -> Study | None:
+        """Return the open study, or None."""
+        return service.find_study(self.study_id, self.session.viewer) if self.study_id else None
 
     def reference_of(self, study: Study | None, committed: bool = False) -> str | None:
         """Return the reference report of a study: its own, else the one that the reader pasted.
@@ -94,7 +109,7 @@ async def open_study(
     if not isinstance(study_id, str):
         raise InputError("No study was named. Choose one of the list.")
     yield closed() | status("Opening the study", "busy")
-    study = await asyncio.to_thread(service.open_study, study_id)
+    study = await asyncio.to_thread(service.open_study, study_id, page.session.viewer)
     async for update in _show(service, replace(page, worklist=worklist), study):
         yield update
 
@@ -104,7 +119,7 @@ async def open_files(service: Service, page: Page, paths: list[str] | None) -> A
     if not paths:
         return
     yield closed() | status("Reading the image" if len(paths) == 1 else "Reading the images", "busy")
-    study = await asyncio.to_thread(service.open_files, paths)
+    study = await asyncio.to_thread(service.open_files, paths, page.session.viewer)
     async for update in _show(service, replace(page, worklist=None), study, fill_slots=True):
         yield update
 
@@ -113,10 +128,10 @@ async def correct_images(service: Service, page: Page, values: object) -> AsyncI
     """Correct the images of the open study as one of its notes proposes, and show the result."""
     remedy, image = chosen_remedy(values)
     _not_on_worklist(page)
-    study = await asyncio.to_thread(service.find_study, page.study_id) if page.study_id else None
+    study = await asyncio.to_thread(page.find_study, service)
     if study is None:
         raise InputError("There is no study open. Choose one of the list, or drop an image on the viewer.")
-    corrected = await asyncio.to_thread(service.apply_remedy, study, remedy, image)
+    corrected = await asyncio.to_thread(service.apply_remedy, study, remedy, image, page.session.viewer)
     async for update in _show(service, page, corrected):
         yield update
 
@@ -147,7 +162,7 @@ async def skip(service: Service, page: Page, query: Query) -> AsyncIterator[Upda
 async def choose_model(service: Service, page: Page) -> AsyncIterator[Updates]:
     """Show the stored report of another model on the open study."""
     _not_on_worklist(page)
-    study = await asyncio.to_thread(service.find_study, page.study_id) if page.study_id else None
+    study = await asyncio.to_thread(page.find_study, service)
     if study is None:
         yield {"status": gr.skip()}
         return
@@ -162,11 +177,14 @@ async def write_report(service: Service, page: Page) -> AsyncIterator[Updates]:
         raise InputError("There is no study open. Choose one of the list, or drop an image on the viewer.")
     if page.model is None:
         raise InputError("There is no model chosen. Choose one of the list.")
-    study = await asyncio.to_thread(service.open_study, page.study_id)
+    study = await asyncio.to_thread(service.open_study, page.study_id, page.session.viewer)
     model = page.model
     yield without_report() | status("Waiting for the model", "busy")
     report: Report | None = None
-    async for state in service.queue.run(lambda tell: service.write_and_analyse(study, model, tell), page.client):
+    job = service.queue.run(
+        lambda tell: service.write_and_analyse(study, model, tell), page.client, page.session.address
+    )
+    async for state in job:
         match state:
             case Waiting(ahead):
                 yield status(_waiting(ahead), "busy")
@@ -177,6 +195,7 @@ async def write_report(service: Service, page: Page) -> AsyncIterator[Updates]:
                 yield in_progress(progress)
             case Done(analysis):
                 assert report is not None
+                service.audit.record("write report", page.session.name, report.report_id, page.session.address)
                 yield analysed(analysis) | status(f"Written in {report.seconds:.1f} s.", "good")
 
 
@@ -190,7 +209,7 @@ async def restore(service: Service, page: Page, address: dict[str, str]) -> Asyn
         report = await asyncio.to_thread(service.find_report, report_id)
         if report is None:
             raise InputError("The report in the address is not known here. Open a study and have it reported again.")
-        study = await asyncio.to_thread(service.find_study, report.study_id)
+        study = await asyncio.to_thread(service.find_study, report.study_id, page.session.viewer)
         yield {"model": report.model if report.model in service.models else gr.skip()}
         if study is None:
             warning = "The uploaded image was deleted. Upload it again to see it with its maps."
@@ -206,7 +225,7 @@ async def restore(service: Service, page: Page, address: dict[str, str]) -> Asyn
     if model in service.models and service.models[model].available:
         page = replace(page, model=model)
         yield {"model": model}
-    study = await asyncio.to_thread(service.find_study, study_id)
+    study = await asyncio.to_thread(service.find_study, study_id, page.session.viewer)
     if study is None:
         raise InputError("The image in the address is no longer on the server. Open it again.")
     async for update in _show(service, page, study):
@@ -217,10 +236,11 @@ async def check_blank(service: Service, page: Page, values: object) -> AsyncIter
     """Compare the report with the one on blank images, and say what it means."""
     report_id = values.get("report_id") if isinstance(values, dict) else None
     report = service.find_report(report_id) if isinstance(report_id, str) else None
-    study = await asyncio.to_thread(service.find_study, report.study_id) if report else None
+    study = await asyncio.to_thread(service.find_study, report.study_id, page.session.viewer) if report else None
     if report is None or study is None:
         raise InputError("There is no report to check. Open a study and have it reported.")
-    async for state in service.queue.run(lambda tell: service.blank_check(study, report, tell), page.client):
+    job = service.queue.run(lambda tell: service.blank_check(study, report, tell), page.client, page.session.address)
+    async for state in job:
         match state:
             case Waiting(ahead):
                 yield status(_waiting(ahead), "busy")
@@ -304,13 +324,14 @@ async def _show(service: Service, page: Page, study: Study, fill_slots: bool = F
         return None if report is None else service.analyse(study, report)
 
     notes: tuple[Note, ...] = ()
-    async for state in service.queue.run(work, page.client):
+    async for state in service.queue.run(work, page.client, page.session.address):
         match state:
             case Waiting(ahead):
                 yield status(_waiting(ahead), "busy")
             case Running(_Checked(notes)):
                 if fill_slots and (swap := next((note for note in notes if note.remedy == "swap_views"), None)):
-                    corrected = await asyncio.to_thread(service.apply_remedy, study, "swap_views", swap.image)
+                    viewer = page.session.viewer
+                    corrected = await asyncio.to_thread(service.apply_remedy, study, "swap_views", swap.image, viewer)
                     async for update in _show(service, page, corrected):
                         yield update
                     return
