@@ -147,20 +147,27 @@ function receive() {
 const baseOf = (next) => (next.saved ? correction.restored(next.saved.content, next.report) : correction.untouched(next.report));
 
 function open(next) {
+  const isNaming = identity === JSON.stringify([next.report_id, ""]); // the reader of the shown text has given a name
+  const isOpen = mode === "correct" && identity !== null && JSON.parse(identity)[0] === next.report_id;
   identity = identityOf(next);
   base = baseOf(next);
+  if (next.reader) kept.rename(next, next.reader);
   const stored = next.draft, local = kept.local(next, next.reader);
   const useLocal = local && (local.unsent || (!stored && !next.reader));
+  if (isNaming && useLocal) {
+    kept.open(0, stored, true, stored && { draft: stored });
+    return;
+  }
   state = useLocal ? ownState(local, next) : stored ? correction.restored(stored.content, next.report) : base;
   const other = useLocal && local.revision !== (stored?.revision ?? 0) ? { draft: stored } : null;
   history.begin(state);
   time.start((useLocal ? local.seconds : stored?.content.seconds) ?? next.saved?.content.seconds ?? 0);
-  [said, asked, isElsewhere, isWhole, props.failure] = [null, null, false, false, null];
+  [said, asked, isElsewhere, props.failure] = [null, null, false, null];
   nameForm.hidden = true;
   kept.open(useLocal ? local.revision : stored?.revision ?? 0, stored, Boolean(useLocal), other);
   submitted.resume(next.report_id, next.reader);
-  setMode(isDirty() ? "correct" : "report");
-  isWhole = mode === "correct" && state.whole !== null;
+  setMode(isDirty() || isOpen ? "correct" : "report");
+  isWhole = isOpen ? isWhole : state.whole !== null && isDirty();
   if (isDirty() || correction.isChanged(state, next.report)) scheduleChecks();
 }
 
@@ -272,12 +279,11 @@ function revert() {
 function readerChanged() {
   const name = reader(), shown = value();
   if (!shown || name === shown.reader) return;
-  if (!shown.reader) kept.rename(shown, name);
-  else { // another person: nothing of the one before stays on the page
+  if (shown.reader) { // another person: nothing of the one before stays on the page
     state = base = correction.untouched(shown.report);
     history.begin(state);
     props.checks = null;
-    setMode("report");
+    leave();
     show();
   }
   setTimeout(() => trigger("restore", { report_id: shown.report_id }), 0); // once Gradio has the new name
@@ -305,18 +311,20 @@ function enter(source = null) {
 
 function leave() {
   setMode("report");
-  document.activeElement?.blur();
+  if (element.contains(document.activeElement)) document.activeElement.blur();
   kept.flush();
 }
 
-element.addEventListener("keydown", (event) => {
+document.addEventListener("keydown", (event) => {
+  const isOwn = element.contains(event.target) || event.target === document.body;
+  if (!isOwn || element.offsetParent === null || document.querySelector("dialog[open]")) return;
   const control = (event.ctrlKey || event.metaKey) && !event.altKey;
-  if (event.key === "Escape" && !event.defaultPrevented && !event.target.closest("dialog")) {
+  if (event.key === "Escape" && !event.defaultPrevented && (mode === "correct" || !nameForm.hidden)) {
     event.preventDefault();
-    event.stopPropagation();
-    if (!nameForm.hidden) { nameForm.hidden = true; afterName = null; }
-    else if (mode === "correct") leave();
-  } else if (control && ["z", "y"].includes(event.key.toLowerCase()) && !event.target.closest("dialog, .name")) {
+    event.stopPropagation(); // else the viewer releases its map too
+    if (nameForm.hidden) leave();
+    else { nameForm.hidden = true; afterName = null; }
+  } else if (mode === "correct" && control && ["z", "y"].includes(event.key.toLowerCase()) && !event.target.closest(".name")) {
     event.preventDefault();
     if (event.key.toLowerCase() === "y" || event.shiftKey) history.redo();
     else history.undo();
