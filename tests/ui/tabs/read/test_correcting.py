@@ -55,7 +55,7 @@ def _answer(handler: Coroutine[Any, Any, Updates]) -> dict[str, Any]:
 
 
 def _own(service: Service, page: Page, report: Report) -> dict[str, Any]:
-    return _answer(correcting.restore_own(service, page, {"report_id": report.report_id}))["value"]
+    return _answer(correcting.restore_own(service, page, {"report_id": report.report_id}))["answer"]
 
 
 def _submission(report: Report, **changes: Any) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def test_a_saved_correction_comes_back_for_its_reader_only(
 ) -> None:
     updates = asyncio.run(correcting.save(service, page, _submission(report, comment="Rotated.")))
     (stored,) = store.corrections(report.report_id)
-    saved = updates["editor"]["value"]["saved"]
+    saved = updates["editor"]["answer"]["saved"]
     assert (saved["id"], saved["key"], saved["count"]) == (stored.correction_id, stored.key, 1)
     assert updates["editor"]["failure"] is None
     assert [row["corrected"] for row in updates["studies"]["rows"]] == [True, False, False]
@@ -83,7 +83,7 @@ def test_a_repeated_request_answers_with_the_stored_record(
     service: Service, store: FeedbackStore, page: Page, report: Report
 ) -> None:
     sent = _submission(report)
-    first, again = (_answer(correcting.save(service, page, sent))["value"]["saved"] for _ in range(2))
+    first, again = (_answer(correcting.save(service, page, sent))["answer"]["saved"] for _ in range(2))
     assert first == again
     assert len(store.corrections(report.report_id)) == 1
     other = _answer(correcting.save(service, page, sent | {"text": "Another text."}))
@@ -111,7 +111,7 @@ def test_a_failure_to_save_is_never_shown_as_saved(
     assert set(update) == {"editor"}
     assert update["editor"]["failure"]["key"] == sent["key"]
     assert "SMITH" not in update["editor"]["failure"]["message"]
-    assert "value" not in update["editor"]
+    assert "answer" not in update["editor"]
 
 
 @pytest.mark.parametrize(
