@@ -118,7 +118,7 @@ def test_a_box_is_on_its_own_image_and_named(opened: Callable[[str], Shown]) -> 
     shown.send("rrg:boxes", boxes=[{"image": 1, **AROUND, "label": "<img src=x onerror=hacked=1>"}])
     assert not np.array_equal(shown.picture(1), unnamed)
     assert shown.page.evaluate("window.hacked") is None
-    _draw(shown, 30, index=1)
+    _draw(shown, 100, index=1)
     assert shown.page.evaluate("window.sent")[0][1]["image"] == 1
 
 

@@ -186,6 +186,7 @@ function submit(andNext) {
   const whose = identity;
   kept.settle(() => {
     if (identity !== whose || submitted.isPending()) return;
+    props.failure = said = null;
     submitted.begin({
       report_id: value().report_id, ...correction.content(state, report(), isDivided()), seconds: time.seconds(),
       reader: value().reader, query: window.rrg.query(), next: Boolean(andNext),
