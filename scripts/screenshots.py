@@ -33,7 +33,6 @@ WAIT = 180_000
 """Milliseconds after which a step fails: a model may have to be loaded on a busy machine."""
 SETTLE = 700
 """Milliseconds for the browser to draw what the last step changed."""
-CORRECTION = " The findings were discussed with the referring physician."
 
 
 def main(out: Path = CHECKOUT / "docs") -> None:
@@ -99,7 +98,7 @@ def _pictures(
 
 
 def _read(page: Page) -> None:
-    """Open a synthetic study, have it reported, begin a correction and pin the map of a word."""
+    """Open a synthetic study, have it reported and pin the map of a word."""
     page.locator("#study-list .row").filter(has_text="Synthetic").first.click()
     expect(page.locator("#viewer canvas[data-ready]")).to_have_count(2)
     status = page.locator("#status .line")
@@ -107,14 +106,11 @@ def _read(page: Page) -> None:
     if "Ready" in status.inner_text():  # the second scheme finds the report of the first
         page.locator("#write").click()
     expect(status).to_contain_text("Written")
-    editor = page.locator("#correction-text")
-    editor.fill(editor.input_value() + CORRECTION)
     words = page.locator("#report .word")
     word = words.filter(has_text="effusion")
     (word if word.count() else words).first.click()
     expect(page.locator("#report .word[aria-pressed=true]")).to_have_count(1)
     page.mouse.move(WIDTH / 2, HEIGHT - 2)  # off the words, so that nothing looks pointed at
-    editor.scroll_into_view_if_needed()
 
 
 def _compare(page: Page) -> None:

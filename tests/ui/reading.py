@@ -38,7 +38,28 @@ def word(page: Page, text: str) -> Locator:
 
 
 def editor(page: Page) -> Locator:
+    """The whole text of the correction; it is hidden while sentences are corrected."""
     return page.locator("#correction-text")
+
+
+def correct(page: Page) -> None:
+    """Open the editor, unless it is open."""
+    if page.locator("#editor .correct").is_visible():
+        page.locator("#editor .correct").click()
+    expect(page.locator("#editor .save")).to_be_visible()
+
+
+def retype(page: Page, text: str) -> None:
+    """Type the whole text of the correction."""
+    correct(page)
+    if not editor(page).is_visible():
+        page.locator("#editor .whole").click()
+    editor(page).fill(text)
+
+
+def sentence(page: Page, number: int) -> Locator:
+    """A row of the editor, counted from 1."""
+    return page.locator("#editor .sentence").nth(number - 1)
 
 
 def saved(page: Page) -> Locator:
@@ -47,9 +68,13 @@ def saved(page: Page) -> Locator:
 
 
 def save(page: Page) -> None:
+    """Save, without a reason for edited sentences where it is asked for."""
     page.locator("#editor .save").click()
+    expect(saved(page)).to_contain_text(re.compile("Saved|choose a reason"))
+    if "choose a reason" in saved(page).inner_text():
+        page.locator("#editor .save").click()
     expect(saved(page)).to_contain_text("Saved")
 
 
 def reader(page: Page) -> Locator:
-    return page.get_by_label("Reader")
+    return page.get_by_label("Reader", exact=True)

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from rrg.report import Report
 from rrg.ui.examples import SYNTHETIC
-from tests.ui.reading import editor, open_listed, open_page, reader, save, word, write
+from tests.ui.reading import open_listed, open_page, reader, retype, save, word, write
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +67,9 @@ def test_the_menu_exports_what_is_on_the_page(app: Any, page: Page, tmp_path: Pa
     open_listed(page, SYNTHETIC[1].label)
     write(page)
     reader(page).fill("Dr Export")
-    editor(page).fill("The text of the reader.")
+    retype(page, "The text of the reader.")
     save(page)
+    page.locator("#editor .leave").click()
     word(page, "heart").click()
     page.locator("#export summary").click()
     with page.expect_download() as download:

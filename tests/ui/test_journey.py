@@ -13,7 +13,21 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from rrg.ui.examples import SYNTHETIC
-from tests.ui.reading import editor, open_listed, open_page, reader, save, saved, status, upload, word, write
+from tests.ui.reading import (
+    correct,
+    editor,
+    open_listed,
+    open_page,
+    reader,
+    retype,
+    save,
+    saved,
+    sentence,
+    status,
+    upload,
+    word,
+    write,
+)
 
 pytestmark = pytest.mark.ui
 
@@ -51,7 +65,7 @@ def opened(app: Any, page: Page, radiograph_file: Callable[..., Path]) -> Page:
 def test_a_correction_and_its_study_survive_a_reload(app: Any, opened: Page) -> None:
     page = opened
     expect(editor(page)).to_have_value(re.compile("^The heart is normal in size"))
-    editor(page).fill("The heart is enlarged.")
+    retype(page, "The heart is enlarged.")
     expect(saved(page)).to_contain_text("Not saved yet")
     reader(page).fill("Dr Browser")
 
@@ -62,16 +76,17 @@ def test_a_correction_and_its_study_survive_a_reload(app: Any, opened: Page) -> 
     expect(saved(page)).to_contain_text("Not saved yet")
     expect(reader(page)).to_have_value("Dr Browser")
 
-    page.locator("#editor .save").click()
+    save(page)
     expect(saved(page)).to_contain_text("by Dr Browser")
     report_id = re.search(r"report=([^&]+)", page.url)
     assert report_id
     (stored,) = app.store.corrections(report_id.group(1))
     assert (stored.text, stored.reader) == ("The heart is enlarged.", "Dr Browser")
+    assert [edit.action for edit in stored.assessment.edits] == ["edit", "delete", "delete"]
 
     page.reload()
     expect(editor(page)).to_have_value("The heart is enlarged.")
-    expect(saved(page)).to_have_attribute("title", f"Correction {stored.correction_id}")
+    expect(saved(page)).to_have_attribute("title", f"Record {stored.correction_id}")
     expect(page.locator("#report .line")).to_have_count(3)
     word(page, "heart").hover()
     expect(page.locator("#viewer .legend-method")).to_contain_text("cross-attention")
@@ -81,8 +96,10 @@ def test_another_reader_sees_neither_text_nor_name(
     opened: Page, app: Any, chromium: Browser, radiograph_file: Callable[..., Path]
 ) -> None:
     reader(opened).fill("Dr First")
-    editor(opened).fill("Text of the first reader.")
+    retype(opened, "Text of the first reader.")
     save(opened)
+    retype(opened, "Draft of the first reader.")
+    expect(saved(opened)).to_contain_text("Draft kept")
     for name in ("", "Dr Second"):
         elsewhere = chromium.new_context().new_page()
         open_page(elsewhere, app.url)
@@ -90,15 +107,15 @@ def test_another_reader_sees_neither_text_nor_name(
         upload(elsewhere, radiograph_file(0, "other name.png"))
         expect(editor(elsewhere)).to_have_value(re.compile("^The heart is normal in size"))
         expect(reader(elsewhere)).to_have_value(name)
-        for hidden in ("Dr First", "Text of the first reader"):
+        for hidden in ("Dr First", "Text of the first reader", "Draft of the first reader"):
             assert hidden not in elsewhere.content()
         elsewhere.context.close()
 
 
 def test_a_draft_survives_while_another_study_is_open(opened: Page, radiograph_file: Callable[..., Path]) -> None:
-    editor(opened).fill("Half a sentence")
+    retype(opened, "Half a sentence")
     open_listed(opened, SYNTHETIC[0].label)
-    expect(editor(opened)).to_be_hidden()
+    expect(opened.locator("#editor .editor")).to_be_hidden()
     upload(opened, radiograph_file(0))
     expect(editor(opened)).to_have_value("Half a sentence")
     expect(saved(opened)).to_contain_text("Not saved yet")
@@ -106,28 +123,19 @@ def test_a_draft_survives_while_another_study_is_open(opened: Page, radiograph_f
 
 def test_text_typed_back_to_the_saved_state_is_no_draft(opened: Page) -> None:
     text = editor(opened).input_value()
-    editor(opened).fill("Something else")
+    retype(opened, "Something else")
     expect(saved(opened)).to_contain_text("Not saved yet")
     editor(opened).fill(text)
     expect(saved(opened)).not_to_contain_text("Not saved yet")
     assert opened.evaluate("Object.keys(sessionStorage).filter((key) => key.startsWith('rrg:draft'))") == []
 
 
-def test_two_tabs_on_one_report_notice_each_other(opened: Page, app: Any) -> None:
-    other = opened.context.new_page()
-    other.goto(opened.url)
-    expect(editor(other)).to_have_value(re.compile("^The heart"))
-    editor(opened).fill("Typed in the first tab.")
-    expect(saved(other)).to_contain_text("Another tab of this browser edits this report")
-    expect(editor(other)).to_have_value(re.compile("^The heart"))
-    other.close()
-
-
 def test_an_empty_correction_is_reported_as_not_saved(app: Any, opened: Page) -> None:
     before = app.store.counts()
-    editor(opened).fill(" ")
+    reader(opened).fill("Dr Empty")
+    retype(opened, " ")
     opened.locator("#editor .save").click()
-    expect(opened.locator("#editor").get_by_role("alert")).to_contain_text("NOT saved. The correction is empty")
+    expect(opened.locator("#editor .foot").get_by_role("alert")).to_contain_text("NOT saved. The correction is empty")
     expect(editor(opened)).to_have_value(" ")
     assert app.store.counts() == before
 
@@ -218,7 +226,7 @@ def test_an_address_that_names_nothing_is_an_error(app: Any, page: Page, address
 
 
 def test_studies_are_read_by_keyboard_alone(app: Any, page: Page) -> None:
-    """J opens the next study, G writes, E goes to the editor, Ctrl+Enter saves and opens the next: 4 keys a study."""
+    """J opens the next study, G writes, E corrects, Alt+3 gives the reason, Ctrl+Enter saves and goes on: 5 keys."""
     before = app.store.counts().corrections
     open_page(page, app.url)
     reader(page).fill("Dr Keys")
@@ -232,8 +240,9 @@ def test_studies_are_read_by_keyboard_alone(app: Any, page: Page) -> None:
         page.keyboard.press("g")
         expect(status(page)).to_contain_text("Written in")
         page.keyboard.press("e")
-        expect(editor(page)).to_be_focused()
-        page.keyboard.type(f"Corrected {number}. ")
+        expect(sentence(page, 1).locator("textarea")).to_be_focused()
+        page.keyboard.type(f" Corrected {number}.")
+        page.keyboard.press("Alt+3")
         page.keyboard.press("Control+Enter")
     expect(status(page)).to_contain_text("last study of the list")
     assert app.store.counts().corrections == before + len(SYNTHETIC)
@@ -293,11 +302,15 @@ def test_hostile_text_is_shown_and_not_executed(
         write(page)
         expect(page.locator("#study .title")).to_have_text(HOSTILE)
         expect(page.locator("#report .lines")).to_contain_text("${hacked=2}")
-        editor(page).fill(HOSTILE)
+        retype(page, HOSTILE)
+        page.get_by_label("Comment").fill(HOSTILE)
         reader(page).fill("<img src=x onerror=hacked=6>${hacked=7}")
         save(page)
         expect(saved(page)).to_contain_text("${hacked=7}")
+        page.keyboard.press("Escape")
         page.locator("#report .number").first.hover()
         page.reload()
         expect(editor(page)).to_have_value(HOSTILE)
+        correct(page)
+        expect(page.get_by_label("Comment")).to_have_value(HOSTILE)
         assert page.evaluate("window.hacked") is None

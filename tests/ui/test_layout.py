@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from rrg.ui.examples import SYNTHETIC
 from rrg.ui.page import TABS
-from tests.ui.reading import editor, open_listed, open_page, status, word, write
+from tests.ui.reading import correct, open_listed, open_page, sentence, status, word, write
 
 pytestmark = pytest.mark.ui
 
@@ -64,7 +64,8 @@ def test_everything_is_on_one_screen(page: Page, written: str, size: tuple[int, 
         "#model select",
         "#reader input",
         "#masthead strong",
-        "#editor .next",
+        "#editor .accept",
+        "#editor .correct",
         "#panels",
         "#viewer",
     ):
@@ -86,11 +87,31 @@ def test_nothing_overlaps_and_no_control_is_cut_off(page: Page, written: str, si
 @pytest.mark.parametrize("size", [*DESKTOPS, *NARROW])
 def test_the_editor_can_be_reached_and_used(page: Page, written: str, size: tuple[int, int]) -> None:
     _open(page, written, size)
-    editor(page).click()
+    correct(page)
+    sentence(page, 1).locator("textarea").click()
     page.keyboard.type("x")
     expect(page.locator("#editor .state")).to_contain_text("Not saved yet")
     page.locator("#editor .save").scroll_into_view_if_needed()
     expect(page.locator("#editor .save")).to_be_in_viewport(ratio=1)
+    assert page.evaluate(CLIPPED) == []
+
+
+@pytest.mark.parametrize("size", DESKTOPS)
+def test_a_correction_is_on_one_screen(page: Page, written: str, size: tuple[int, int]) -> None:
+    """Sentences, verdict and the buttons that save, also with a changed sentence."""
+    _open(page, written, size)
+    correct(page)
+    sentence(page, 1).locator("textarea").fill("The heart is enlarged.")
+    expect(page.locator("#editor .checks .change")).to_contain_text("Adds: cardiomegaly")
+    width, inner_width, height, inner_height = page.evaluate(SIZES)
+    assert (width, height) == (inner_width, inner_height), "the page scrolls"
+    for locator in (
+        sentence(page, 1),
+        sentence(page, 3),
+        page.locator("#editor .verdict"),
+        page.locator("#editor .next"),
+    ):
+        expect(locator).to_be_in_viewport(ratio=1)
 
 
 @pytest.mark.parametrize("size", [(1366, 768), (683, 768), (911, 512)])
@@ -137,6 +158,25 @@ def test_axe_finds_no_serious_violation(page: Page, written: str, tab: str, sche
     page.emulate_media(color_scheme=scheme)
     _open(page, written, (1366, 768))
     page.get_by_role("tab", name=tab, exact=True).click()
+    _find_nothing(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_violation_in_a_correction(page: Page, written: str, scheme: Any) -> None:
+    page.emulate_media(color_scheme=scheme)
+    _open(page, written, (1366, 768))
+    correct(page)
+    sentence(page, 1).locator("textarea").fill("The heart is enlarged.")
+    sentence(page, 2).get_by_label("Delete the sentence").click()
+    sentence(page, 3).get_by_label("Insert a sentence").click()
+    page.keyboard.type("Effusion on the left.")
+    expect(page.locator("#editor .checks .change")).to_contain_text("Adds")
+    _find_nothing(page)
+    page.locator("#editor .open-phrases").click()
+    _find_nothing(page)
+
+
+def _find_nothing(page: Page) -> None:
     found = Axe().run(page).response["violations"]
     serious = [
         (violation["id"], node["target"], node["failureSummary"][:200])

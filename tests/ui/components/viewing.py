@@ -154,7 +154,8 @@ def serving(cases: dict[str, Case]) -> Iterator[tuple[str, dict[str, Study]]]:
 
     with gr.Blocks(analytics_enabled=False) as blocks:
         files = dropped_files()
-        shown = viewer(files=files, swappable=True, page_keys=[("J", "Next study"), ("Ctrl+Enter", "Save and next")])
+        keys = [("J", "Next study"), ("Ctrl+Enter", "Save and next")]
+        shown = viewer(files=files, swappable=True, boxable=True, page_keys=keys)
         report = report_text()
         other = viewer("other", "other")
         told = gr.Textbox(label="Told", interactive=True)

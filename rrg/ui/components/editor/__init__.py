@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 def editor() -> gr.HTML:
     """Build the component. Its value is `editor_value(...)`, or None without a report.
 
-    Its props are `draft` (`draft_answer(...)`), `checks` (`checks_value(...)`) and `failure` (`{key, message}` of a
-    submission that was not saved). Its events, with the field names of `Assessment`:
+    Its props are `answer` (`editor_value(...)` after a save or a change of reader), `draft` (`draft_answer(...)`),
+    `checks` (`checks_value(...)`) and `failure` (`{key, message}` of a submission that was not saved). Its events, with
+    the field names of `Assessment`:
 
     - `save`: `{report_id, key, text, verdict, quality, comment, edits, boxes, seconds, reader, query, attempt}`. A
       repeated request has the same key.
@@ -28,7 +29,16 @@ def editor() -> gr.HTML:
     - `edited`: `{report_id, text, saved, boxes, divide}`, a moment after a change; `divide` asks for the edits.
     - `restore`: `{report_id}`, when the reader has changed, or wants the stored text.
     """
-    return element("editor", "editor", value=None, draft=None, checks=None, failure=None, findings=list(NAMED_IN_BOXES))
+    return element(
+        "editor",
+        "editor",
+        value=None,
+        answer=None,
+        draft=None,
+        checks=None,
+        failure=None,
+        findings=list(NAMED_IN_BOXES),
+    )
 
 
 def editor_value(report: Report, own: OwnWork, reload: bool = False) -> dict[str, Any]:

@@ -13,14 +13,26 @@ function read(name) {
   try { return JSON.parse(sessionStorage.getItem(name)); } catch { return null; }
 }
 
-// `page` has value(), reader(), isHeld(), content(), seconds(), send(event) and changed().
-function create(page) {
-  let revision = 0, unsent = false, timer = null, first = null, flight = null, stamps = 0;
-  let conflict = null, failure = null, keptAt = null, isDirty = false;
+function put(name, record) {
+  if (record) sessionStorage.setItem(name, JSON.stringify(record));
+  else sessionStorage.removeItem(name);
+  window.dispatchEvent(new CustomEvent("rrg:drafts"));
+}
 
-  function stop() {
-    clearTimeout(timer);
-    timer = first = null;
+// `page` has now() ({ value, state, content, isDirty, seconds }), isHeld(), send(event) and changed().
+function create(page) {
+  let latest = null; // what the page showed last: { name, report_id, reader, content, ... }
+  let revision = 0, unsent = false, conflict = null, failure = null, keptAt = null;
+  let timer = null, first = null, flight = null, stamps = 0, settled = null;
+
+  function look() {
+    const { value, state, content, isDirty, seconds } = page.now();
+    latest = { name: key(value, value.reader), report_id: value.report_id, reader: value.reader, state, content, isDirty, seconds };
+  }
+
+  function store() {
+    const { name, report_id, state, content, isDirty, seconds } = latest;
+    put(name, isDirty ? { report_id, state, text: content.text, revision, seconds, unsent } : null);
   }
 
   function schedule(pause) {
@@ -28,51 +40,61 @@ function create(page) {
     timer = setTimeout(flush, pause);
   }
 
-  function store() {
-    const value = page.value();
-    if (!value) return;
-    const name = key(value, page.reader());
-    if (isDirty) {
-      const record = { report_id: value.report_id, state: page.state(), text: page.content().text, revision, seconds: page.seconds(), unsent };
-      sessionStorage.setItem(name, JSON.stringify(record));
-    } else sessionStorage.removeItem(name);
-    window.dispatchEvent(new CustomEvent("rrg:drafts"));
+  function stop() {
+    clearTimeout(timer);
+    timer = first = null;
   }
 
   function flush() {
     stop();
-    if (!page.value() || !unsent || flight || conflict || !page.reader()) return;
-    if (page.isHeld()) { schedule(PAUSE); return; }
-    const stamp = `${page.value().report_id} ${++stamps}`;
-    flight = { stamp, timer: setTimeout(() => { flight = null; failure = "There is no answer from the server."; schedule(AGAIN); page.changed(); }, PATIENCE) };
+    if (!latest?.reader || !unsent || flight || conflict) return;
+    if (page.isHeld(latest.reader)) { schedule(PAUSE); return; }
+    const { name, report_id, reader, content, isDirty, seconds } = latest;
+    flight = { name, stamp: `${report_id} ${++stamps}`, timer: setTimeout(lost, PATIENCE) };
     unsent = false;
-    const content = isDirty ? { ...page.content(), seconds: page.seconds() } : null; // null discards the draft
-    page.send({ report_id: page.value().report_id, base_revision: revision, content, reader: page.reader(), stamp });
+    page.send({
+      report_id, base_revision: revision, content: isDirty ? { ...content, seconds } : null, reader, stamp: flight.stamp, // null discards
+    });
+  }
+
+  function land() {
+    clearTimeout(flight.timer);
+    flight = null;
+    settled?.();
+    settled = null;
+  }
+
+  function lost() {
+    const isShown = flight.name === latest?.name;
+    land();
+    if (!isShown) return;
+    [failure, unsent] = ["there is no answer.", true];
+    store();
+    schedule(AGAIN);
+    page.changed();
   }
 
   return {
-    key,
     local: (value, reader) => read(key(value, reader)),
-    forget: (value, reader) => sessionStorage.removeItem(key(value, reader)),
+    forget: (value, reader) => put(key(value, reader), null),
     // What was typed before the reader gave a name is that reader's.
     rename: (value, reader) => {
-      const record = sessionStorage.getItem(key(value, ""));
-      if (record && !sessionStorage.getItem(key(value, reader))) sessionStorage.setItem(key(value, reader), record);
-      sessionStorage.removeItem(key(value, ""));
+      const record = read(key(value, ""));
+      if (record && !read(key(value, reader))) put(key(value, reader), record);
+      if (record) put(key(value, ""), null);
     },
     anyUnsent: () => Object.keys(sessionStorage).some((name) => name.startsWith(PREFIX) && read(name)?.unsent),
-    // Begin with the revision on which the shown text is based; `other` is a stored draft that differs from it.
+    // Begin with the revision on which the shown text is based; `other` is { draft } where the server has another one.
     open: (base, stored, waiting, other) => {
       stop();
-      if (flight) clearTimeout(flight.timer);
-      [revision, keptAt, unsent, conflict, failure, flight] = [base, stored?.saved_at ?? null, waiting, other ?? null, null, null];
-      isDirty = page.isDirty();
+      [revision, keptAt, unsent, conflict, failure] = [base, stored?.saved_at ?? null, waiting, other, null];
+      look();
       store();
       if (waiting) schedule(PAUSE);
     },
     take: () => {
-      isDirty = page.isDirty();
-      unsent = isDirty || revision > 0;
+      look();
+      unsent = latest.isDirty || revision > 0;
       failure = null;
       store();
       first ??= performance.now();
@@ -81,24 +103,31 @@ function create(page) {
     flush,
     answer: (answer) => {
       if (!flight || answer?.stamp !== flight.stamp) return;
-      clearTimeout(flight.timer);
-      flight = null;
-      if (answer.failure) {
-        [failure, unsent] = [answer.failure, true];
-        schedule(AGAIN);
-      } else if (answer.conflict) [conflict, unsent] = [answer.conflict, true];
-      else {
-        [revision, keptAt, failure] = [answer.revision, answer.saved_at, null];
-        if (unsent) schedule(PAUSE);
+      const { name } = flight;
+      if (name !== latest?.name) { // of a report that is no longer shown
+        const record = read(name);
+        if (record && answer.revision) put(name, { ...record, revision: answer.revision, unsent: false });
+        land();
+        return;
       }
+      if (answer.failure) [failure, unsent] = [answer.failure, true];
+      else if (answer.conflict) [conflict, unsent] = [answer.conflict, true];
+      else [revision, keptAt, failure] = [answer.revision, answer.saved_at, null];
       store();
+      land();
+      if (unsent) schedule(failure ? AGAIN : PAUSE);
       page.changed();
+    },
+    // Call `then` once no draft is on its way: one that arrived after the correction would stay behind.
+    settle: (then) => {
+      stop();
+      if (flight) settled = then;
+      else then();
     },
     // The draft became a correction, and the server has removed it.
     saved: () => {
-      [revision, keptAt, conflict, failure] = [0, null, null, null];
-      isDirty = page.isDirty();
-      unsent = isDirty;
+      look();
+      [revision, keptAt, conflict, failure, unsent] = [0, null, null, null, latest.isDirty];
       store();
       if (unsent) schedule(PAUSE);
       else stop();

@@ -1,33 +1,31 @@
 // The editor of the correction: what it shows, and how its parts work together.
 const find = (selector) => element.querySelector(selector);
-const editor = find(".editor"), area = find("#correction-text"), notice = find(".state"), nameForm = find(".name");
-const CHECK_PAUSE = 600; // milliseconds after the last change before the server compares the texts
-const THEN_NEXT = "rrg:then-next", READER = "rrg:reader", TAB = crypto.randomUUID?.() ?? String(Math.random());
+const editor = find(".editor"), area = find("#correction-text"), notice = find(".state");
+const { reader } = naming;
+const THEN_NEXT = "rrg:then-next", TAB = crypto.randomUUID?.() ?? String(Math.random());
 const windows = new BroadcastChannel("rrg-drafts");
 
+let current = null; // the value of the server: the report with what its reader has saved
 let state = null, base = null; // the correction, and as it was saved last or generated
 let identity = null; // report and reader of the state
 let mode = "report", isWhole = false, said = null, isElsewhere = false, isReachable = true;
-let afterName = null, asked = null, checkTimer = null, pinned = null;
+let afterName = null, asked = null, pinned = null;
 
-const value = () => props.value || null; // Gradio converts None to an empty string
+const value = () => current;
 const report = () => value()?.report ?? null;
-const field = () => document.querySelector("#reader input, #reader textarea");
-const reader = () => (field()?.value ?? sessionStorage.getItem(READER) ?? "").trim();
 const identityOf = (v) => v && JSON.stringify([v.report_id, v.reader]);
 const isDivided = () => state.whole === null || state.divided === state.whole;
 const content = (of = state) => correction.content(of, report());
 const isDirty = () => Boolean(state) && JSON.stringify(content()) !== JSON.stringify(content(base));
-const later = (text) => new Date(text).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 const send = (name, detail) => window.dispatchEvent(new CustomEvent(name, { detail }));
 
 const time = clock.create();
 const history = steps.create((chosen) => { state = chosen; changed(); });
 const kept = drafts.create({
-  value, isDirty, reader: () => value()?.reader ?? "", state: () => state, seconds: time.seconds, changed: describe,
-  content: () => correction.content(state, report(), isDivided()),
-  isHeld: () => document.activeElement?.closest("#reader") || reader() !== value()?.reader, // the name is being typed
-  send: (event) => trigger("draft", event),
+  now: () => ({ value: value(), state, content: correction.content(state, report(), isDivided()), isDirty: isDirty(), seconds: time.seconds() }),
+  // While the name is typed, and while the correction is being saved.
+  isHeld: (name) => document.activeElement?.closest("#reader") || reader() !== name || submitted.isPending(),
+  send: (event) => trigger("draft", event), changed: describe,
 });
 const submitted = submission.create({ send: (event) => trigger("save", event), changed: describe });
 const list = rows.create(find(".rows"), {
@@ -40,6 +38,12 @@ const boxed = boxes.create(find(".boxes"), {
 });
 const answers = form.attach(find(".form"), { state: () => state, report, change: (changes, label) => step({ ...state, ...changes }, label) });
 const openPhrases = phrases.attach(find(".phrases"), reader);
+const nameForm = naming.attach(find(".name"));
+const compared = checks.create(find(".checks"), {
+  ask: () => state && trigger("edited", {
+    report_id: value().report_id, text: correction.text(state, report()), saved: Boolean(value().saved), boxes: state.boxes, divide: !isDivided(),
+  }),
+});
 
 // Showing -------------------------------------------------------------------------------------------------------------
 
@@ -53,7 +57,7 @@ function changed() {
   said = asked = props.failure = null;
   kept.take();
   windows.postMessage({ identity, tab: TAB });
-  scheduleChecks();
+  compared.ask();
   show();
 }
 
@@ -70,7 +74,8 @@ function show() {
   find(".whole").setAttribute("aria-pressed", isWhole);
   find(".undo").disabled = !history.can().undo;
   find(".redo").disabled = !history.can().redo;
-  showChecks();
+  const answer = props.checks || null;
+  compared.show(answer, answer?.report_id === value().report_id && answer.text === text, correction.isChanged(state, report()));
   describe();
 }
 
@@ -81,53 +86,26 @@ function setMode(next) {
   if (column) column.dataset.mode = mode;
 }
 
-function showChecks() {
-  const checks = props.checks || null;
-  const holds = checks && state && checks.report_id === value().report_id && checks.text === correction.text(state, report());
-  const lines = holds && correction.isChanged(state, report()) ? [["change", checks.change], ...checks.warnings.map((text) => ["warning", text])] : [];
-  if (holds && !lines.length) lines.push(...checks.warnings.map((text) => ["warning", text]));
-  find(".checks").replaceChildren(...lines.map(([kind, text]) => elements.make("li", kind, text)));
-}
-
-function tell(text, tone) {
-  notice.textContent = text;
-  notice.dataset.tone = tone;
-  notice.setAttribute("role", tone === "bad" ? "alert" : "status");
-}
-
 function describe() {
   if (!state) return;
-  const { saved } = value(), { conflict, failure, keptAt, unsent } = kept.status(), dirty = isDirty();
+  const draft = kept.status(), dirty = isDirty();
   find(".revert").hidden = !dirty;
-  for (const pressed of element.querySelectorAll(".save, .next, .accept")) pressed.disabled = submitted.isPending();
-  find(".conflict").hidden = !conflict;
-  if (conflict) {
-    find(".conflict-text").textContent = conflict.draft
-      ? `Changed in another window at ${later(conflict.draft.saved_at)}.` : "Saved or discarded in another window.";
-  }
-  notice.title = saved ? `Record ${saved.id}` : "";
-  if (submitted.isPending() && (submitted.isLate() || !isReachable)) {
-    tell("NOT saved yet: there is no answer from the server. The text is kept in this tab, and the save is tried again.", "bad");
-  } else if (submitted.isPending()) tell("Saving", "busy");
-  else if (props.failure) tell(`NOT saved. ${props.failure.message}`, "bad");
-  else if (said) tell(said, "warning");
-  else if (dirty) tell(`Not saved yet. ${draftWords({ failure, keptAt, unsent })}${isElsewhere ? " Another window of this browser edits this report." : ""}`, "warning");
-  else if (isElsewhere) tell("Another window of this browser edits this report.", "warning");
-  else if (saved) tell(`Saved ${saved.at} by ${value().reader}. Record ${saved.id.slice(0, 8)}, ${saved.count} by you.`, "good");
-  else tell("", "quiet");
-}
-
-function draftWords({ failure, keptAt, unsent }) {
-  if (!isReachable) return "The server cannot be reached; the draft is kept in this tab.";
-  if (failure) return `The draft is kept in this tab, not on the server: ${failure}`;
-  if (!value().reader) return "The draft is kept in this tab; with your name as reader also on the server.";
-  return keptAt && !unsent ? `Draft kept ${later(keptAt)}.` : "The draft is kept in this tab.";
+  for (const button of element.querySelectorAll(".save, .next, .accept")) button.disabled = submitted.isPending();
+  find(".conflict").hidden = !draft.conflict;
+  if (draft.conflict) find(".conflict-text").textContent = status.conflict(draft.conflict);
+  const [text, tone] = status.line({
+    value: value(), draft, failure: props.failure, said, isPending: submitted.isPending(), isLate: submitted.isLate(), isReachable, isDirty: dirty, isElsewhere,
+  });
+  notice.textContent = text;
+  notice.dataset.tone = tone;
+  notice.title = value().saved ? `Record ${value().saved.id}` : "";
+  notice.setAttribute("role", tone === "bad" ? "alert" : "status");
 }
 
 // A value of the server ------------------------------------------------------------------------------------------------
 
-function receive() {
-  const next = value();
+function receive(next) {
+  current = next;
   send("rrg:saved", next?.saved?.id ?? null);
   if (!next) {
     kept.flush();
@@ -147,21 +125,28 @@ function receive() {
 const baseOf = (next) => (next.saved ? correction.restored(next.saved.content, next.report) : correction.untouched(next.report));
 
 function open(next) {
+  const isNaming = identity === JSON.stringify([next.report_id, ""]); // the reader of the shown text has given a name
+  const isOpen = mode === "correct" && identity !== null && JSON.parse(identity)[0] === next.report_id;
   identity = identityOf(next);
   base = baseOf(next);
+  if (next.reader) kept.rename(next, next.reader);
   const stored = next.draft, local = kept.local(next, next.reader);
   const useLocal = local && (local.unsent || (!stored && !next.reader));
+  if (isNaming && useLocal) {
+    kept.open(0, stored, true, stored && { draft: stored });
+    return;
+  }
   state = useLocal ? ownState(local, next) : stored ? correction.restored(stored.content, next.report) : base;
   const other = useLocal && local.revision !== (stored?.revision ?? 0) ? { draft: stored } : null;
   history.begin(state);
   time.start((useLocal ? local.seconds : stored?.content.seconds) ?? next.saved?.content.seconds ?? 0);
-  [said, asked, isElsewhere, isWhole, props.failure] = [null, null, false, false, null];
-  nameForm.hidden = true;
+  [said, asked, isElsewhere, props.failure] = [null, null, false, null];
+  nameForm.cancel();
   kept.open(useLocal ? local.revision : stored?.revision ?? 0, stored, Boolean(useLocal), other);
   submitted.resume(next.report_id, next.reader);
-  setMode(isDirty() ? "correct" : "report");
-  isWhole = mode === "correct" && state.whole !== null;
-  if (isDirty() || correction.isChanged(state, next.report)) scheduleChecks();
+  setMode(isDirty() || isOpen ? "correct" : "report");
+  isWhole = isOpen ? isWhole : state.whole !== null && isDirty();
+  if (isDirty() || correction.isChanged(state, next.report)) compared.ask();
 }
 
 // A record of this tab as a state; that of another report on the study is taken as a text.
@@ -177,21 +162,11 @@ function saved(next) {
   if (submitted.goesOn() && !isDirty()) send("rrg:step", 1);
 }
 
-function scheduleChecks(pause = CHECK_PAUSE) {
-  clearTimeout(checkTimer);
-  checkTimer = setTimeout(() => {
-    if (!state) return;
-    trigger("edited", {
-      report_id: value().report_id, text: correction.text(state, report()), saved: Boolean(value().saved), boxes: state.boxes, divide: !isDivided(),
-    });
-  }, pause);
-}
-
 // The server has divided the text that was typed as a whole into edits of the report's sentences.
 function checked() {
-  const checks = props.checks || null;
-  if (state?.whole !== null && checks?.edits && checks.text === state?.whole) {
-    state = { ...correction.divided(state, checks.edits, report()), divided: state.whole };
+  const answer = props.checks || null;
+  if (state && state.whole !== null && answer?.edits && answer.text === state.whole) {
+    state = { ...correction.divided(state, answer.edits, report()), divided: state.whole };
     history.amend(state);
     kept.take();
   }
@@ -204,17 +179,20 @@ function withName(action) {
   if (reader() && reader() === value()?.reader) { action(); return; }
   afterName = action;
   if (reader()) { readerChanged(); return; } // the answer to it goes on
-  nameForm.hidden = false;
-  nameForm.querySelector("input").focus();
+  nameForm.ask();
 }
 
-function submit(of, andNext) {
-  kept.flush();
-  submitted.begin({
-    report_id: value().report_id, ...correction.content(of, report(), isDivided()), seconds: time.seconds(),
-    reader: value().reader, query: window.rrg.query(), next: Boolean(andNext),
-  }, andNext);
-  describe();
+function submit(andNext) {
+  const whose = identity;
+  kept.settle(() => {
+    if (identity !== whose || submitted.isPending()) return;
+    props.failure = said = null;
+    submitted.begin({
+      report_id: value().report_id, ...correction.content(state, report(), isDivided()), seconds: time.seconds(),
+      reader: value().reader, query: window.rrg.query(), next: Boolean(andNext),
+    }, andNext);
+    describe();
+  });
 }
 
 function save(andNext) {
@@ -236,7 +214,7 @@ function save(andNext) {
       describe();
       return;
     }
-    submit(state, andNext);
+    submit(andNext);
   });
 }
 
@@ -257,7 +235,7 @@ function accept() {
       return;
     }
     if (state.verdict !== null) step(accepted);
-    submit(state, andNext);
+    submit(andNext);
   });
 }
 
@@ -272,26 +250,15 @@ function revert() {
 function readerChanged() {
   const name = reader(), shown = value();
   if (!shown || name === shown.reader) return;
-  if (!shown.reader) kept.rename(shown, name);
-  else { // another person: nothing of the one before stays on the page
+  if (shown.reader) { // another person: nothing of the one before stays on the page
     state = base = correction.untouched(shown.report);
     history.begin(state);
     props.checks = null;
-    setMode("report");
+    leave();
     show();
   }
   setTimeout(() => trigger("restore", { report_id: shown.report_id }), 0); // once Gradio has the new name
 }
-
-nameForm.addEventListener("submit", (event) => {
-  event.preventDefault();
-  const name = nameForm.querySelector("input").value.trim();
-  if (!name || !field()) return;
-  nameForm.hidden = true;
-  field().value = name;
-  field().dispatchEvent(new Event("input", { bubbles: true }));
-  field().dispatchEvent(new Event("change", { bubbles: true }));
-});
 
 // Input -----------------------------------------------------------------------------------------------------------------
 
@@ -305,18 +272,20 @@ function enter(source = null) {
 
 function leave() {
   setMode("report");
-  document.activeElement?.blur();
+  if (element.contains(document.activeElement)) document.activeElement.blur();
   kept.flush();
 }
 
-element.addEventListener("keydown", (event) => {
+document.addEventListener("keydown", (event) => {
+  const isOwn = element.contains(event.target) || event.target === document.body;
+  if (!isOwn || element.offsetParent === null || document.querySelector("dialog[open]")) return;
   const control = (event.ctrlKey || event.metaKey) && !event.altKey;
-  if (event.key === "Escape" && !event.defaultPrevented && !event.target.closest("dialog")) {
+  if (event.key === "Escape" && !event.defaultPrevented && (mode === "correct" || nameForm.isAsking())) {
     event.preventDefault();
-    event.stopPropagation();
-    if (!nameForm.hidden) { nameForm.hidden = true; afterName = null; }
-    else if (mode === "correct") leave();
-  } else if (control && ["z", "y"].includes(event.key.toLowerCase()) && !event.target.closest("dialog, .name")) {
+    event.stopPropagation(); // else the viewer releases its map too
+    if (!nameForm.isAsking()) leave();
+    else { nameForm.cancel(); afterName = null; }
+  } else if (mode === "correct" && control && ["z", "y"].includes(event.key.toLowerCase()) && !event.target.closest(".name")) {
     event.preventDefault();
     if (event.key.toLowerCase() === "y" || event.shiftKey) history.redo();
     else history.undo();
@@ -335,7 +304,7 @@ window.addEventListener("beforeunload", (event) => {
 const pressed = {
   undo: history.undo, redo: history.redo, leave, save: () => save(false), next: () => save(true), accept, revert, correct: () => enter(pinned),
   "open-phrases": openPhrases,
-  whole: () => { isWhole = !isWhole; if (!isWhole && !isDivided()) scheduleChecks(0); show(); if (isWhole) area.focus(); else list.focusSource(null); },
+  whole: () => { isWhole = !isWhole; if (!isWhole && !isDivided()) compared.ask(0); show(); if (isWhole) area.focus(); else list.focusSource(null); },
   "use-theirs": () => {
     kept.forget(value(), value().reader);
     trigger("restore", { report_id: value().report_id });
@@ -374,19 +343,23 @@ window.addEventListener("rrg:connection", (event) => {
 windows.onmessage = (event) => {
   if (identity && event.data.identity === identity && event.data.tab !== TAB) { isElsewhere = true; describe(); }
 };
-watch("value", () => {
-  receive();
+watch("value", () => receive(props.value || null)); // Gradio converts None to an empty string
+// The answer to a save or to a change of reader. It may be of a report that is no longer shown.
+watch("answer", () => {
+  const answer = props.answer || null;
+  if (!answer) return;
+  if (answer.report_id !== current?.report_id) { submitted.acknowledged(answer.saved?.key); return; }
+  receive(answer);
   const action = afterName;
-  if (!action || !value()?.reader || value().reader !== reader()) return;
+  if (!action || !answer.reader || answer.reader !== reader()) return;
   afterName = null;
   action();
 });
 watch("draft", () => kept.answer(props.draft || null));
 watch("checks", checked);
 watch("failure", () => {
-  const failure = props.failure || null;
-  if (failure && !submitted.failed(failure.key)) props.failure = null; // of another submission
+  if (props.failure) submitted.failed(props.failure.key);
   describe();
 });
 setMode("report");
-receive();
+receive(props.value || null);

@@ -47,11 +47,10 @@ async def save(service: Service, page: Page, values: object) -> Updates:
     except Exception as error:
         failure = {"key": sent.get("key"), "attempt": sent.get("attempt"), "message": error_message(error)}
         return {"editor": gr.update(failure=failure)}
-    return (
-        {"editor": gr.update(value=shown, failure=None)}
-        | compared(report.report_id, correction.text, page.reference_of(study, committed=True), corrected=True)
-        | listed(service, submission.query, page.reader)
-    )
+    updates = {"editor": gr.update(answer=shown, failure=None)} | listed(service, submission.query, page.reader)
+    if report.study_id != page.study_id:  # sent again after another study was opened
+        return updates
+    return updates | compared(report.report_id, correction.text, page.reference_of(study, committed=True), corrected=True)
 
 
 async def keep_draft(service: Service, page: Page, values: object) -> Updates:
@@ -81,7 +80,7 @@ async def restore_own(service: Service, page: Page, values: object) -> Updates:
     """Show the reader's own correction and draft of the report that is open."""
     report_id = values.get("report_id") if isinstance(values, dict) else None
     report = await asyncio.to_thread(_known, service, report_id)
-    return {"editor": gr.update(value=await asyncio.to_thread(_own, service, report, page, True), failure=None)}
+    return {"editor": gr.update(answer=await asyncio.to_thread(_own, service, report, page, True))}
 
 
 async def edited(service: Service, page: Page, values: object) -> Updates:
