@@ -165,10 +165,6 @@ def test_the_models_own_maps_are_shown_as_it_computed_them(tiny_camanet: Path, s
         assert max(heatmap.values.max() for heatmap in native) > 0
 
 
-def test_a_model_without_maps_of_its_own_shows_none(reporter: Reporter, study: Study) -> None:
-    assert reporter.explain(study, reporter.report(study)).native == ()
-
-
 def test_regions_are_the_boxes_of_the_predicted_graph_on_the_frontal_view(
     tiny_folder: Callable[[str], Path], study: Study
 ) -> None:
