@@ -32,6 +32,7 @@ def main(data: Path | None = None) -> None:
     from rrg.feedback import FeedbackStore
     from rrg.inference.library import ModelLibrary
     from rrg.ui.app import create_app, launch_options
+    from rrg.ui.mcp import send_json
     from rrg.ui.service import Service
     from rrg.ui.uploads import delete_old_uploads
 
@@ -39,6 +40,7 @@ def main(data: Path | None = None) -> None:
     service = Service(settings, ModelLibrary(settings.weights, settings.memory), FeedbackStore(settings.database_url))
     app = create_app(service)
     app.launch(**launch_options(settings, service), prevent_thread_lock=True)
+    send_json(app)
     # The page is up. Only now load torch and the first model, which takes seconds.
     Thread(target=service.load_first_model, daemon=True).start()
     app.block_thread()

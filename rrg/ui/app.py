@@ -10,6 +10,7 @@ import gradio as gr
 from rrg.ui.api import add_endpoints
 from rrg.ui.downloads import export_route
 from rrg.ui.images import image_route
+from rrg.ui.mcp import require_mcp
 from rrg.ui.page import build_page
 from rrg.ui.service import Service
 from rrg.ui.settings import Settings
@@ -31,7 +32,12 @@ def create_app(service: Service) -> gr.Blocks:
 
 
 def launch_options(settings: Settings, service: Service) -> dict[str, Any]:
-    """Return the arguments of `launch()`: no run history in the browser, no error details, no external requests."""
+    """Return the arguments of `launch()`: no run history in the browser, no error details, no external requests.
+
+    Raises InputError when MCP is asked for and not installed.
+    """
+    if settings.mcp:
+        require_mcp()
     script = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
     return {
         "server_name": settings.host,
@@ -46,5 +52,6 @@ def launch_options(settings: Settings, service: Service) -> dict[str, Any]:
         "max_file_size": "64mb",
         "share": False,
         "ssr_mode": False,
+        "mcp_server": settings.mcp,
         "state_session_capacity": 1000,
     }

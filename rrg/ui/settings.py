@@ -33,12 +33,16 @@ class Settings:
     """Folder with annotation.json and images, whose studies the app lists; None for no list."""
     memory: int = 2 * 10**9
     """Bytes that the weights of loaded models may take together."""
+    mcp: bool = False
+    """Whether the app also serves its endpoints as tools of the Model Context Protocol."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Read RRG_HOME, HOST, SPACE_ID, PORT, DATABASE_URL, RRG_WEIGHTS, RRG_DATA and RRG_MEMORY. Empty means unset.
+        """Read RRG_HOME, HOST, SPACE_ID, PORT, DATABASE_URL, RRG_WEIGHTS, RRG_DATA, RRG_MEMORY and RRG_MCP.
 
-        Raises InputError for a port, folder, size or database URL that cannot be used. Creates nothing.
+        Empty means unset.
+
+        Raises InputError for a port, folder, size, switch or database URL that cannot be used. Creates nothing.
         """
         home = _path(environ.get("RRG_HOME") or platformdirs.user_data_dir("rrg", appauthor=False))
         return cls(
@@ -50,6 +54,7 @@ class Settings:
             weights=_folder(environ, "RRG_WEIGHTS") or CHECKOUT / "weights",
             data=_folder(environ, "RRG_DATA"),
             memory=_size(environ.get("RRG_MEMORY") or "2GB"),
+            mcp=_switch(environ, "RRG_MCP"),
         )
 
 
@@ -57,6 +62,13 @@ def _port(text: str) -> int:
     if not re.fullmatch("[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
         raise InputError(f"PORT is {text[:20]!r}, which is not a port: set it to a whole number from 1 to 65535.")
     return int(text)
+
+
+def _switch(environ: Mapping[str, str], name: str) -> bool:
+    text = environ.get(name) or "0"
+    if text not in ("0", "1"):
+        raise InputError(f"{name} is {text[:20]!r}: set it to 1 for on or 0 for off.")
+    return text == "1"
 
 
 def _size(text: str) -> int:
