@@ -33,7 +33,7 @@ SETUP = @test -n "$(PYTHON)" || { echo 'rrg needs Python 3.11, 3.12 or 3.13; ins
 	"$(PYTHON)" scripts/setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help app test check fast lint fix train evaluate quality bench screenshots
+.PHONY: help app test check fast lint fix train evaluate quality statistics bench screenshots
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -79,6 +79,9 @@ evaluate: .venv/app.stamp ## evaluate all models or MODEL on a split of DATA; wr
 
 quality: .venv/app.stamp ## train and measure the checks of images on DATA (SECOND, PICTURES)
 	$(BIN)/python train/quality.py --data "$(STUDIES)" $(if $(SECOND),--second "$(SECOND)") $(if $(PICTURES),--pictures "$(PICTURES)")
+
+statistics: .venv/app.stamp ## compute what the badges know of the train split of DATA; after a change of weights
+	$(BIN)/python train/training_statistics.py --data "$(STUDIES)"
 
 bench: .venv/app.stamp ## speed of the models on this machine; on DATA if given, else on synthetic studies
 	@$(BIN)/python scripts/bench.py $(if $(DATA),--data "$(DATA)")

@@ -240,5 +240,6 @@ listen("rrg:pin", shown.pin);
 document.addEventListener("fullscreenchange", showState);
 watch("value", showViews);
 watch("maps", () => shown.list(props.maps || {}));
+watch("edited", () => shown.listEdited(props.edited || {}));
 showViews();
 shown.list(props.maps || {});
