@@ -83,8 +83,10 @@ quality: .venv/app.stamp ## train and measure the checks of images on DATA (SECO
 statistics: .venv/app.stamp ## compute what the badges know of the train split of DATA; after a change of weights
 	$(BIN)/python train/training_statistics.py --data "$(STUDIES)"
 
-bench: .venv/app.stamp ## speed of the models on this machine; on DATA if given, else on synthetic studies
+bench: .venv/dev.stamp ## speed of the models and of the app on this machine; on DATA if given, else on synthetic studies
+	@$(BIN)/python scripts/setup.py browser
 	@$(BIN)/python scripts/bench.py $(if $(DATA),--data "$(DATA)")
+	@$(BIN)/python scripts/bench_app.py $(if $(DATA),--data "$(DATA)")
 
 screenshots: .venv/dev.stamp ## pictures of every tab, light and dark, into docs/; needs a browser
 	@$(BIN)/python scripts/setup.py browser
