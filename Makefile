@@ -33,7 +33,7 @@ SETUP = @test -n "$(PYTHON)" || { echo 'rrg needs Python 3.11, 3.12 or 3.13; ins
 	"$(PYTHON)" scripts/setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help app test check fast lint fix train evaluate quality bench screenshots space-check
+.PHONY: help app test check fast lint fix train evaluate quality statistics bench screenshots space-check
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -83,8 +83,13 @@ quality: .venv/app.stamp ## train and measure the checks of images on DATA (SECO
 space-check: .venv/app.stamp ## check that the repository is a Hugging Face Space that starts without network
 	@$(BIN)/python scripts/space_check.py
 
-bench: .venv/app.stamp ## speed of the models on this machine; on DATA if given, else on synthetic studies
+statistics: .venv/app.stamp ## compute what the badges know of the train split of DATA; after a change of weights
+	$(BIN)/python train/training_statistics.py --data "$(STUDIES)"
+
+bench: .venv/dev.stamp ## speed of the models and of the app on this machine; on DATA if given, else on synthetic studies
+	@$(BIN)/python scripts/setup.py browser
 	@$(BIN)/python scripts/bench.py $(if $(DATA),--data "$(DATA)")
+	@$(BIN)/python scripts/bench_app.py $(if $(DATA),--data "$(DATA)")
 
 screenshots: .venv/dev.stamp ## pictures of every tab, light and dark, into docs/; needs a browser
 	@$(BIN)/python scripts/setup.py browser

@@ -54,6 +54,7 @@ def serve(settings: Settings, uploads: Path) -> None:
     from rrg.feedback import FeedbackStore
     from rrg.inference.library import ModelLibrary
     from rrg.ui.app import create_app, launch_options
+    from rrg.ui.mcp import send_json
     from rrg.ui.service import Service
 
     store = FeedbackStore(settings.database_url, images=settings.images)
@@ -61,6 +62,7 @@ def serve(settings: Settings, uploads: Path) -> None:
     service = Service(settings, library, store)
     app = create_app(service)
     app.launch(**launch_options(settings, service), prevent_thread_lock=True)
+    send_json(app)
     # The page is up. Only now load torch and the first model, which takes seconds.
     Thread(target=service.load_first_model, daemon=True).start()
     app.block_thread()

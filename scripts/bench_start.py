@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -39,17 +40,17 @@ def measure_start(models: Sequence[str]) -> dict[str, float]:
     seconds, figures = [], {}
     with TemporaryDirectory() as folder:
         for run in range(STARTS):
-            with _started(Path(folder) / str(run)) as (process, url, waited):
-                seconds.append(waited)
+            with started(Path(folder) / str(run)) as app:
+                seconds.append(app.seconds)
                 if run < STARTS - 1:
                     continue
-                figures["memory_page_mb"] = _memory(process.pid)
+                figures["memory_page_mb"] = memory(app.process)
                 frontal, lateral = _files(Path(folder))
-                client = Client(url, verbose=False, httpx_kwargs={"timeout": None})
+                client = Client(app.url, verbose=False, httpx_kwargs={"timeout": None})
                 for model in models:
                     client.predict(handle_file(frontal), handle_file(lateral), model, api_name="/report")
-                    figures.setdefault("memory_one_model_mb", _memory(process.pid))
-                figures["memory_all_models_mb"] = _memory(process.pid)
+                    figures.setdefault("memory_one_model_mb", memory(app.process))
+                figures["memory_all_models_mb"] = memory(app.process)
     return {"first_page_s": statistics.median(seconds)} | figures
 
 
@@ -62,15 +63,30 @@ def render_start(figures: dict[str, float], models: int) -> str:
     )
 
 
+@dataclass(frozen=True)
+class Started:
+    """The running app."""
+
+    process: int
+    """Id of its process."""
+    url: str
+    seconds: float
+    """From the start of the process to the first page."""
+
+
 @contextmanager
-def _started(home: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, float]]:
-    """Start the app and wait for its page; gives the process, its address and the seconds from start to page."""
+def started(home: Path, *arguments: str) -> Iterator[Started]:
+    """Start the app with a home of its own, and further arguments of app.py, and wait for its page."""
     port = _free_port()
     environment = os.environ | {"RRG_HOME": str(home), "HOST": "127.0.0.1", "PORT": str(port)}
     environment.pop("DATABASE_URL", None)  # the reports of the benchmark go into a database of its own
-    started = time.perf_counter()
+    begun = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "app.py"], cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [sys.executable, "app.py", *arguments],
+        cwd=CHECKOUT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     url = f"http://127.0.0.1:{port}/"
     try:
@@ -79,7 +95,7 @@ def _started(home: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, float]]
                 output = process.stdout.read().decode(errors="replace") if process.stdout else ""
                 raise InputError(f"The app did not start: {output.strip()[-500:]}")
             time.sleep(POLL)
-        yield process, url, time.perf_counter() - started
+        yield Started(process.pid, url, time.perf_counter() - begun)
     finally:
         process.kill()
         process.wait()
@@ -110,7 +126,7 @@ def _files(folder: Path) -> list[Path]:
     return paths
 
 
-def _memory(process: int) -> float:
+def memory(process: int) -> float:
     """Resident memory of a process in MB."""
     answer = subprocess.run(["ps", "-o", "rss=", "-p", str(process)], capture_output=True, text=True, check=True)
     return int(answer.stdout) * 1024 / 1e6

@@ -16,7 +16,8 @@ ends every sentence.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 _DELETED_SUBSTRINGS = str.maketrans("", "", "\"/\\'")
 _DELETED_CHARACTERS = re.compile(r"[.,?;*!%^&_+()\x3A-\x5B\]{}]")
@@ -31,6 +32,8 @@ _STRICT_WORD = re.compile(
     """,
     re.VERBOSE,
 )
+_R2GEN_WORD = re.compile(r"[^\s/]+")
+_FULL_STOP = re.compile(r"\.+(?=[\"')\]}]*$)")
 _LIST_MARKER = re.compile(r"(?:^|(?<=[.:!?]\s))\s*\d{1,2}[.)]\s+(?=[^\W\d])")
 
 _ACRONYMS = frozenset(
@@ -97,6 +100,48 @@ CLEANERS: dict[str, Callable[[str], str]] = {
     "strict": clean_strict,
 }
 """Cleaning functions, by the name that is saved with the tokenizer."""
+
+
+@dataclass(frozen=True)
+class CleanedWord:
+    """A word of a text as the vocabulary has it, with its characters [start, end) in the text."""
+
+    text: str
+    start: int
+    end: int
+
+
+def split_words(text: str, cleaner: str) -> list[CleanedWord]:
+    """Split a text that a person typed into the words that a cleaner (key of `CLEANERS`) leaves, with their places.
+
+    Inverts `detokenize`. Otherwise it differs from the cleaner where that joins words: "disease/atelectasis" is two
+    words, because as one it is in no vocabulary. A text without a final period gets none. Punctuation that the cleaner
+    deletes is no word.
+    """
+    markers = [match.span() for match in _LIST_MARKER.finditer(text)]
+    words = _strict_words(text) if cleaner == "strict" else _r2gen_words(text, CLEANERS[cleaner])
+    return [word for word in words if not any(start <= word.start < end for start, end in markers)]
+
+
+def _strict_words(text: str) -> Iterator[CleanedWord]:
+    previous = ""
+    for match in _STRICT_WORD.finditer(text):
+        word = match.group().lower() if match.group().strip(".") else "."
+        if word != "." or previous != ".":
+            yield CleanedWord(word, *match.span())
+        previous = word
+
+
+def _r2gen_words(text: str, clean: Callable[[str], str]) -> Iterator[CleanedWord]:
+    for match in _R2GEN_WORD.finditer(text):
+        chunk, start = match.group(), match.start()
+        stop = _FULL_STOP.search(chunk)
+        body = chunk[: stop.start()] if stop else chunk
+        if word := clean(body).removesuffix(".").strip():
+            kept = [i for i, character in enumerate(body) if clean(character) != " ."]
+            yield CleanedWord(word, start + kept[0], start + kept[-1] + 1)
+        if stop:
+            yield CleanedWord(".", start + stop.start(), start + stop.end())
 
 
 def detokenize(words: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:

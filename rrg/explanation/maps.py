@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from rrg.data.tokenizer import ReportTokenizer
+from rrg.explanation.encoded_text import EncodedText, encode_text
 from rrg.explanation.native_maps import meaning
 from rrg.labels.findings import FINDINGS
 from rrg.models import ARCHITECTURES
@@ -58,18 +59,20 @@ class Region:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """All maps of one report."""
+    """All maps of one report, or of one edited text."""
 
     words: tuple[Heatmap, ...]
-    """One for each of `Report.words`."""
+    """One for each word of the text: `Report.words`."""
     sentences: tuple[Heatmap, ...]
-    """One for each of `Report.sentences`."""
+    """One for each sentence of the text: `Report.sentences`."""
     findings: tuple[Heatmap, ...]
     """One for each finding of the classifier except "No Finding", which has no location."""
     native: tuple[Heatmap, ...] = ()
     """The architecture's own maps (`ReportEncoderOutput.maps`, `ReportModel.report_maps`); some have none."""
     regions: tuple[Region, ...] = ()
     """Regions of an architecture that describes a study by region (`ReportModel.region_boxes`)."""
+    without_map: frozenset[int] = frozenset()
+    """Indices of words that have no map: of an edited text, whose words the model may not know."""
 
 
 def explain(model: ReportModel, tokenizer: ReportTokenizer, report: Report, study: StudyFeatures) -> Explanation:
@@ -82,20 +85,49 @@ def explain(model: ReportModel, tokenizer: ReportTokenizer, report: Report, stud
         study: The features of the one study. The maps of a radiograph that the model does not read are 0.
     """
     token_ids, word_of_id = tokenizer.encode_words([word.text.lower() for word in report.words])
-    ids = torch.tensor(token_ids, device=model.device)
+    return _maps(model, EncodedText(report.words, report.sentences, token_ids, word_of_id), study)
+
+
+def explain_text(model: ReportModel, tokenizer: ReportTokenizer, text: str, study: StudyFeatures) -> Explanation:
+    """Maps of a text that a person wrote or edited, as if the model had generated it: by teacher forcing.
+
+    A word that the vocabulary lacks, and one after the last that the decoder can read, has a map of zeros and is in
+    `Explanation.without_map`. The other words are computed as after an unknown word. For the text of a report that the
+    model generated the maps are those of `explain`.
+
+    Args:
+        model: Any model, in evaluation mode.
+        tokenizer: The model's.
+        text: The text.
+        study: The features of the one study.
+
+    Raises:
+        InputError: there is no word in the text.
+    """
+    return _maps(model, encode_text(tokenizer, text), study)
+
+
+def _maps(model: ReportModel, text: EncodedText, study: StudyFeatures) -> Explanation:
+    """All maps of a text over the radiographs of a study."""
     with torch.inference_mode():
         encoded = model.encode(view_mask=study.view_mask, features=study.features)
+        text = text.truncated(model.max_words(encoded))
+        ids = torch.tensor(text.ids, device=model.device)
         attention = cross_attention(model, encoded, ids).float()  # [T,n*V,h,w]
     # Attention to an altered copy of a view counts for that view.
     attention = attention.unflatten(1, (-1, study.view_mask.shape[1])).sum(1)  # [T,V,h,w]
     of_ids = on_radiographs(attention, study.slots[0])
-    words = np.array(word_of_id, dtype=int)
-    of_words = [of_ids[words == i].mean(axis=0) for i in range(len(report.words))]  # [V,h,w] each
+    word_of_id = np.array(text.word_of_id, dtype=int)
+    without_map = text.without_map()
+    nothing = np.zeros_like(of_ids[0])
+    of_words = [  # [V,h,w] each
+        nothing if i in without_map else of_ids[word_of_id == i].mean(axis=0) for i in range(len(text.words))
+    ]
     layers = f"all {model.config.num_decoder_layers} decoder layers"
-    over = "heads, layers and the byte pairs of the word" if len(ids) > len(report.words) else "heads and layers"
+    over = "heads, layers and the byte pairs of the word" if len(ids) > len(text.words) else "heads and layers"
     word_maps = tuple(
         Heatmap(word.text, "cross-attention", layers, f"mean over {over}", (word.start, word.end), values)
-        for word, values in zip(report.words, of_words, strict=True)
+        for word, values in zip(text.words, of_words, strict=True)
     )
     sentence_maps = tuple(
         Heatmap(
@@ -104,9 +136,9 @@ def explain(model: ReportModel, tokenizer: ReportTokenizer, report: Report, stud
             layers,
             "mean over heads, layers and the words of the sentence",
             (sentence.start, sentence.end),
-            np.mean([of_words[t] for t, word in enumerate(report.words) if word.sentence == i], axis=0),
+            np.mean([of_words[t] for t in text.mapped_words(i)] or [nothing], axis=0),
         )
-        for i, sentence in enumerate(report.sentences)
+        for i, sentence in enumerate(text.sentences)
     )
     return Explanation(
         word_maps,
@@ -114,6 +146,7 @@ def explain(model: ReportModel, tokenizer: ReportTokenizer, report: Report, stud
         finding_maps(model, study),
         native_maps(model, encoded, ids, study),
         described_regions(model, encoded, study),
+        without_map,
     )
 
 

@@ -18,6 +18,10 @@ _MEANING: dict[str, dict[str, str]] = {
         "mixing gate": "High: the model relies on details of the area; low: on the image as a whole.",
         "spatial gate": "Areas whose details the model lets through.",
     },
+    "r2gen_cmn": {
+        "memory response": "How strongly the model's memory answers each area: the length of what it adds to the area.",
+        "memory shared with the report": "How far each area recalls the same memory slots as the words of the report.",
+    },
     "sgrrg": {
         "region probability": "Probability that the report describes the anatomical region under the box.",
         "abnormal attribute probability": "Probability that the report names something abnormal in the region.",

@@ -48,12 +48,16 @@ class MemoryTransformer(nn.Module):
         """Keys and values of the memory: the same for all studies and words."""
         return self.read.project(self.memory)
 
+    def response(self, tokens: Tensor, memory: ProjectedMemory) -> Tensor:
+        """Memory response [B,n,D] to each visual or textual token [B,n,D]."""
+        if self.training or tokens.device.type != "cpu" or tokens.shape[:2].numel() <= _QUERY_BATCH:
+            return self.read(tokens, memory).hidden
+        parts = tokens.flatten(0, 1)[None].split(_QUERY_BATCH, dim=1)
+        return torch.cat([self.read(part, memory).hidden for part in parts], dim=1).view_as(tokens)
+
     def respond(self, tokens: Tensor, memory: ProjectedMemory) -> Tensor:
         """Visual or textual tokens [B,n,D] plus the memory response to each."""
-        if self.training or tokens.device.type != "cpu" or tokens.shape[:2].numel() <= _QUERY_BATCH:
-            return tokens + self.read(tokens, memory).hidden
-        parts = tokens.flatten(0, 1)[None].split(_QUERY_BATCH, dim=1)
-        return tokens + torch.cat([self.read(part, memory).hidden for part in parts], dim=1).view_as(tokens)
+        return tokens + self.response(tokens, memory)
 
     def encode(self, tokens: Tensor, token_mask: Tensor) -> Tensor:
         """Encoder over visual tokens [B,N,D] with positions; token_mask [B,N] is False for tokens of a missing view."""

@@ -144,6 +144,10 @@ class ReportModel(PreTrainedModel, GenerationMixin):
         """
         return {}
 
+    def max_words(self, encoder_outputs: ReportEncoderOutput) -> int | None:
+        """Number of ids of a report that the decoder can read; None for any number."""
+        return None
+
     def auxiliary_losses(
         self,
         encoder_outputs: ReportEncoderOutput,

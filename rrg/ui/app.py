@@ -10,6 +10,7 @@ import gradio as gr
 from rrg.ui.api import add_endpoints
 from rrg.ui.downloads import export_route
 from rrg.ui.images import image_route
+from rrg.ui.mcp import require_mcp
 from rrg.ui.page import build_page
 from rrg.ui.security import Security
 from rrg.ui.security.proxies import own_forwarding
@@ -38,8 +39,11 @@ def create_app(service: Service) -> gr.Blocks:
 def launch_options(settings: Settings, service: Service, security: Security | None = None) -> dict[str, Any]:
     """Return the arguments of `launch()`: the guards, no run history in the browser, no error details.
 
-    Raises InputError for a login that cannot work. `security` is made from the settings where it is not given.
+    Raises InputError for a login that cannot work, and when MCP is asked for and not installed. `security` is made from
+    the settings where it is not given.
     """
+    if settings.mcp:
+        require_mcp()
     scripts = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("page.js", "user.js")]
     security = security or Security(settings, service.audit)
     own_forwarding()
@@ -67,6 +71,7 @@ def launch_options(settings: Settings, service: Service, security: Security | No
         "ssr_mode": False,
         "enable_monitoring": False,
         "max_threads": EVENTS,
+        "mcp_server": settings.mcp,
         "state_session_capacity": 1000,
         "_frontend": False,  # no look at its own page at the start, which ended the app on a busy machine
     }

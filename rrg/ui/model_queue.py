@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from threading import Event, Lock
 from typing import Any
 
+from rrg.decoding.progress import Stopped
 from rrg.errors import InputError
 
 POLL = 0.05
@@ -16,10 +17,6 @@ POLL = 0.05
 
 Tell = Callable[[Any], None]
 """Passes the progress of a job to its client; raises `Stopped` once the client has left."""
-
-
-class Stopped(Exception):
-    """Raised inside a job by `Tell` after its client has left."""
 
 
 @dataclass(frozen=True)

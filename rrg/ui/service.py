@@ -256,6 +256,14 @@ class Service:
             return Analysis(None, ())
         return Analysis(reporter.explain(study, report), reporter.badges(study, report))
 
+    def explain_text(self, study: Study, report: Report, text: str) -> Explanation:
+        """Compute the maps of an edited text of a report.
+
+        Raises InputError when the model cannot be loaded or has other weights now than those that generated the report,
+        and when there is no word in the text.
+        """
+        return self.library.reporter(report.model).explain_text(study, report, text)
+
     def blank_check(self, study: Study, report: Report, tell: Tell) -> BlankCheck:
         """Compare a report with the one that its model writes for blank images; the progress is told.
 

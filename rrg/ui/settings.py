@@ -46,6 +46,8 @@ class Settings:
     """Whether that Space lends its GPU for single calls."""
     keep_images: bool = False
     """Whether the images of corrected studies are kept, in `home / "images"`. This needs the patients' consent."""
+    mcp: bool = False
+    """Whether the app also serves its endpoints as tools of the Model Context Protocol."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -72,7 +74,8 @@ class Settings:
             proxies=tuple(map(_proxy, _listed(environ.get("RRG_PROXIES") or ("*" if environ.get("SPACE_ID") else "")))),
             space=bool(environ.get("SPACE_ID")),
             zero_gpu=environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true"),
-            keep_images=_switch(environ.get("RRG_KEEP_IMAGES") or "0"),
+            keep_images=_switch(environ, "RRG_KEEP_IMAGES"),
+            mcp=_switch(environ, "RRG_MCP"),
         )
 
     @property
@@ -97,9 +100,10 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _switch(text: str) -> bool:
+def _switch(environ: Mapping[str, str], name: str) -> bool:
+    text = environ.get(name) or "0"
     if text not in ("0", "1"):
-        raise InputError(f"RRG_KEEP_IMAGES is {text[:20]!r}: set it to 1 to keep images, or to 0.")
+        raise InputError(f"{name} is {text[:20]!r}: set it to 1 for on or 0 for off.")
     return text == "1"
 
 

@@ -16,6 +16,7 @@ from rrg.data.text import (
     clean_strict,
     detokenize,
     is_blank,
+    split_words,
 )
 
 R2GEN_CLEANERS = [clean_iu_xray, clean_mimic_cxr]
@@ -143,3 +144,42 @@ def test_a_text_without_letters_and_digits_is_blank(text: str | None) -> None:
 @pytest.mark.parametrize("text", ["Clear.", "___ lungs", "1", "é"])
 def test_a_text_with_a_letter_or_digit_is_not_blank(text: str) -> None:
     assert not is_blank(text)
+
+
+@settings(deadline=None)
+@given(REPORT_WORDS)
+def test_splitting_inverts_detokenization(words: list[str]) -> None:
+    text, spans = detokenize(words)
+    for cleaner in CLEANERS:
+        split = split_words(text, cleaner)
+        assert [word.text for word in split] == words
+        assert [(word.start, word.end) for word in split] == spans
+
+
+@pytest.mark.parametrize("cleaner", ["iu_xray", "strict"])
+def test_splitting_inverts_detokenization_of_real_reports(shared_data, cleaner: str) -> None:
+    annotation = json.loads((shared_data / "iu_xray" / "annotation.json").read_text())
+    for record in annotation["train"]:
+        words = CLEANERS[cleaner](record["report"]).split()
+        text, spans = detokenize(words)
+        split = split_words(text, cleaner)
+        assert [word.text for word in split] == words
+        assert [(word.start, word.end) for word in split] == spans
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaner", "expected"),
+    [
+        ("Heart, normal", "iu_xray", [("heart", "Heart"), ("normal", "normal")]),
+        ("(Patient's) COPD...", "iu_xray", [("patients", "Patient's"), ("copd", "COPD"), (".", "...")]),
+        ('No "mass." Clear', "iu_xray", [("no", "No"), ("mass", "mass"), (".", "."), ("clear", "Clear")]),
+        ("scar/mass; 2.5 cm", "iu_xray", [("scar", "scar"), ("mass", "mass"), ("25", "2.5"), ("cm", "cm")]),
+        ("1. Lungs. 2. Heart", "strict", [("lungs", "Lungs"), (".", "."), ("heart", "Heart")]),
+        ("1. Lungs. 2. Heart", "iu_xray", [("lungs", "Lungs"), (".", "."), ("heart", "Heart")]),
+        ("A, b", "strict", [("a", "A"), (",", ","), ("b", "b")]),
+        (" \n", "mimic_cxr", []),
+        ("?!", "iu_xray", []),
+    ],
+)
+def test_a_typed_text_is_split_into_words_of_the_vocabulary(text: str, cleaner: str, expected: list) -> None:
+    assert [(word.text, text[word.start : word.end]) for word in split_words(text, cleaner)] == expected

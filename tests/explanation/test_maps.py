@@ -13,12 +13,15 @@ import torch
 
 from rrg.data.phantom import make_phantom
 from rrg.data.studies import Study
+from rrg.errors import InputError
 from rrg.explanation.class_activation import grad_cam
 from rrg.explanation.maps import cross_attention
 from rrg.inference.reporter import Reporter
+from rrg.inference.writing import read_ids
 from rrg.labels.atlas import ATLAS, REGIONS
 from rrg.labels.findings import FINDINGS
 from rrg.layers.image_encoder import ImageEncoder
+from rrg.models import ARCHITECTURES
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +125,72 @@ def test_the_map_of_a_word_is_the_mean_over_its_byte_pairs(tiny_folder: Callable
         assert "byte pairs" in heatmap.reduction
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_maps_of_the_unchanged_text_are_those_of_the_report(
+    architecture: str, tiny_folder: Callable[[str], Path], study: Study
+) -> None:
+    tiny = Reporter.from_pretrained(tiny_folder(architecture), device="cpu")
+    # An untrained model of byte pairs writes bytes that are no text.
+    ids = tiny.tokenizer.encode_report(study.report or "", 40)[1:]
+    content = read_ids(tiny.tokenizer, ids, np.ones(len(ids)))
+    report = dataclasses.replace(
+        tiny.report(study), text=content.text, words=content.words, sentences=content.sentences
+    )
+    ours, theirs = tiny.explain_text(study, report, report.text), tiny.explain(study, report)
+    assert not ours.without_map
+    assert ours.regions == theirs.regions
+    for kind in ("words", "sentences", "findings", "native"):
+        assert len(getattr(theirs, kind)) > 0
+        for one, other in zip(getattr(ours, kind), getattr(theirs, kind), strict=True):
+            assert (one.target, one.method, one.span) == (other.target, other.method, other.span)
+            np.testing.assert_allclose(one.values, other.values, atol=1e-5)
+
+
+def test_maps_of_an_edited_text_are_those_of_teacher_forcing(reporter: Reporter, study: Study) -> None:
+    """The words before an edit keep their maps; those after it attend with the new words before them."""
+    report = reporter.report(study)
+    count = 3
+    end = report.words[count - 1].end
+    text = f"{report.text[:end]} heart  Bronchiectasis. {report.text[end:]}"
+    edited, original = reporter.explain_text(study, report, text), reporter.explain(study, report)
+    assert [heatmap.target for heatmap in edited.words[count : count + 2]] == ["heart", "Bronchiectasis"]
+    assert edited.without_map == {count + 1}
+    assert edited.words[count + 1].values.max() == 0
+    for one, other in zip(edited.words[:count], original.words[:count], strict=True):
+        np.testing.assert_allclose(one.values, other.values, atol=1e-6)
+    encoded = reporter.encode(study)
+    words = [heatmap.target.lower() for heatmap in edited.words]
+    ids = torch.tensor(reporter.tokenizer.encode_words(words)[0])
+    with torch.inference_mode():
+        outputs = reporter.model.encode(view_mask=encoded.view_mask, features=encoded.features)
+        expected = cross_attention(reporter.model, outputs, ids).numpy()
+    known = [i for i in range(len(words)) if i != count + 1]
+    np.testing.assert_allclose([edited.words[i].values for i in known], expected[known], atol=1e-6)
+    own = [edited.words[i].values for i in range(count + 3) if i != count + 1]  # with the full stop
+    np.testing.assert_allclose(edited.sentences[0].values, np.mean(own, axis=0), atol=1e-6)
+    for heatmap in (*edited.words, *edited.sentences):
+        assert heatmap.span is not None
+        assert text[slice(*heatmap.span)] == heatmap.target
+
+
+def test_words_beyond_the_positions_of_the_decoder_have_no_map(
+    tiny_folder: Callable[[str], Path], study: Study
+) -> None:
+    vit_gpt2 = Reporter.from_pretrained(tiny_folder("vit_gpt2"), device="cpu")
+    report = vit_gpt2.report(study)
+    edited = vit_gpt2.explain_text(study, report, "heart " * 100)
+    assert len(edited.words) == 100
+    assert edited.without_map == set(range(min(edited.without_map), 100))
+    assert edited.words[0].values.max() > 0
+    assert max(edited.words[i].values.max() for i in edited.without_map) == 0
+
+
+def test_an_edited_text_of_other_weights_is_refused(reporter: Reporter, study: Study) -> None:
+    report = dataclasses.replace(reporter.report(study), weights_sha256="0" * 64)
+    with pytest.raises(InputError, match="other weights"):
+        reporter.explain_text(study, report, report.text)
+
+
 def test_a_sentence_map_is_the_mean_of_its_words(reporter: Reporter, study: Study) -> None:
     report = reporter.report(study)
     explanation = reporter.explain(study, report)
@@ -163,10 +232,6 @@ def test_the_models_own_maps_are_shown_as_it_computed_them(tiny_camanet: Path, s
             assert heatmap.values.dtype == np.float32
             np.testing.assert_array_equal(heatmap.values, maps[heatmap.target][0, slots].numpy())
         assert max(heatmap.values.max() for heatmap in native) > 0
-
-
-def test_a_model_without_maps_of_its_own_shows_none(reporter: Reporter, study: Study) -> None:
-    assert reporter.explain(study, reporter.report(study)).native == ()
 
 
 def test_regions_are_the_boxes_of_the_predicted_graph_on_the_frontal_view(

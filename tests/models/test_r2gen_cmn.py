@@ -14,8 +14,10 @@ from torch.nn import functional as F
 from conversion import PUBLISHED
 from conversion.keys import translate_keys
 from rrg.errors import InputError
+from rrg.layers.memory import MemoryResponse
 from rrg.models.base import ReportOutput
 from rrg.models.r2gen_cmn import R2GenCMN, R2GenCMNConfig
+from tests.tiny import tiny_model
 
 STEPS = 20
 """Words the published search writes at most."""
@@ -114,3 +116,44 @@ def test_two_copies_of_one_tensor_must_agree() -> None:
     state = {f"encoder_decoder.{key}": torch.zeros(2), f"encoder_decoder.model.{key}": torch.ones(2)}
     with pytest.raises(InputError, match=r"read\.query\.bias"):
         translate_keys(state, PUBLISHED["r2gen_cmn"].keys)
+
+
+@torch.inference_mode()
+def test_the_maps_are_what_the_memory_answers_in_the_forward_pass() -> None:
+    """Captured at the memory while a study is encoded, and while its report is decoded by teacher forcing."""
+    model = tiny_model("r2gen_cmn")
+    views = torch.rand(2, 2, 3, 64, 64)
+    mask = torch.tensor([[True, True], [True, False]])
+    captured: list[MemoryResponse] = []
+    handle = model.transformer.read.register_forward_hook(lambda _module, _inputs, output: captured.append(output))
+    encoded = model.encode(views, mask)
+    ids = torch.tensor([[0, 5, 9, 3], [0, 7, 5, 12]])  # few: each word queries the memory on its own
+    model(decoder_input_ids=ids, encoder_outputs=encoded)
+    handle.remove()
+    patches, words = captured
+    assert encoded.maps is not None and encoded.grid is not None
+    response = encoded.maps["memory response"]
+    strength = patches.hidden.norm(dim=-1).unflatten(1, encoded.grid) * mask[..., None, None]
+    torch.testing.assert_close(response, strength)
+    assert response[1, 0].min() > 0 and response[1, 1].max() == 0
+    shared = model.report_maps(ids, encoded)["memory shared with the report"]
+    mean_of_words = words.weights[:, :, 1:].mean(2)  # [B,H,slots] without BOS
+    for study, view, row, column in [(0, 0, 0, 0), (0, 1, 1, 0), (1, 0, 0, 1)]:
+        _, height, width = encoded.grid
+        patch = patches.weights[study, :, (view * height + row) * width + column]  # [H,slots]
+        overlap = torch.minimum(patch, mean_of_words[study]).sum(-1).mean()
+        torch.testing.assert_close(shared[study, view, row, column], overlap)
+    assert 0 < shared[0].max() <= 1
+    assert shared[1, 1].max() == 0
+    assert model.report_maps(ids[:, :1], encoded) == {}
+
+
+@torch.inference_mode()
+def test_a_patch_with_the_slots_of_the_words_shares_all_of_its_memory() -> None:
+    model = tiny_model("r2gen_cmn")
+    encoded = model.encode(torch.rand(1, 2, 3, 64, 64), torch.ones(1, 2, dtype=torch.bool))
+    ids = torch.tensor([[0, 5]])
+    encoded.queries[0, 3] = model.transformer.words(ids)[0, 1]
+    shared = model.report_maps(ids, encoded)["memory shared with the report"].flatten()
+    assert shared[3] == pytest.approx(1, abs=1e-5)
+    assert shared.argmax() == 3

@@ -31,15 +31,28 @@ from rrg.inference.library import ModelInfo
 from rrg.labels.findings import FINDINGS, label_report
 from rrg.report import Note, Report, ReportFinding, Sentence, Word
 from rrg.ui.app import create_app, launch_options
+from rrg.ui.mcp import send_json
 from rrg.ui.security import Security
 from rrg.ui.security.limits import Limits
 from rrg.ui.service import Service
-from rrg.ui.settings import Settings
+from rrg.ui.settings import CHECKOUT, Settings
 from scripts.browser import launch_chromium
 
 WEIGHTS = "a" * 64
 LIMIT = 200_000
 """Milliseconds after which a wait of the browser fails: below the limit of a test, so that the message names it."""
+
+
+def split(text: str) -> tuple[tuple[Word, ...], tuple[Sentence, ...]]:
+    """Words and sentences of a text."""
+    sentences = [Sentence(m.group(), m.start(), m.end()) for m in re.finditer(r"[^.\s][^.]*\.?", text)]
+    words = [
+        Word(m.group(), m.start(), m.end(), sentence, 0.9)
+        for sentence, s in enumerate(sentences)
+        for m in re.finditer(r"[^\s.]+|\.", text)
+        if s.start <= m.start() < s.end
+    ]
+    return tuple(words), tuple(sentences)
 
 
 class FakeReporter:
@@ -64,13 +77,7 @@ class FakeReporter:
         brightness = float(np.mean([radiograph.pixels.mean() for radiograph in radiographs]))
         views = {1: "one view", 2: "two views"}[len(radiographs)]
         text = self.text.replace("VIEWS", views).replace("BRIGHTNESS", f"{brightness * 1000:.0f}")
-        sentences = [Sentence(m.group(), m.start(), m.end()) for m in re.finditer(r"[^.\s][^.]*\.", text)]
-        words = [
-            Word(m.group(), m.start(), m.end(), sentence, 0.9)
-            for sentence, s in enumerate(sentences)
-            for m in re.finditer(r"[^\s.]+|\.", text)
-            if s.start <= m.start() < s.end
-        ]
+        words, sentences = split(text)
         findings = tuple(
             ReportFinding(finding.name, str(finding.status), finding.spans, (index + 1) / 15)
             for index, finding in enumerate(label_report(text))
@@ -79,8 +86,8 @@ class FakeReporter:
             report_id=hashlib.sha256((self.name + study.id + pixels).encode()).hexdigest()[:24],
             study_id=study.id,
             text=text,
-            words=tuple(words),
-            sentences=tuple(sentences),
+            words=words,
+            sentences=sentences,
             findings=findings,
             model=self.name,
             weights_sha256=WEIGHTS,
@@ -89,6 +96,20 @@ class FakeReporter:
             created_at="2026-01-01T00:00:00+00:00",
             notes=notes,
         )
+
+    def explain_text(self, study: Study, report: Report, text: str) -> Explanation:
+        """The maps of a report with this text; the word "unknown" has none."""
+        if not text.strip(" ."):
+            raise InputError("There is no word in this text, so there is no map of it. Write a sentence.")
+        words, sentences = split(text)
+        explanation = self.explain(study, replace(report, text=text, words=words, sentences=sentences))
+        without = {index for index, word in enumerate(words) if word.text == "unknown"}
+        nothing = np.zeros_like(explanation.words[0].values)
+        maps = (
+            replace(heatmap, values=nothing) if index in without else heatmap
+            for index, heatmap in enumerate(explanation.words)
+        )
+        return replace(explanation, words=tuple(maps), without_map=frozenset(without))
 
     def explain(self, study: Study, report: Report) -> Explanation:
         views = len(study.radiographs())
@@ -142,6 +163,13 @@ class FakeLibrary:
         return FakeReporter(name, self.texts[name])
 
 
+def documented_example(name: str, url: str) -> str:
+    """The Python example of docs/api.md that names `name`, for the app at `url`."""
+    page = (CHECKOUT / "docs" / "api.md").read_text(encoding="utf-8")
+    (example,) = (block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if name in block)
+    return re.sub(r"http://127\.0\.0\.1:7860/?", url, example)
+
+
 @dataclass
 class RunningApp:
     url: str
@@ -159,6 +187,7 @@ def running(
     texts: dict[str, str] | None = None,
     changes: dict[str, Any] | None = None,
     limits: Limits | None = None,
+    mcp: bool = False,
     **further: object,
 ) -> Iterator[RunningApp]:
     """The app on a free port, with a store of its own in `home`.
@@ -166,7 +195,7 @@ def running(
     `changes` are settings, `limits` those of requests, and `further` are options of `launch`.
     """
     home.mkdir(parents=True, exist_ok=True)
-    settings = Settings(home, "127.0.0.1", 0, sqlite_url(home / "rrg.sqlite3"), home / "weights", data)
+    settings = Settings(home, "127.0.0.1", 0, sqlite_url(home / "rrg.sqlite3"), home / "weights", data, mcp=mcp)
     settings = replace(settings, **(changes or {}))
     store = FeedbackStore(settings.database_url)
     service = Service(settings, library or FakeLibrary(texts), store)  # pyright: ignore[reportArgumentType]
@@ -176,6 +205,7 @@ def running(
     )
     try:
         _, url, _ = blocks.launch(**options, prevent_thread_lock=True, quiet=True)
+        send_json(blocks)
         yield RunningApp(url, settings, store, blocks, service)
     finally:
         blocks.close(verbose=False)

@@ -15,7 +15,11 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+from rrg.data.phantom import make_phantom
+from rrg.data.studies import study_of_files
 from rrg.report import Report
+from rrg.ui.api import ENDPOINTS
+from tests.ui.conftest import FakeLibrary, documented_example
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +28,29 @@ def client(app: Any, connect: Callable[[str], Client]) -> Client:
 
 
 def test_only_the_documented_endpoints_are_public(client: Client) -> None:
-    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {"/report", "/models", "/save_correction"}
+    described = client.view_api(return_format="dict")
+    assert set(described["named_endpoints"]) == {f"/{name}" for name in ENDPOINTS}
+    assert not described["unnamed_endpoints"]
+
+
+def test_the_endpoints_are_described_with_types(client: Client) -> None:
+    endpoints = client.view_api(return_format="dict")["named_endpoints"]
+    for name in ENDPOINTS:
+        assert endpoints[f"/{name}"]["description"]
+    assert endpoints["/explain"]["returns"][0]["type"]["type"] == "object"
+    optional = {
+        (name, parameter["parameter_name"])
+        for name, endpoint in endpoints.items()
+        for parameter in endpoint["parameters"]
+        if parameter["parameter_has_default"]
+    }
+    assert optional == {
+        ("/report", "lateral"),
+        ("/report", "model"),
+        ("/explain", "kind"),
+        ("/explain", "text"),
+        ("/save_correction", "reader"),
+    }
 
 
 def test_a_report_is_returned_and_stored(app: Any, client: Client, radiograph_file: Callable[..., Path]) -> None:
@@ -49,6 +75,82 @@ def test_the_study_id_depends_on_pixels_and_not_on_the_file_name(
     ]
     assert answers[0]["study_id"] == answers[1]["study_id"]
     assert "SMITH" not in json.dumps(answers)
+
+
+def test_the_first_model_writes_where_none_is_named(client: Client, radiograph_file: Callable[..., Path]) -> None:
+    assert client.predict(handle_file(radiograph_file(2)), api_name="/report")["model"] == "plain"
+
+
+def test_maps_of_a_report_are_returned(app: Any, client: Client, radiograph_file: Callable[..., Path]) -> None:
+    files = [radiograph_file(seed) for seed in (11, 12)]
+    report = client.predict(*map(handle_file, files), "plain", api_name="/report")
+    expected = FakeLibrary().reporter("plain").explain(study_of_files(*files), Report.from_dict(report))
+    for kind, maps in (("word", expected.words), ("sentence", expected.sentences), ("finding", expected.findings)):
+        answer = client.predict(report["report_id"], kind, api_name="/explain")
+        assert answer["views"] == ["frontal", "lateral"]
+        assert (answer["kind"], answer["text"], answer["model"]) == (kind, report["text"], "plain")
+        assert [one["target"] for one in answer["maps"]] == [one.target for one in maps]
+        for one, other in zip(answer["maps"], maps, strict=True):
+            assert one["known"] and one["method"] == other.method
+            np.testing.assert_allclose(one["values"], other.values, rtol=1e-3)
+            assert one["largest"] == pytest.approx(other.values.max(), rel=1e-3)
+    assert client.predict(report["report_id"], "native", api_name="/explain")["maps"] == []
+
+
+def test_maps_of_an_edited_text_are_returned(client: Client, radiograph_file: Callable[..., Path]) -> None:
+    report = client.predict(handle_file(radiograph_file(13)), None, "plain", api_name="/report")
+    answer = client.predict(report["report_id"], "word", "The unknown heart.", api_name="/explain")
+    assert [(one["target"], one["known"]) for one in answer["maps"]] == [
+        ("The", True),
+        ("unknown", False),
+        ("heart", True),
+        (".", True),
+    ]
+    assert answer["maps"][2]["span"] == [12, 17]
+    assert np.max(answer["maps"][1]["values"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("unknown",), "not known"),
+        ((None,), "report_id must be a text"),
+        (("REPORT", "everything"), "word, sentence, finding, native"),
+        (("REPORT", "word", " ."), "no word"),
+    ],
+)
+def test_maps_that_cannot_be_computed_are_refused(
+    client: Client, radiograph_file: Callable[..., Path], arguments: tuple[Any, ...], message: str
+) -> None:
+    report = client.predict(handle_file(radiograph_file(14)), None, "plain", api_name="/report")
+    named = [report["report_id"] if argument == "REPORT" else argument for argument in arguments]
+    with pytest.raises(AppError, match=message):
+        client.predict(*named, api_name="/explain")
+
+
+def test_the_example_of_the_documentation_runs(
+    app: Any,
+    radiograph_file: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for seed, name in ((15, "frontal.png"), (16, "lateral.png")):
+        radiograph_file(seed).rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    before = app.store.counts()
+    exec(documented_example("gradio_client", app.url), {})
+    printed = capsys.readouterr().out
+    assert "plain The heart is normal" in printed
+    assert app.store.counts() != before
+
+
+def test_maps_need_the_images(app: Any, client: Client) -> None:
+    """A stored report whose images have left the server."""
+    report = FakeLibrary().reporter("plain").report(make_phantom(5, 96).study)
+    app.store.save_report(report)
+    with pytest.raises(AppError, match="no longer on the server"):
+        client.predict(report.report_id, api_name="/explain")
 
 
 def test_models_are_listed_with_those_without_weights(client: Client) -> None:

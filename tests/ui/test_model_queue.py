@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from rrg.decoding.progress import Stopped
 from rrg.errors import InputError
-from rrg.ui.model_queue import Done, ModelQueue, Running, Stopped, Waiting
+from rrg.ui.model_queue import Done, ModelQueue, Running, Waiting
 
 
 @pytest.fixture

@@ -42,8 +42,8 @@ def test_a_space_is_reached_from_outside_its_container() -> None:
 
 
 def test_empty_variables_count_as_unset() -> None:
-    names = ("RRG_HOME", "HOST", "PORT", "DATABASE_URL", "RRG_WEIGHTS", "RRG_DATA", "RRG_MEMORY", "RRG_KEEP_IMAGES")
-    empty = dict.fromkeys(names, "")
+    names = ("RRG_HOME", "HOST", "PORT", "DATABASE_URL", "RRG_WEIGHTS", "RRG_DATA", "RRG_MEMORY")
+    empty = dict.fromkeys((*names, "RRG_KEEP_IMAGES", "RRG_MCP"), "")
     assert Settings.from_env(empty) == Settings.from_env({})
 
 
@@ -142,3 +142,10 @@ def test_postgres_urls_select_the_driver_of_the_extra(scheme: str) -> None:
 def test_password_is_not_in_the_repr(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/s3cret.sqlite3"
     assert "s3cret" not in repr(Settings.from_env({"DATABASE_URL": url}))
+
+
+def test_mcp_is_switched_on_by_1_alone() -> None:
+    assert not Settings.from_env({"RRG_MCP": "0"}).mcp
+    assert Settings.from_env({"RRG_MCP": "1"}).mcp
+    with pytest.raises(InputError, match="RRG_MCP is 'yes': set it to 1"):
+        Settings.from_env({"RRG_MCP": "yes"})

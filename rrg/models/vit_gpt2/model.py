@@ -162,6 +162,11 @@ class ViTGPT2(ReportModel):
         head = cast(nn.Module, self.language_model.get_output_embeddings())
         return head(decoded.hidden), decoded
 
+    def max_words(self, encoder_outputs: ReportEncoderOutput) -> int:
+        """Positions of the language model that the mapped tokens of a prefix leave."""
+        assert isinstance(encoder_outputs, ViTGPT2EncoderOutput) and encoder_outputs.mapped is not None
+        return self.config.max_positions - (encoder_outputs.mapped.shape[1] if self.config.fusion == "prefix" else 0)
+
     def _decode_after_prefix(
         self, words: Tensor, encoded: ViTGPT2EncoderOutput, cache: EncoderDecoderCache | None, output_attentions: bool
     ) -> DecoderOutput:

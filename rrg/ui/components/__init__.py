@@ -5,12 +5,14 @@ escaped `{{text}}` would execute a report that contains `${...}`. The scripts wr
 
 The scripts communicate through events on `window`. A component may be on the page several times: the `channel` of an
 event ("read" unless stated) says which of them it concerns. Column n of the Compare tab has the channel `compare-n`.
-- `rrg:point`: the pointer or focus is on a word, sentence or finding; `kind` is null when it leaves.
+- `rrg:point`: the pointer or focus is on a word, sentence or finding; `kind` is null when it leaves. Words and
+  sentences of an edited text have the kinds "edited-word" and "edited-sentence".
 - `rrg:pin`: pin the map of a word, sentence or finding, or release it if it is pinned; `kind` is null to release any.
 - `rrg:choose-finding`: pin the finding with this index, chosen in the overlay menu.
 - `rrg:shown`: the map that the viewer shows now.
-- `rrg:place`: the place of a view (`row` and `column` in [0, 1]) that was looked up, and for each word the value of its
-  map there as a share of the map's maximum, the highest first; `view` is null without a place.
+- `rrg:place`: the place of a view (`row` and `column` in [0, 1]) that was looked up, and for each word of the report
+  (`words`) and of its edited text (`edited`) the value of its map there as a share of the map's maximum, the highest
+  first; `view` is null without a place.
 - `rrg:report`: the report on the page, or null.
 - `rrg:study`: the study on the page, or null.
 - `rrg:step`: open the next (1) or previous (-1) study of the list. `rrg:flag`: flag the open study.
@@ -30,16 +32,18 @@ from rrg.ui.components.model_select import model_select
 from rrg.ui.components.notes import chosen_remedy, notes_list, notes_value
 from rrg.ui.components.notice import Notice, notice
 from rrg.ui.components.reference import reference_panel, reference_value
-from rrg.ui.components.report_text import report_text, report_value
+from rrg.ui.components.report_text import edited_value, report_text, report_value
 from rrg.ui.components.study_header import study_header, study_value
 from rrg.ui.components.study_list import rows_value, study_list
-from rrg.ui.components.viewer import dropped_files, maps_value, viewer, views_value
+from rrg.ui.components.viewer import dropped_files, edited_maps_value, maps_value, viewer, views_value
 
 __all__ = [
     "Example",
     "Notice",
     "chosen_remedy",
     "dropped_files",
+    "edited_maps_value",
+    "edited_value",
     "editor",
     "editor_value",
     "example_pictures",

@@ -181,8 +181,7 @@ def _map(number: int, heatmap: Heatmap, exported: ExportedStudy) -> MapPicture:
 
 
 def _sentence(sentence: Sentence) -> SentenceText:
-    support: float | None = getattr(sentence, "support", None)  # not every record has it
-    return SentenceText(printable(sentence.text), "" if support is None else f"{support:.0%}")
+    return SentenceText(printable(sentence.text), "" if sentence.support is None else f"{sentence.support:.0%}")
 
 
 def _labels(text: str | None) -> dict[str, str]:

@@ -57,7 +57,7 @@ class Security:
             Middleware(SecurityHeaders, scripts=scripts, space=settings.space),
             Middleware(HostCheck, address=settings.host, hosts=settings.hosts, refused=refused),
             Middleware(RequestLimits, limits=self._limits, refused=refused),
-            Middleware(OpenEndpoints),
+            Middleware(OpenEndpoints, further=(MCP,) if settings.mcp else ()),
             Middleware(SessionCheck, authentication=self._authentication, framed=settings.space),
             Middleware(NeutralNames, path=UPLOAD, uploaded=uploaded),
         ]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -23,10 +24,10 @@ from rrg.ui.examples import PUBLIC, SYNTHETIC
 from rrg.ui.service import Service
 from rrg.ui.settings import Settings
 from rrg.ui.study_list import Query
-from rrg.ui.tabs.read import handlers
+from rrg.ui.tabs.read import _Wiring, handlers
 from rrg.ui.tabs.read.handlers import Page
 from rrg.ui.tabs.read.layout import Components
-from rrg.ui.tabs.read.updates import Updates
+from rrg.ui.tabs.read.updates import Updates, status
 
 QUERY = {"text": "synthetic", "filter": "all", "drafts": []}
 
@@ -223,6 +224,47 @@ def test_stopping_stores_nothing_and_frees_the_queue(
     asyncio.run(stop_at_once())
     assert _final(handlers.write_report(service, page))["status"]["tone"] == "good"
     assert store.counts().reports == 1
+
+
+def test_the_status_is_that_of_the_newest_event(service: Service) -> None:
+    """The check of an opened study ends while a report is written: its notes appear, and the progress stays."""
+    with gr.Blocks():
+        components = Components(service)
+    wiring = _Wiring(service, components)
+    turns = {name: asyncio.Event() for name in ("opened", "written", "noted")}
+
+    async def check(*_: object) -> AsyncIterator[Updates]:
+        yield status("Checking")
+        await turns["written"].wait()
+        yield {"notes": ["note"]} | status("Ready. Write the report.")
+        yield status("Ready again.")
+
+    async def write(*_: object) -> AsyncIterator[Updates]:
+        yield status("Writing")
+        turns["written"].set()
+        await turns["noted"].wait()
+        yield status("Written")
+
+    async def press() -> list[dict[Any, Any]]:
+        shown: list[dict[Any, Any]] = []
+        request, event = SimpleNamespace(session_hash="session"), SimpleNamespace(_data={})
+
+        async def run(handler: Any, ended: str) -> None:
+            async for update in wiring.running(handler)(None, None, "", None, request, event):  # pyright: ignore
+                shown.append(update)
+                turns["opened"].set()
+            turns[ended].set()
+
+        checking = asyncio.create_task(run(check, "noted"))
+        await turns["opened"].wait()
+        await asyncio.gather(checking, run(write, "written"))
+        return shown
+
+    shown = asyncio.run(press())
+    told = [update[components.status]["text"] for update in shown if components.status in update]
+    assert told == ["Checking", "Writing", "Written"]
+    assert [update[components.notes] for update in shown if components.notes in update] == [["note"]]
+    assert all(shown), "an empty update would be taken for the value of the first component"
 
 
 def test_an_error_becomes_a_status_notice() -> None:

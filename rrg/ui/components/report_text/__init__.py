@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from rrg.report import Report
 from rrg.ui.components.element import element
 
+if TYPE_CHECKING:
+    from rrg.explanation.maps import Explanation
+
 
 def report_text(channel: str = "read") -> gr.HTML:
     """Build the component. Its value is `report_value(...)`, or None without a report.
 
-    Its props are `partial` (text of a report that is being written), `badges` (reasons to doubt the report), `blank`
-    (how it differs from the report on a blank image) and `blank_same`. Its event `blank` (`{report_id}`) asks for the
-    latter.
+    Its prop `edited` is `edited_value(...)`, or empty without an edited text. Its further props are `partial` (text of
+    a report that is being written), `badges` (reasons to doubt the report), `blank` (how it differs from the report on
+    a blank image) and `blank_same`. Its event `blank` (`{report_id}`) asks for the latter.
 
     Args:
         channel: the viewer that shows the maps of its words has the same channel.
     """
     return element(
-        "report_text", "report" if channel == "read" else f"report-{channel}", value=None, partial="", channel=channel
+        "report_text",
+        "report" if channel == "read" else f"report-{channel}",
+        value=None,
+        partial="",
+        edited=None,
+        channel=channel,
     )
+
+
+def edited_value(text: str, explanation: Explanation) -> dict[str, Any]:
+    """Convert an edited text with its maps to the prop `edited`: its words, linked to their maps."""
+    words = [
+        {"index": index, "span": heatmap.span, "known": index not in explanation.without_map}
+        for index, heatmap in enumerate(explanation.words)
+    ]
+    lines = [
+        [word for word in words if sentence.span[0] <= word["span"][0] < sentence.span[1]]
+        for sentence in explanation.sentences
+        if sentence.span is not None
+    ]
+    return {"text": text, "lines": lines}
 
 
 def report_value(report: Report) -> dict[str, Any]:

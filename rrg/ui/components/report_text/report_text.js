@@ -28,6 +28,10 @@ function supportOf(line) {
   return node;
 }
 
+// Which text is shown: the edited one as soon as it has maps, unless the reader chose the other for this report.
+let which = "generated", chosen = null, shownReport = null;
+const edited = () => (props.value && props.edited?.lines ? props.edited : null);
+
 function show() {
   const report = props.value || null; // Gradio converts None to an empty string
   const partial = report ? "" : props.partial || "";
@@ -37,33 +41,65 @@ function show() {
   find(".copy").hidden = find(".blank").hidden = !report;
   showBadges();
   find(".copy").textContent = "Copy";
-  find(".shade").hidden = !report?.lines.some((line) => supportOf(line));
-  lines.replaceChildren();
   find(".facts").textContent = report?.facts ?? "";
-  report?.lines.forEach(({ words, ...line }, sentence) => {
-    const row = document.createElement("div");
-    row.className = "line";
-    row.style.setProperty("--support", line.support ?? 1);
-    row.append(part("number", sentence + 1, "sentence", sentence, `Sentence ${sentence + 1}`));
-    const body = document.createElement("div");
-    body.className = "words";
-    words.forEach((word, i) => {
-      // The spacing of the report: a full stop follows its word without a blank.
-      if (i) body.append(report.text.slice(words[i - 1].end, word.start));
-      const node = part("word", report.text.slice(word.start, word.end), "word", word.index);
-      node.title = `${Math.round(word.probability * 100)} % sure of this word`;
-      node.dataset.start = word.start;
-      node.dataset.end = word.end;
-      body.append(node);
-    });
-    row.append(body);
-    const support = supportOf(line);
-    if (support) row.append(support);
-    lines.append(row);
-  });
+  if (shownReport !== report?.report_id) chosen = null; // Gradio may send the same report again
+  shownReport = report?.report_id;
+  showText();
   window.dispatchEvent(new CustomEvent("rrg:report", { detail: report && { ...report, channel } }));
+}
+
+function showText() {
+  const report = props.value || null;
+  which = edited() ? chosen ?? "edited" : "generated";
+  const generated = which === "generated";
+  find(".which").hidden = !edited();
+  element.querySelectorAll(".which button").forEach((button) => button.setAttribute("aria-pressed", button.dataset.which === which));
+  find(".shade").hidden = !generated || !report?.lines.some((line) => supportOf(line));
+  lines.setAttribute("aria-label", `${generated ? "Generated report" : "Edited text"}. Arrow keys move between words and sentences, Enter keeps a map.`);
+  lines.replaceChildren(...(generated ? generatedRows(report) : editedRows(edited())));
+  const unknown = lines.querySelector(".unknown");
+  find(".edited-note").hidden = generated;
+  find(".edited-note").textContent = `These maps belong to your edited text, as if the model had written it.${unknown ? " It does not know the dotted words: they have no map." : ""}`;
   const first = lines.querySelector("[data-kind]");
   if (first) first.tabIndex = 0;
+}
+
+// A sentence with its number and its words; `text` is the whole text, `prefix` that of the kinds of its parts.
+function row(text, words, sentence, prefix) {
+  const node = document.createElement("div"), body = document.createElement("div");
+  node.className = "line";
+  body.className = "words";
+  node.append(part("number", sentence + 1, `${prefix}sentence`, sentence, `Sentence ${sentence + 1}`), body);
+  words.forEach(({ index, start, end }, i) => {
+    // The spacing of the text: a full stop follows its word without a blank.
+    if (i) body.append(text.slice(words[i - 1].end, start));
+    body.append(part("word", text.slice(start, end), `${prefix}word`, index));
+  });
+  return node;
+}
+
+function generatedRows(report) {
+  return (report?.lines ?? []).map(({ words, ...line }, sentence) => {
+    const node = row(report.text, words, sentence, "");
+    node.style.setProperty("--support", line.support ?? 1);
+    node.querySelectorAll(".word").forEach((word, i) => {
+      word.title = `${Math.round(words[i].probability * 100)} % sure of this word`;
+      word.dataset.start = words[i].start;
+      word.dataset.end = words[i].end;
+    });
+    const support = supportOf(line);
+    if (support) node.append(support);
+    return node;
+  });
+}
+
+function editedRows({ text, lines: sentences }) {
+  return sentences.map((words, sentence) => {
+    const places = words.map(({ index, span: [start, end] }) => ({ index, start, end }));
+    const node = row(text, places, sentence, "edited-");
+    node.querySelectorAll(".word").forEach((word, i) => word.classList.toggle("unknown", !words[i].known));
+    return node;
+  });
 }
 
 const target = (event) => event.target.closest("[data-kind]");
@@ -87,11 +123,11 @@ lines.addEventListener("keydown", (event) => {
   const node = target(event);
   if (!node) return;
   const all = [...lines.querySelectorAll("[data-kind]")], at = all.indexOf(node);
-  const numbers = all.filter((other) => other.dataset.kind === "sentence");
+  const numbers = all.filter((other) => other.dataset.kind.endsWith("sentence"));
   const line = numbers.indexOf(node.closest(".line").querySelector(".number"));
   const goal = {
     ArrowRight: all[at + 1], ArrowLeft: all[at - 1],
-    ArrowDown: numbers[line + 1], ArrowUp: node.dataset.kind === "word" ? numbers[line] : numbers[line - 1],
+    ArrowDown: numbers[line + 1], ArrowUp: node.dataset.kind.endsWith("word") ? numbers[line] : numbers[line - 1],
     Home: all[0], End: all[all.length - 1],
   };
   if (event.key in goal) {
@@ -110,11 +146,12 @@ listen("rrg:shown", ({ kind, index, spans, pinned }) => {
     node.classList.toggle("shown", own);
     node.classList.toggle("mentioned", mentioned);
     node.setAttribute("aria-pressed", own && pinned);
-    if (node.dataset.kind === "sentence") node.closest(".line").classList.toggle("shown", own);
+    if (node.dataset.kind.endsWith("sentence")) node.closest(".line").classList.toggle("shown", own);
   });
 });
 // The words that looked at a place light up, the stronger the closer the value there is to the maximum of their map.
-listen("rrg:place", ({ words }) => {
+listen("rrg:place", (place) => {
+  const words = which === "edited" ? place.edited : place.words;
   const values = new Map(words.map(({ index, value }) => [index, value]));
   lines.querySelectorAll(".word").forEach((node) => {
     const value = values.get(Number(node.dataset.index)) ?? 0;
@@ -142,5 +179,10 @@ function showBadges() {
 }
 find(".blank").addEventListener("click", () => trigger("blank", { report_id: props.value.report_id }));
 watch(["badges", "blank"], showBadges);
+find(".which").addEventListener("click", (event) => {
+  chosen = event.target.dataset.which ?? chosen;
+  showText();
+});
+watch("edited", showText);
 watch(["value", "partial"], show);
 show();

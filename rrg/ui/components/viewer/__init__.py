@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 VIEW_NAMES = {"frontal": "Frontal", "lateral": "Lateral", "unknown": "View not stated"}
 """Title of each view."""
+UNKNOWN_WORD = "The model does not know this word, so there is no map of it."
 
 
 def viewer(
@@ -33,6 +34,8 @@ def viewer(
     page_keys: Sequence[tuple[str, str]] = (),
 ) -> gr.HTML:
     """Build the component. Its value is `views_value(...)`, its prop `maps` is `maps_value(...)`.
+
+    Its prop `edited` is `edited_maps_value(...)`, or empty without an edited text.
 
     Args:
         elem_id: Id of the component on the page.
@@ -48,6 +51,7 @@ def viewer(
         elem_id,
         value=[],
         maps={},
+        edited={},
         channel=channel,
         colormaps={name: list(colors) for name, colors in COLORMAPS.items()},
         files=files.elem_id if files else None,
@@ -109,6 +113,15 @@ def maps_value(explanation: Explanation) -> dict[str, list[Any]]:
         "native": [_map(heatmap) for heatmap in explanation.native],
         "regions": [asdict(region) for region in explanation.regions],
     }
+
+
+def edited_maps_value(explanation: Explanation) -> dict[str, list[Any]]:
+    """Convert the explanation of an edited text to the prop `edited`: lists for its words and sentences."""
+    words = [
+        replace(heatmap, description=UNKNOWN_WORD) if index in explanation.without_map else heatmap
+        for index, heatmap in enumerate(explanation.words)
+    ]
+    return {"word": [*map(_map, words)], "sentence": [*map(_map, explanation.sentences)]}
 
 
 def _map(heatmap: Heatmap) -> dict[str, Any]:

@@ -43,11 +43,11 @@ function describe(element, { map, kind, pinned, hasViews, hasMaps, place }) {
         ? "Point at a word, a sentence number or a finding to see its map; click to keep it, or choose an overlay."
         : "Maps appear here once a report is written.";
   const name = map && (pinned && kind === "native" ? capital(map.target) : `${pinned ? "Kept: " : ""}“${map.target}”`);
-  find(".legend-target").textContent = name || hint;
+  find(".legend-target").textContent = name ? `${name}${kind?.startsWith("edited-") ? " in the edited text" : ""}` : hint;
   find(".legend-method").textContent = map ? [map.method, map.reduction, map.layer].filter(Boolean).join(" · ") : "";
   find(".legend-meaning").textContent = !map ? ""
     : map.max ? `${map.description ? map.description + " " : ""}Where the model looked is not proof of what is there.`
-      : "This map is zero everywhere.";
+      : map.description || "This map is zero everywhere.";
   find(".legend-max").textContent = map?.max ? map.max.toPrecision(2) : "";
 }
 

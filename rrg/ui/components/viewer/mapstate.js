@@ -7,7 +7,7 @@ function create(element, colormaps, page) {
   const find = (selector) => element.querySelector(selector);
   const menu = find(".overlay select"), colours = find(".colours select");
   const opacity = find(".opacity input"), threshold = find(".threshold input");
-  let heatmaps = { word: [], sentence: [], finding: [], native: [] }, regions = [];
+  let heatmaps = { word: [], sentence: [], finding: [], native: [], "edited-word": [], "edited-sentence": [] }, regions = [];
   let pointed = NOTHING, pinned = NOTHING, place = null, kept = false;
   let contour = false, regionsShown = false, palette = null;
 
@@ -78,6 +78,13 @@ function create(element, colormaps, page) {
     page.changed();
   }
 
+  // The maps of the words and sentences of an edited text; those of the report stay.
+  function listEdited(sent) {
+    for (const kind of ["word", "sentence"]) heatmaps[`edited-${kind}`] = (sent[kind] ?? []).map(maps.decoded);
+    if (pinned.kind?.startsWith("edited-")) pinned = NOTHING;
+    announce();
+  }
+
   function point(next) {
     if (next.kind === pointed.kind && next.index === pointed.index) return;
     pointed = next.kind ? next : NOTHING;
@@ -100,8 +107,8 @@ function create(element, colormaps, page) {
     if (!next && !place) return;
     place = next;
     kept = Boolean(next) && keep;
-    const words = place ? maps.wordsAt(heatmaps.word, place.view, place.row, place.column) : [];
-    page.send("rrg:place", place ? { ...place, kept, words } : { view: null, words });
+    const [words, edited] = ["word", "edited-word"].map((kind) => (place ? maps.wordsAt(heatmaps[kind], place.view, place.row, place.column) : []));
+    page.send("rrg:place", place ? { ...place, kept, words, edited } : { view: null, words, edited });
     repaint();
     describe();
   }
@@ -130,7 +137,7 @@ function create(element, colormaps, page) {
   choosePalette();
 
   return {
-    leave, list, lookUp, paint, pin, point, release, repaint,
+    leave, list, listEdited, lookUp, paint, pin, point, release, repaint,
     // The finding whose map is kept, by name.
     finding: () => (pinned.kind === "finding" ? shown()?.target ?? null : null),
     toggleContour: () => {

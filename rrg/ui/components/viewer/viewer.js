@@ -266,5 +266,6 @@ listen("rrg:report", ({ report_id }) => { hasReport = Boolean(report_id); showSt
 document.addEventListener("fullscreenchange", showState);
 watch("value", showViews);
 watch("maps", () => shown.list(props.maps || {}));
+watch("edited", () => shown.listEdited(props.edited || {}));
 showViews();
 shown.list(props.maps || {});

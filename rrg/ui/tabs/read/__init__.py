@@ -12,6 +12,7 @@ from rrg.ui.service import Service
 from rrg.ui.streams import Streams
 from rrg.ui.study_list import Query
 from rrg.ui.tabs.read import correcting, handlers
+from rrg.ui.tabs.read.edited_maps import explain_edited
 from rrg.ui.tabs.read.handlers import Page, errors_in_status
 from rrg.ui.tabs.read.layout import Components
 from rrg.ui.tabs.read.updates import UPDATED, Updates, listed, status
@@ -30,6 +31,9 @@ class _Wiring:
         self._service = service
         self._components = components
         self._streams = Streams()
+        self._edits = Streams()
+        self._newest: dict[str | None, object] = {}
+        """The newest stream of each client: the status line is its."""
 
     def plain(self, handler: Handler) -> Callable[..., AsyncIterator[dict[Any, Any]]]:
         """A handler that runs beside all others."""
@@ -52,23 +56,35 @@ class _Wiring:
         async def run(
             study: Any, model: Any, reader: Any, pasted: Any, request: gr.Request, event: gr.EventData
         ) -> dict[Any, Any]:
-            page = Page.of_values(study, model, reader, pasted, request.session_hash)
+            page = _page(study, model, reader, pasted, request)
             return await anext(aiter(self._named(updates(page, _values(event)))))
 
         return run
 
-    def running(self, handler: Handler) -> Callable[..., AsyncIterator[dict[Any, Any]]]:
-        """A handler that ends when a study is opened, because its results must not appear beside another one."""
+    def running(self, handler: Handler, tells: bool = True) -> Callable[..., AsyncIterator[dict[Any, Any]]]:
+        """A handler that ends when a study is opened, because its results must not appear beside another one.
+
+        `tells`: its status replaces that of older handlers, which go on without one.
+        """
 
         async def run(
             study: Any, model: Any, reader: Any, pasted: Any, request: gr.Request, event: gr.EventData
         ) -> AsyncIterator[dict[Any, Any]]:
             page = _page(study, model, reader, pasted, request)
             updates = handler(self._service, page, _values(event))
-            async for update in self._named(self._streams.follow(page.client, updates)):
+            async for update in self._followed(page.client, updates, tells):
                 yield update
 
         return run
+
+    def editing(self, handler: Handler) -> Callable[..., AsyncIterator[dict[Any, Any]]]:
+        """A handler of the edited text: a newer edit ends it, and so does a study that is opened."""
+
+        def newest(service: Service, page: Page, values: dict[str, Any]) -> Stream:
+            self._edits.stop(page.client)
+            return self._edits.follow(page.client, handler(service, page, values))
+
+        return self.running(newest, tells=False)
 
     def opening(self, handler: Handler) -> Callable[..., AsyncIterator[dict[Any, Any]]]:
         """A handler that opens a study: it ends what runs for the previous one."""
@@ -91,20 +107,35 @@ class _Wiring:
         self._streams.stop(page.client)
         yield {self._components.files: None}  # or the next files would be added to these
         updates = handlers.open_files(self._service, page, paths)
-        async for update in self._named(self._streams.follow(page.client, updates)):
+        async for update in self._followed(page.client, updates):
             yield update
 
     async def load(self, reader: Any, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
         """Show what the address names."""
         page = _page(None, self._service.first_model, reader, None, request)
         updates = handlers.restore(self._service, page, dict(request.query_params))
-        async for update in self._named(self._streams.follow(page.client, updates)):
+        async for update in self._followed(page.client, updates):
             yield update
 
     def stop(self, request: gr.Request) -> Any:
         """End what runs."""
         self._streams.stop(request.session_hash)
         return status("Stopped.")["status"]
+
+    async def _followed(self, client: str | None, updates: Stream, tells: bool = True) -> AsyncIterator[dict[Any, Any]]:
+        """Updates until a study is opened, without a status once a newer stream `tells` its own."""
+        own = object()
+        if tells:
+            self._newest[client] = own
+        try:
+            async for update in self._named(self._streams.follow(client, updates)):
+                if tells and self._newest.get(client) is not own:
+                    update.pop(self._components.status, None)
+                if update:
+                    yield update
+        finally:
+            if self._newest.get(client) is own:
+                del self._newest[client]
 
     async def _named(self, updates: Stream) -> AsyncIterator[dict[Any, Any]]:
         async for update in errors_in_status(updates):
@@ -148,6 +179,7 @@ def build(service: Service) -> None:
     components.editor.draft(wiring.answering(correcting.keep_draft), page, **at_once)
     components.editor.restore(wiring.answering(correcting.restore_own), page, **at_once)
     components.editor.edited(wiring.answering(correcting.edited), page, **at_once)
+    components.editor.edited(wiring.editing(explain_edited), page, **several)
     components.reference.paste(wiring.plain(handlers.paste), page, **once)
     components.stop.click(
         wiring.stop,

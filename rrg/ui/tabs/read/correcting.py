@@ -50,7 +50,9 @@ async def save(service: Service, page: Page, values: object) -> Updates:
     updates = {"editor": gr.update(answer=shown, failure=None)} | listed(service, submission.query, page.reader)
     if report.study_id != page.study_id:  # sent again after another study was opened
         return updates
-    return updates | compared(report.report_id, correction.text, page.reference_of(study, committed=True), corrected=True)
+    return updates | compared(
+        report.report_id, correction.text, page.reference_of(study, committed=True), corrected=True
+    )
 
 
 async def keep_draft(service: Service, page: Page, values: object) -> Updates:

@@ -12,6 +12,8 @@ from rrg.labels.findings import label_report
 from rrg.report import Note, Report
 from rrg.ui.components import (
     Notice,
+    edited_maps_value,
+    edited_value,
     editor_value,
     findings_value,
     maps_value,
@@ -28,6 +30,7 @@ from rrg.ui.study_list import Query
 
 if TYPE_CHECKING:
     from rrg.decoding.progress import Progress
+    from rrg.explanation.maps import Explanation
     from rrg.inference.blank_check import BlankCheck
 
 
@@ -53,7 +56,7 @@ def closed() -> Updates:
     """Close the study with its report."""
     return without_report() | {
         "study": None,
-        "viewer": gr.update(value=[], maps={}),
+        "viewer": gr.update(value=[], maps={}, edited={}),
         "notes": [],
         "write": gr.update(value=WRITE, interactive=False),
     }
@@ -62,8 +65,8 @@ def closed() -> Updates:
 def without_report() -> Updates:
     """Remove the report. The study stays open."""
     return {
-        "viewer": gr.update(maps={}),
-        "report": gr.update(value=None, partial="", badges=[], blank=""),
+        "viewer": gr.update(maps={}, edited={}),
+        "report": gr.update(value=None, partial="", edited={}, badges=[], blank=""),
         "editor": gr.update(value=None, failure=None),
         "findings": None,
         "reference": None,
@@ -77,7 +80,7 @@ def opened(service: Service, study: Study, worklist: str | None = None) -> Updat
     shown = without_report()
     return shown | {
         "study": study_value(study, service.title_of(study), radiographs, worklist),
-        "viewer": gr.update(value=views_value(study), maps={}),
+        "viewer": gr.update(value=views_value(study), maps={}, edited={}),
         "notes": [],
         "write": gr.update(value=WRITE, interactive=worklist is None),
     }
@@ -92,11 +95,21 @@ def reported(report: Report, reference: str | None, own: OwnWork, worklist: str 
     """Show a report with what the reader has saved, and the reference. Its maps follow with `analysed`."""
     text = own.correction.text if own.correction else report.text
     return {
-        "report": gr.update(value=report_value(report), partial="", badges=[], blank=""),
+        "report": gr.update(value=report_value(report), partial="", edited={}, badges=[], blank=""),
         "findings": findings_value(report, label_report(reference) if reference else None),
         "editor": gr.update(value=editor_value(report, own), failure=None),
         "write": gr.update(value=WRITE if worklist else WRITE_AGAIN),
     } | compared(report.report_id, text, reference, own.correction is not None)
+
+
+def edited_explained(text: str, explanation: Explanation | None) -> Updates:
+    """Show an edited text with its maps; None for a text without maps, such as the generated one."""
+    if explanation is None:
+        return {"viewer": gr.update(edited={}), "report": gr.update(edited={})}
+    return {
+        "viewer": gr.update(edited=edited_maps_value(explanation)),
+        "report": gr.update(edited=edited_value(text, explanation)),
+    }
 
 
 def compared(report_id: str, text: str, reference: str | None, corrected: bool) -> Updates:
@@ -113,7 +126,7 @@ def in_progress(progress: Progress) -> Updates:
 def analysed(analysis: Analysis) -> Updates:
     """Show the maps of the report and the reasons to doubt it."""
     return {
-        "viewer": gr.update(maps=maps_value(analysis.explanation) if analysis.explanation else {}),
+        "viewer": gr.update(maps=maps_value(analysis.explanation) if analysis.explanation else {}, edited={}),
         "report": gr.update(badges=[badge.text for badge in analysis.badges]),
     }
 
