@@ -24,6 +24,9 @@ from rrg.ui.settings import Settings
 USERS_FILE = "users.toml"
 """File in RRG_HOME that gives roles to the users whom a proxy names."""
 
+MCP = "/gradio_api/mcp"
+"""First part of the paths of the tools."""
+
 
 class Security:
     """The guards of one process, in the order in which a request meets them."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from rrg.data.radiographs import View
 from rrg.errors import InputError
 from rrg.feedback import Assessment, DraftConflict, DraftContent
 from rrg.report import Report
@@ -96,7 +97,7 @@ async def edited(service: Service, page: Page, values: object) -> Updates:
 
     def compare() -> Updates:
         study = service.find_study(report.study_id, page.session.viewer)
-        views = tuple(radiograph.view for radiograph in study.radiographs()) if study and boxes else ()
+        views: list[View] = [one.view for one in study.radiographs()] if study and boxes else []
         checks = checks_value(report_id, text, check(report, text, boxes, views), report if divide else None)
         saved = bool(sent.get("saved"))
         reference = compared(report_id, text, page.reference_of(study, committed=saved), corrected=saved)
