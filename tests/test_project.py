@@ -155,7 +155,10 @@ def test_links_lead_somewhere() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/results.md", "docs/quality.md", "docs/api.md"],
+    [
+        *("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/results.md", "docs/quality.md"),
+        *("docs/api.md", "docs/feedback.md", "docs/deploy.md", "docs/reader_studies.md"),
+    ],
 )
 def test_paths_on_a_page_exist(page: str) -> None:
     """Also those in a drawing, which names files of `rrg/` without that folder."""

@@ -48,6 +48,8 @@ class Settings:
     """Whether the images of corrected studies are kept, in `home / "images"`. This needs the patients' consent."""
     mcp: bool = False
     """Whether the app also serves its endpoints as tools of the Model Context Protocol."""
+    mirror: str | None = None
+    """Dataset repository of the Hugging Face Hub, `owner/name`, to which all records are copied; None for none."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -76,6 +78,7 @@ class Settings:
             zero_gpu=environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true"),
             keep_images=_switch(environ, "RRG_KEEP_IMAGES"),
             mcp=_switch(environ, "RRG_MCP"),
+            mirror=_repository(environ.get("RRG_MIRROR") or ""),
         )
 
     @property
@@ -105,6 +108,12 @@ def _switch(environ: Mapping[str, str], name: str) -> bool:
     if text not in ("0", "1"):
         raise InputError(f"{name} is {text[:20]!r}: set it to 1 for on or 0 for off.")
     return text == "1"
+
+
+def _repository(text: str) -> str | None:
+    if text and re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", text) is None:
+        raise InputError(f"RRG_MIRROR is {text[:40]!r}, which is not a repository: write it as owner/name.")
+    return text or None
 
 
 def _size(text: str) -> int:
