@@ -157,7 +157,7 @@ def test_links_lead_somewhere() -> None:
     "page",
     [
         *("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/results.md", "docs/quality.md"),
-        *("docs/api.md", "docs/feedback.md", "docs/deploy.md", "docs/reader_studies.md"),
+        *("docs/api.md", "docs/feedback.md", "docs/deploy.md", "docs/security.md", "docs/reader_studies.md"),
     ],
 )
 def test_paths_on_a_page_exist(page: str) -> None:
@@ -314,3 +314,12 @@ def test_settings_are_those_that_are_read() -> None:
     source = (ROOT / "rrg" / "ui" / "settings.py").read_text(encoding="utf-8")
     read = set(re.findall(r'"((?:RRG_)?[A-Z]+(?:_[A-Z]+)*)"', source))
     assert named == read
+
+
+def test_tests_named_on_the_page_on_security_exist() -> None:
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", text)
+    assert len(named) > 30
+    assert [
+        f"{file}::{name}" for file, name in named if f"def {name}(" not in (ROOT / file).read_text(encoding="utf-8")
+    ] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import time
 from collections.abc import Callable, Sequence
 from urllib.parse import parse_qs
@@ -49,6 +50,9 @@ width:100%;box-sizing:border-box}input,button{font:inherit;padding:.5rem;margin:
 <label>Name<input name="username" autocomplete="username" required autofocus></label>
 <label>Password<input name="password" type="password" autocomplete="current-password" required></label>
 <button>Log in</button></form></main></body></html>"""
+
+_AGAIN = """<!doctype html><html lang="en"><head><title>Chest X-ray reports</title>
+<meta http-equiv="refresh" content="0;url=./?QUERY"></head><body></body></html>"""
 
 
 class Authentication:
@@ -191,7 +195,7 @@ class SessionCheck:
         elif path_of(scope) not in WITHOUT_LOGIN:
             await self._ask(scope)(scope, receive, send)
             return
-        if token is None or path_of(scope) not in ("/", "/config"):
+        if token is None or not _may_set_cookie(scope):
             await self._app(scope, receive, send)
             return
         cookie = set_cookie(scope, token, self._framed)
@@ -207,8 +211,20 @@ class SessionCheck:
         if not self._authentication.asks_password:
             return refusal(401, "Open the app through the proxy that logs you in.")
         if scope["method"] in ("GET", "HEAD") and path_of(scope) == "/":
+            if _is_foreign_link(scope):  # it comes without the cookie, which the page's own request brings
+                return HTMLResponse(_AGAIN.replace("QUERY", html.escape(scope["query_string"].decode("latin-1"))))
             return RedirectResponse("./login", 303)
         return refusal(401, "Log in first: your session has ended. What you have typed is kept in this tab.")
+
+
+def _is_foreign_link(scope: Scope) -> bool:
+    """Whether another site led here. Then browsers leave out the cookie, even if they have one."""
+    return Headers(scope=scope).get("sec-fetch-site") == "cross-site"
+
+
+def _may_set_cookie(scope: Scope) -> bool:
+    """Whether the page is loaded; after a link of another site it is its first own request that counts."""
+    return path_of(scope) in ("/config", "/rrg/me") or (path_of(scope) == "/" and not _is_foreign_link(scope))
 
 
 async def _fields(request: Request) -> dict[str, str]:
