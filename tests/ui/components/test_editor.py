@@ -284,7 +284,7 @@ def test_an_edit_without_a_reason_is_asked_once(reading: Reading, page: Page) ->
 def test_what_changes_and_what_contradicts_is_said_and_nothing_is_blocked(reading: Reading, page: Page) -> None:
     reading.open(page, "Dr Check")
     correct(page)
-    checks = page.locator("#editor .checks li")
+    checks = page.locator("#editor .checks p")
     _field(page, 1).fill("The heart is enlarged.")
     expect(checks).to_have_text(["Adds: cardiomegaly."])
     _field(page, 3).fill("No pleural effusion.")
