@@ -221,8 +221,8 @@ function save(andNext) {
 
 function accept() {
   if (!state || submitted.isPending()) return;
-  if (correction.isChanged(state, report()) || state.boxes.length) {
-    said = "The text has changes. Save them, or discard them to accept the report as it is.";
+  if (!correction.isRight(state, report())) {
+    said = "The report has changes. Save them, or discard them to accept the report as it is.";
     describe();
     return;
   }

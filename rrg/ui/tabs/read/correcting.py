@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from rrg.data.studies import Study
 from rrg.errors import InputError
 from rrg.feedback import Assessment, DraftConflict, DraftContent
 from rrg.report import Report
@@ -43,12 +44,12 @@ async def save(service: Service, page: Page, values: object) -> Updates:
             service.submit, submission.report_id, submission.text, page.reader, assessment, submission.key
         )
         shown = await asyncio.to_thread(_own, service, report, page.reader)
-        study = await asyncio.to_thread(service.find_study, report.study_id)
+        study = await asyncio.to_thread(_study, service, page, report)
     except Exception as error:
         failure = {"key": sent.get("key"), "attempt": sent.get("attempt"), "message": error_message(error)}
         return {"editor": gr.update(failure=failure)}
     updates = {"editor": gr.update(answer=shown, failure=None)} | listed(service, submission.query, page.reader)
-    if report.study_id != page.study_id:  # sent again after another study was opened
+    if study is None:
         return updates
     return updates | compared(report.report_id, correction.text, page.reference_of(study), corrected=True)
 
@@ -93,7 +94,7 @@ async def edited(service: Service, page: Page, values: object) -> Updates:
     report = await asyncio.to_thread(_known, service, report_id)
 
     def compare() -> Updates:
-        study = service.find_study(report.study_id)
+        study = _study(service, page, report)
         views = tuple(radiograph.view for radiograph in study.radiographs()) if study and boxes else ()
         checks = checks_value(report_id, text, check(report, text, boxes, views), report if divide else None)
         reference = compared(report_id, text, page.reference_of(study), corrected=bool(sent.get("saved")))
@@ -104,6 +105,11 @@ async def edited(service: Service, page: Page, values: object) -> Updates:
 
 def _own(service: Service, report: Report, reader: str, reload: bool = False) -> dict[str, Any]:
     return editor_value(report, service.own_work(report, reader), reload)
+
+
+def _study(service: Service, page: Page, report: Report) -> Study | None:
+    """The study of a report while it is open: a request may be repeated after another study was opened."""
+    return service.find_study(report.study_id) if report.study_id == page.study_id else None
 
 
 def _known(service: Service, report_id: object) -> Report:
