@@ -258,7 +258,7 @@ def test_a_changed_report_is_not_accepted(reading: Reading, page: Page) -> None:
     sentence(page, 1).get_by_label("Delete the sentence").click()
     page.keyboard.press("Escape")
     page.keyboard.press("a")
-    expect(saved(page)).to_contain_text("The text has changes")
+    expect(saved(page)).to_contain_text("The report has changes")
     assert reading.records("Dr Changed") == []
 
 
@@ -278,13 +278,75 @@ def test_an_edit_without_a_reason_is_asked_once(reading: Reading, page: Page) ->
     assert record.assessment and record.assessment.edits[1].reason == "wrong location"
 
 
+def test_a_study_is_corrected_by_keyboard_alone(reading: Reading, page: Page) -> None:
+    """An edit, a deletion, an insertion, a move, reasons, verdict and quality."""
+    reading.open(page, "Dr Keyboard")
+    third = reading.report.sentences[2].text
+    for key in ("e", "Control+a"):
+        page.keyboard.press(key)
+    page.keyboard.type("The heart is mildly enlarged.")
+    for key in ("Alt+4", "Alt+y", "ArrowDown", "Alt+Backspace", "Alt+n", "Enter"):
+        page.keyboard.press(key)
+    page.keyboard.type(";ne")
+    for key in ("Tab", "Alt+ArrowDown"):
+        page.keyboard.press(key)
+    page.locator("#editor .quality input").first.focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#study .title")).not_to_have_text(SYNTHETIC[0].label)
+    (record,) = reading.records("Dr Keyboard")
+    assert record.text == f"The heart is mildly enlarged. {third} No pleural effusion."
+    assert record.assessment and (record.assessment.verdict, record.assessment.quality) == ("major", "good")
+    assert [(e.action, e.reason, e.significant) for e in record.assessment.edits] == [
+        ("edit", "wrong severity", True),
+        ("delete", "false finding", False),
+        ("keep", None, None),
+        ("insert", "omission", None),
+    ]
+
+
+def test_a_box_is_drawn_named_saved_and_restored(reading: Reading, page: Page) -> None:
+    reading.open(page, "Dr Box")
+    stage = page.locator("#viewer .stage").first
+    area = stage.bounding_box()
+    assert area
+    page.keyboard.press("d")
+    page.mouse.move(area["x"] + area["width"] * 0.6, area["y"] + area["height"] * 0.5)
+    page.mouse.down()
+    page.mouse.move(area["x"] + area["width"] * 0.8, area["y"] + area["height"] * 0.6, steps=3)
+    page.mouse.up()
+    finding = page.get_by_label("Box 1: finding")
+    expect(finding).to_be_focused()
+    expect(page.locator("#editor .verdict input:checked")).to_have_value("minor")
+    finding.select_option("Pneumothorax")
+    expect(page.locator("#editor .checks")).to_contain_text("Box 1 shows pneumothorax, which the text does not state")
+    _field(page, 3).fill("Right pneumothorax.")
+    expect(page.locator("#editor .checks")).to_contain_text("on the patient's left; the text says right")
+    page.keyboard.press("Control+z")
+    page.get_by_label("Box 1: kind").select_option("misplaced")
+    save(page)
+    (record,) = reading.records("Dr Box")
+    assert record.assessment
+    (box,) = record.assessment.boxes
+    assert (box.image, box.finding, box.kind) == (0, "Pneumothorax", "misplaced")
+    assert 0.5 < (box.left + box.right) / 2 < 0.9
+    page.reload()
+    expect(saved(page)).to_contain_text("by Dr Box")
+    correct(page)
+    expect(page.get_by_label("Box 1: finding")).to_have_value("Pneumothorax")
+    page.get_by_role("button", name="Delete the box").click()
+    expect(page.get_by_label("Box 1: finding")).to_have_count(0)
+    page.keyboard.press("Control+z")
+    expect(page.get_by_label("Box 1: finding")).to_have_count(1)
+
+
 # Before submitting
 
 
 def test_what_changes_and_what_contradicts_is_said_and_nothing_is_blocked(reading: Reading, page: Page) -> None:
     reading.open(page, "Dr Check")
     correct(page)
-    checks = page.locator("#editor .checks li")
+    checks = page.locator("#editor .checks p")
     _field(page, 1).fill("The heart is enlarged.")
     expect(checks).to_have_text(["Adds: cardiomegaly."])
     _field(page, 3).fill("No pleural effusion.")

@@ -13,7 +13,7 @@ function create(list, page) {
     show: (answer, isOfText, isChanged) => {
       const lines = isOfText ? answer.warnings.map((text) => ["warning", text]) : [];
       if (isOfText && isChanged) lines.unshift(["change", answer.change]);
-      list.replaceChildren(...lines.map(([kind, text]) => elements.make("li", kind, text)));
+      list.replaceChildren(...lines.map(([kind, text]) => elements.make("p", kind, text)));
     },
   };
 }

@@ -84,16 +84,19 @@ function moved(state, report) {
 const changes = (state, report) => edits(state, report).filter((e) => e.action !== "keep");
 const isChanged = (state, report) => text(state, report) !== report.text || changes(state, report).length > 0;
 
+// Whether the report is right as it is: a box marks what it misses.
+const isRight = (state, report) => !isChanged(state, report) && !state.boxes.length;
+
 function proposed(state, report) {
-  if (!isChanged(state, report)) return "accept";
+  if (isRight(state, report)) return "accept";
   const parts = edits(state, report);
   if (!parts.some((e) => e.action === "keep" || e.action === "edit")) return "reject";
   return parts.some((e) => e.significant) ? "major" : "minor";
 }
 
-// A changed report cannot be accepted as it is.
+// A report with changes cannot be accepted as it is.
 const verdict = (state, report) => (
-  state.verdict === null || (state.verdict === "accept" && isChanged(state, report)) ? proposed(state, report) : state.verdict
+  state.verdict === null || (state.verdict === "accept" && !isRight(state, report)) ? proposed(state, report) : state.verdict
 );
 
 // What is stored. A text that was typed as a whole and is not divided yet has no edits; the server divides it.
@@ -102,4 +105,4 @@ const content = (state, report, isDivided = true) => ({
   verdict: verdict(state, report), quality: state.quality, comment: state.comment, boxes: state.boxes,
 });
 
-return { REASONS, action, again, changes, content, divided, edits, isChanged, moved, proposed, reason, restored, row, text, untouched, verdict };
+return { REASONS, action, again, changes, content, divided, edits, isChanged, isRight, moved, proposed, reason, restored, row, text, untouched, verdict };

@@ -106,6 +106,7 @@ function describe() {
 
 function receive(next) {
   current = next;
+  editor.inert = false;
   send("rrg:saved", next?.saved?.id ?? null);
   if (!next) {
     kept.flush();
@@ -220,8 +221,8 @@ function save(andNext) {
 
 function accept() {
   if (!state || submitted.isPending()) return;
-  if (correction.isChanged(state, report()) || state.boxes.length) {
-    said = "The text has changes. Save them, or discard them to accept the report as it is.";
+  if (!correction.isRight(state, report())) {
+    said = "The report has changes. Save them, or discard them to accept the report as it is.";
     describe();
     return;
   }
@@ -256,6 +257,7 @@ function readerChanged() {
     props.checks = null;
     leave();
     show();
+    editor.inert = true; // until the answer is there
   }
   setTimeout(() => trigger("restore", { report_id: shown.report_id }), 0); // once Gradio has the new name
 }
@@ -337,7 +339,7 @@ window.addEventListener("rrg:shown", ({ detail }) => {
 });
 window.addEventListener("rrg:connection", (event) => {
   isReachable = event.detail;
-  if (isReachable) { submitted.retry(); kept.flush(); }
+  if (isReachable) { submitted.retry(); kept.flush(); readerChanged(); }
   describe();
 });
 windows.onmessage = (event) => {

@@ -31,7 +31,7 @@ function attach(node, page) {
       const state = page.state(), chosen = correction.verdict(state, page.report());
       for (const radio of verdict.querySelectorAll("input")) {
         radio.checked = radio.value === chosen;
-        radio.disabled = radio.value === "accept" && correction.isChanged(state, page.report());
+        radio.disabled = radio.value === "accept" && !correction.isRight(state, page.report());
       }
       const isProposed = state.verdict !== chosen;
       verdict.classList.toggle("is-proposed", isProposed);

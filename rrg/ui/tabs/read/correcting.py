@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from rrg.data.radiographs import View
+from rrg.data.studies import Study
 from rrg.errors import InputError
 from rrg.feedback import Assessment, DraftConflict, DraftContent
 from rrg.report import Report
@@ -44,12 +45,12 @@ async def save(service: Service, page: Page, values: object) -> Updates:
             service.submit, submission.report_id, submission.text, page.reader, assessment, submission.key
         )
         shown = await asyncio.to_thread(_own, service, report, page)
-        study = await asyncio.to_thread(service.find_study, report.study_id, page.session.viewer)
+        study = await asyncio.to_thread(_study, service, page, report)
     except Exception as error:
         failure = {"key": sent.get("key"), "attempt": sent.get("attempt"), "message": error_message(error)}
         return {"editor": gr.update(failure=failure)}
     updates = {"editor": gr.update(answer=shown, failure=None)} | listed(service, submission.query, page.reader)
-    if report.study_id != page.study_id:  # sent again after another study was opened
+    if study is None:
         return updates
     return updates | compared(
         report.report_id, correction.text, page.reference_of(study, committed=True), corrected=True
@@ -96,7 +97,7 @@ async def edited(service: Service, page: Page, values: object) -> Updates:
     report = await asyncio.to_thread(_known, service, report_id)
 
     def compare() -> Updates:
-        study = service.find_study(report.study_id, page.session.viewer)
+        study = _study(service, page, report)
         views: list[View] = [one.view for one in study.radiographs()] if study and boxes else []
         checks = checks_value(report_id, text, check(report, text, boxes, views), report if divide else None)
         saved = bool(sent.get("saved"))
@@ -109,6 +110,11 @@ async def edited(service: Service, page: Page, values: object) -> Updates:
 def _own(service: Service, report: Report, page: Page, reload: bool = False) -> dict[str, Any]:
     own = service.own_work(report, page.reader, page.worklist)
     return editor_value(service.worklists.shown(page.worklist, report) if page.worklist else report, own, reload)
+
+
+def _study(service: Service, page: Page, report: Report) -> Study | None:
+    """The study of a report while it is open: a request may be repeated after another study was opened."""
+    return page.find_study(service) if report.study_id == page.study_id else None
 
 
 def _known(service: Service, report_id: object) -> Report:
