@@ -115,7 +115,7 @@ def test_a_saved_correction_comes_back_for_its_reader_only(service: Service, sto
     (stored,) = store.corrections(report["report_id"])
     assert saved["editor"]["value"]["saved"]["id"] == stored.correction_id
     assert saved["editor"]["failure"] is None
-    assert [row["corrected"] for row in saved["studies"]["rows"]] == [True, False, False]
+    assert [row["corrected"] for row in saved["studies"]["rows"]] == [True, False, False, False]
     own = _final(handlers.open_study(service, page, page.study_id))
     assert own["editor"]["value"]["text"] == "The heart is enlarged."
     for name in ("Dr B", ""):
@@ -257,7 +257,7 @@ def test_a_report_is_compared_with_the_one_on_a_blank_image(
 def test_a_flag_is_stored_for_the_reader(service: Service, page: Page) -> None:
     values = {"study_id": SYNTHETIC[1].id, "flagged": True, "query": QUERY}
     (update,) = _all(handlers.flag(service, page, values))
-    assert [row["flagged"] for row in update["studies"]["rows"]] == [False, True, False]
+    assert [row["flagged"] for row in update["studies"]["rows"]] == [False, True, False, False]
     assert not any(row.flagged for row in service.study_rows(Query(), "Dr B").rows)
 
 
