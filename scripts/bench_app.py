@@ -32,7 +32,7 @@ from rrg.ui.settings import Settings
 
 WAIT = 600_000
 """Milliseconds after which a step of the browser fails."""
-STAGGER = 0.1
+STAGGER = 0.5
 """Seconds between two clients that ask at once: their order is then the order of arrival."""
 
 WRITE = """async () => {
@@ -120,8 +120,7 @@ def _print_latency(app: Started, names: Sequence[str], studies: Sequence[Study])
             figures = (latency.first_words, latency.report, latency.overlay)
             print(f"{name:<14}" + "".join(f"{_percentiles(figure):>18}" for figure in figures), flush=True)
         if len(names) > 1:
-            count, times = _compared(page, len(names))
-            print(f"{f'{count} compared':<14}{'':>36}{_percentiles(times):>18}", flush=True)
+            print(f"{f'{len(names)} compared':<14}{'':>36}{_percentiles(_compared(page, names)):>18}", flush=True)
         browser.close()
 
 
@@ -140,15 +139,19 @@ def _latency(page: Page, url: str, model: str, studies: Sequence[Study]) -> Late
     return Latency(first_words, reports, overlays)
 
 
-def _compared(page: Page, count: int) -> tuple[int, list[float]]:
+def _compared(page: Page, names: Sequence[str]) -> list[float]:
     """Point at the words of the reports that models wrote on the open study, side by side."""
     page.get_by_role("tab", name="Compare", exact=True).click()
-    boxes = page.locator("#compare-bar input[type=checkbox]")
-    expect(boxes).to_have_count(count)
-    boxes.evaluate_all("(boxes) => boxes.filter((box) => !box.checked).forEach((box) => box.click())")
-    expect(page.locator("#comparison th.column")).to_have_count(count)
-    expect(page.locator("#comparison th.column .caption:text-is('Maps follow')")).to_have_count(0)
-    return count, page.evaluate(POINT, "#comparison .word")
+    expect(page.locator("#comparison th.column").first).to_be_visible()
+    page.locator("#compare-bar input[type=checkbox]").evaluate_all(
+        "(boxes, names) => boxes.forEach((box) => box.checked !== names.includes(box.value) && box.click())",
+        list(names),
+    )
+    expect(page.locator("#compare-status .line")).to_contain_text(f"{len(names)} of {len(names)} written")
+    expect(page.locator("#comparison th.column")).to_have_count(len(names))
+    page.locator("#comparison .word").first.hover()
+    expect(page.locator("#comparison th.column .caption").first).to_contain_text("max")  # the maps are there
+    return page.evaluate(POINT, "#comparison .word")
 
 
 def _print_clients(app: Started, model: str, studies: Sequence[Study], count: int) -> None:

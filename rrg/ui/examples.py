@@ -101,6 +101,7 @@ SYNTHETIC = (
     SyntheticExample(seed=11, findings="pleural effusion"),
     SyntheticExample(seed=2, findings="cardiomegaly, consolidation"),
     SyntheticExample(seed=4, findings="lung lesion, support devices"),
+    SyntheticExample(seed=21, findings="no finding"),
 )
 EXAMPLES = {example.id: example for example in (*PUBLIC, *SYNTHETIC)}
 

@@ -209,7 +209,7 @@ def test_a_report_is_compared_with_the_one_on_a_blank_image(
 def test_a_flag_is_stored_for_the_reader(service: Service, page: Page) -> None:
     values = {"study_id": SYNTHETIC[1].id, "flagged": True, "query": QUERY}
     (update,) = _all(handlers.flag(service, page, values))
-    assert [row["flagged"] for row in update["studies"]["rows"]] == [False, True, False]
+    assert [row["flagged"] for row in update["studies"]["rows"]] == [False, True, False, False]
     assert not any(row.flagged for row in service.study_rows(Query(), "Dr B").rows)
 
 

@@ -1,5 +1,6 @@
 // The images of a column under its map. All columns show the same views, placed and windowed in step.
-const RASTER = 128; // pixels of the longer side of a map's picture: the panes are small
+// Pixels of the longer side of a map's picture: the panes are small, and a word has up to 14 pictures that follow the pointer.
+const RASTER = 64;
 const ZOOM_STEP = 1.25;
 
 // `page` has panes(), opacity() and palette().
@@ -16,11 +17,11 @@ function create(page) {
 
   function paintMap(pane, view) {
     const map = pane.map?.max && view.index < pane.map.shape[0] ? pane.map : null;
-    if (map && view.picture?.map !== map) {
-      view.picture = { map, canvas: maps.raster(map, view.index, view.size, page.palette().colours, RASTER) };
+    if (map && !view.pictures.has(map)) {
+      view.pictures.set(map, maps.raster(map, view.index, view.size, page.palette().colours, RASTER));
     }
     overlay.paint(view, {
-      picture: map ? view.picture.canvas : null, contour: null, opacity: page.opacity(), colour: page.palette().hexes.at(-1),
+      picture: map ? view.pictures.get(map) : null, contour: null, opacity: page.opacity(), colour: page.palette().hexes.at(-1),
       regions: null, place: null,
     });
   }
@@ -93,6 +94,7 @@ function create(page) {
       const views = infos.map(stages.view);
       views.forEach((view) => {
         view.stage.setAttribute("aria-label", `${view.info.title} view. Plus and minus zoom all columns, the arrow keys move, Space fits.`);
+        view.pictures = new WeakMap(); // the picture of each map that was shown
         connect(view);
         sizes.observe(view.stage);
       });

@@ -54,6 +54,7 @@ function create(element, colormaps, page) {
   function announce() {
     page.send("rrg:shown", { ...target(), pinned: Boolean(pinned.kind) });
     menu.value = ["native", "finding"].includes(pinned.kind) ? `${pinned.kind} ${pinned.index}` : "";
+    if (menu.selectedIndex < 0) menu.value = ""; // a map that is zero everywhere is not offered
     repaint();
     describe();
   }

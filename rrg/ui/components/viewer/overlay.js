@@ -51,6 +51,7 @@ const LABEL_HEIGHT = 16;
 const REGION = "#7cc4f0", BOX = "#ffc14d";
 
 function frames(context, regions, onScreen, box) {
+  if (!regions.length) return; // choosing a font takes longer than painting a map
   const boxes = regions.map(({ name, box: [x0, y0, x1, y1] }) => {
     const [one, other] = [onScreen(x0, y0), onScreen(x1, y1)];
     const [left, right] = [Math.min(one[0], other[0]), Math.max(one[0], other[0])];
