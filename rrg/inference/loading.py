@@ -9,7 +9,7 @@ import torch
 
 from rrg.data.quality import QualityHeads
 from rrg.data.tokenizer import ReportTokenizer
-from rrg.data.transforms import ViewTransform
+from rrg.data.transforms import ViewTransform, view_transform
 from rrg.decoding.mbr import MBRConfig
 from rrg.decoding.ngrams import NgramFrequencies
 from rrg.errors import InputError
@@ -18,7 +18,7 @@ from rrg.inference.training_statistics import TrainingStatistics, statistics_bes
 from rrg.inference.weights import model_type, weights_digest
 from rrg.layers.image_encoder import ImageEncoder
 from rrg.models import ARCHITECTURES
-from rrg.models.base import ReportConfig, ReportModel
+from rrg.models.base import ReportModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class LoadedModel:
     @property
     def transform(self) -> ViewTransform:
         """The transform from a radiograph to the model's input."""
-        return _transform(self.model.config)
+        return view_transform(self.model.config)
 
 
 def tensor_bytes(module: torch.nn.Module) -> int:
@@ -87,9 +87,5 @@ def load_model(folder: Path | str, device: str | None = None, image_encoder: Ima
         weights_digest(folder),
         frequencies,
         statistics_beside(folder),
-        heads_for(folder / shared if shared else None, _transform(model.config)),
+        heads_for(folder / shared if shared else None, view_transform(model.config)),
     )
-
-
-def _transform(config: ReportConfig) -> ViewTransform:
-    return ViewTransform(config.image_size, tuple(config.image_mean), tuple(config.image_std))

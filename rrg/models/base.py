@@ -48,6 +48,8 @@ class ReportConfig(PreTrainedConfig):
     """Side of the square that each view is resized to, in pixels."""
     image_mean: tuple = (0.485, 0.456, 0.406)
     image_std: tuple = (0.229, 0.224, 0.225)
+    pixels: str = "float"
+    """Resize of the images: `float` keeps the bit depth of the file; `torchvision` is the published one, on 8 bits."""
     num_views: int = 2
     """View slots of a study: 0 frontal, 1 lateral."""
     hidden_size: int = 512

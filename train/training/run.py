@@ -20,7 +20,7 @@ from rrg.data.batches import StudyDataset, collate
 from rrg.data.files import write_text
 from rrg.data.studies import Study
 from rrg.data.tokenizer import ReportTokenizer
-from rrg.data.transforms import ViewTransform, training_augmentation
+from rrg.data.transforms import training_augmentation, view_transform
 from rrg.errors import InputError
 from rrg.inference.cpu import configure_cpu
 from rrg.models.base import ReportModel
@@ -144,7 +144,7 @@ def make_datasets(
 ) -> tuple[StudyDataset | FeatureDataset, StudyDataset | FeatureDataset]:
     """Train and val set: images, or cached features of the frozen encoder."""
     config = model.config
-    plain = ViewTransform(config.image_size, tuple(config.image_mean), tuple(config.image_std))
+    plain = view_transform(config)
     augmentation = training_augmentation(flip=recipe.horizontal_flip) if recipe.augment else None
     text = (
         tokenizer,
