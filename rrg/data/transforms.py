@@ -38,7 +38,11 @@ class ViewTransform:
 
     def __call__(self, radiograph: Radiograph) -> Tensor:
         """Normalised image, float32 [3, size, size]."""
-        image = torch.from_numpy(np.array(radiograph.pixels))[None]  # [1,H,W]; a copy: radiographs are read-only
+        return self.of_pixels(radiograph.pixels)
+
+    def of_pixels(self, pixels: np.ndarray) -> Tensor:
+        """Grey values [H, W] in [0, 1] -> normalised image, float32 [3, size, size]."""
+        image = torch.from_numpy(np.array(pixels))[None]  # [1,H,W]; a copy: radiographs are read-only
         if self.augmentation is not None:
             image = self.augmentation(image)
         image = self.resized(image)
@@ -53,7 +57,7 @@ class ViewTransform:
 
 
 class TorchvisionViewTransform(ViewTransform):
-    """`ViewTransform` with the resize of the R2Gen code: `torchvision.transforms.Resize` of a Pillow image of 8 bits."""
+    """`ViewTransform` with the resize of the R2Gen code: that of torchvision on a Pillow image of 8 bits."""
 
     def resized(self, image: Tensor) -> Tensor:
         picture = v2.functional.to_pil_image((image * 255).round().to(torch.uint8))

@@ -25,7 +25,9 @@ from rrg.ui.theme import CSS, theme
 
 GRID = 8
 """Cells of a side of the maps."""
-BOX = ":is(#viewer, #other):is(#viewer, #other) { flex: none; width: 640px; height: 620px; } #spacer { height: 3000px; }"
+BOX = (
+    ":is(#viewer, #other):is(#viewer, #other) { flex: none; width: 640px; height: 620px; } #spacer { height: 3000px; }"
+)
 FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
 
 
