@@ -148,6 +148,21 @@ def phantom(out: Path, count: int = 100, seed: int = 0, size: int = 256) -> None
     print(f"{count} synthetic studies in {out}")
 
 
+@app.command(name="export")
+def export_weights(model: tyro.conf.Positional[str], out: tyro.conf.Positional[Path]) -> None:
+    """Write a model as one folder for `hf upload`, with its code and a card; transformers alone loads it.
+
+    Args:
+        model: A folder of weights, or a name that `models` lists.
+        out: New folder.
+    """
+    from rrg.evaluate.hub_export import export_model
+
+    folder = Path(model) if Path(model).is_dir() else Settings.from_env().weights / model
+    exported = export_model(folder, out)
+    print(f"{exported.files} files, {exported.bytes / 1e6:.1f} MB in {out}. Upload them: hf upload OWNER/NAME {out}")
+
+
 @feedback.command
 def export(out: Path) -> None:
     """Write every correction with the report it corrects, one JSON object a line.
