@@ -24,6 +24,7 @@ from rrg.data.tokenizer import UNKNOWN, ReportTokenizer
 from rrg.data.transforms import TorchvisionViewTransform, ViewTransform, view_transform
 from rrg.decoding.beam_search import KEEP_PLACES
 from rrg.errors import InputError
+from rrg.inference.processing import ReportImageProcessor, ReportProcessor
 from rrg.labels.findings import FINDINGS
 from rrg.models import ARCHITECTURES
 from rrg.models.base import ReportModel
@@ -267,6 +268,6 @@ def write(model: ReportModel, tokenizer: ReportTokenizer, converted: Converted, 
     """Write the folder in single precision; it appears when it is complete."""
     with replaced(out) as temporary:
         model.save_pretrained(temporary, max_shard_size="9MB")
-        tokenizer.save_pretrained(temporary)
+        ReportProcessor(ReportImageProcessor.of_config(model.config), tokenizer).save_pretrained(temporary)
         (temporary / "README.md").write_text(converted.summary + "\n", encoding="utf-8")
         (temporary / "conversion.txt").write_text(converted.keys + "\n", encoding="utf-8")

@@ -46,9 +46,9 @@ _KEYS: KeyTable = tuple(
 PUBLISHED = Published(
     keys=_KEYS,
     differences=(
-        "A greedy search of the authors' code (its default is beam search) halves twice the probability of a word that "
-        "would repeat a trigram, unless --block_trigrams 0 is given; here it does not. With --beam_size 1 alone their "
-        "code samples.",
+        "Greedy search of the authors' code divides the probability of a word that would repeat a trigram by four, "
+        "unless --block_trigrams 0 is given; here it does not. Their default is beam search, where that option has no "
+        "effect. With --beam_size 1 alone their code samples.",
     ),
     sizes=transformer_sizes("transformer.", memory_slots=length("transformer.memory")),
     absent=(FINDINGS_HEAD, VIEWS_HEAD),

@@ -54,7 +54,10 @@ class Run:
     start_from: Path | None = None
     """Folder of trained weights to start from."""
     encoder: Path | None = None
-    """Image encoder of train/pretrain_encoder.py; without it the backbone has random weights."""
+    """Image encoder of train/pretrain_encoder.py, our own first stage."""
+    backbone_weights: Path | None = None
+    """ImageNet weights of the backbone (safetensors, or torchvision's .pth), as the papers start; without them and
+    --encoder the backbone has random weights."""
     share_encoder: bool = False
     """Leave the frozen image encoder out of --out: a copy of its file beside --out serves all models there."""
     epochs: int | None = None
@@ -131,7 +134,8 @@ def initial_model(run: Run, recipe: Recipe, train_reports: Sequence[str]) -> tup
     if run.stage == "scst":
         raise InputError("The self-critical stage starts from a trained model: name its folder by --start-from.")
     tokenizer = run.options.build_tokenizer(recipe, train_reports)
-    return build_model(recipe, run.architecture, tokenizer, run.encoder, run.options), tokenizer
+    model = build_model(recipe, run.architecture, tokenizer, run.encoder, run.options, run.backbone_weights)
+    return model, tokenizer
 
 
 def make_datasets(
