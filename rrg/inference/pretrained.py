@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import GenerationConfig
-from transformers.utils import cached_file
+from transformers.utils.hub import cached_file
 
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.decoding.mbr import MBRConfig, mbr_decode

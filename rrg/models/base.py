@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import EncoderDecoderCache, GenerationMixin, PreTrainedConfig, PreTrainedModel
 from transformers import initialization as init
-from transformers.utils import cached_file
+from transformers.utils.hub import cached_file
 
 from rrg.errors import InputError
 from rrg.labels.findings import FINDINGS
