@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rrg.data.annotation import read_annotation
+from rrg.data.annotation import load_annotation
 from rrg.data.files import write_text
 from rrg.data.text import is_blank
 from rrg.errors import InputError
@@ -70,10 +70,7 @@ def score(systems: Sequence[Predictions], data: Path, split: str, *, meteor: boo
     names = [system.name for system in systems]
     if len(set(names)) < len(names):
         raise InputError(f"Two systems have one name ({', '.join(names)}). Rename a file.")
-    studies = [study for study in read_annotation(data) if study.split == split and not is_blank(study.report)]
-    if not studies:
-        raise InputError(f"{data} has no study with a report in the split {split!r}. Name another one by --split.")
-    references = {study.id: (study.report or "").strip() for study in studies}
+    references = read_references(data, split)
     notes: list[str] = []
     texts: dict[str, dict[str, str]] = {}
     for system in systems:
@@ -99,6 +96,19 @@ def score(systems: Sequence[Predictions], data: Path, split: str, *, meteor: boo
     return Scored(tuple(references), measures, missing if meteor else {}, tuple(notes))
 
 
+def read_references(data: Path, split: str) -> dict[str, str]:
+    """Study id -> reference report, of the studies of a split that have one. The images need not be there.
+
+    Raises InputError for an unknown split, and for one without a report.
+    """
+    records = load_annotation(Path(data) / "annotation.json").get(split, [])
+    texts = {str(record["id"]): (record.get("report") or "").strip() for record in records}
+    references = {study: text for study, text in texts.items() if not is_blank(text)}
+    if not references:
+        raise InputError(f"{data} has no study with a report in the split {split!r}. Name another one by --split.")
+    return references
+
+
 def _notes(system: Predictions, references: Mapping[str, str]) -> Iterator[str]:
     missing = [study for study in references if study not in system.texts]
     empty = [study for study in system.empty if study in references]
@@ -120,8 +130,7 @@ def evaluate_predictions(system: Predictions, data: Path, split: str, out: Path)
 
     Raises InputError as `score`, and where the system has the template's name.
     """
-    ids = [study.id for study in read_annotation(data) if study.split == split and not is_blank(study.report)]
-    template = Predictions(TEMPLATE, dict.fromkeys(ids, NORMAL_TEMPLATE), (), ())
+    template = Predictions(TEMPLATE, dict.fromkeys(read_references(data, split), NORMAL_TEMPLATE), (), ())
     scored = score([system, template], data, split)
     figures = {name: intervals({metric: m for (_, metric), m in row.items()}) for name, row in scored.measures.items()}
     record: dict[str, Any] = {

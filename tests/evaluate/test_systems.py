@@ -25,7 +25,6 @@ REPORTS = (
 def data(tmp_path: Path) -> Path:
     records = [{"id": f"s{i}", "report": REPORTS[i % 6], "image_path": []} for i in range(36)]
     records.append({"id": "blank", "report": "", "image_path": []})
-    (tmp_path / "images").mkdir()
     (tmp_path / "annotation.json").write_text(json.dumps({"val": records}))
     return tmp_path
 
