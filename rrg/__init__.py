@@ -8,7 +8,17 @@ if TYPE_CHECKING:
     from rrg.inference.reporter import Reporter
     from rrg.report import Report
 
-__all__ = ["Report", "Reporter"]
+__all__ = ["Report", "Reporter", "register"]
+
+
+def register() -> None:
+    """Register the architectures with transformers: its auto classes and pipelines then load `weights/NAME`.
+
+    An explicit call, because it imports torch and all models, which takes seconds.
+    """
+    from rrg.inference.auto_classes import register
+
+    register()
 
 
 def __getattr__(name: str) -> Any:

@@ -98,8 +98,10 @@ def evaluate(
     limit: int | None = None,
     force: bool = False,
     blank_references: Literal["skip", "refuse"] = "skip",
+    predictions: Path | None = None,
+    name: str | None = None,
 ) -> None:
-    """Score the reports of models and of trivial baselines.
+    """Score the reports of models and of trivial baselines, or the texts of any system.
 
     Args:
         data: Folder with annotation.json and images/ or images.tar.
@@ -109,11 +111,34 @@ def evaluate(
         limit: Only the first so many studies.
         force: Evaluate again despite cached results of the same weights.
         blank_references: Studies whose reference report is empty or "___": leave them out, or refuse the evaluation.
+        predictions: Texts of a system to score in place of models: .jsonl or .csv with `id` and `text`.
+        name: Name of that system; by default that of the file.
     """
+    if predictions is not None:
+        from rrg.evaluate.predictions import read_predictions
+        from rrg.evaluate.systems import evaluate_predictions
+
+        print(evaluate_predictions(read_predictions(predictions, name), data, split, out))
+        return
     from rrg.evaluate.measure import measure
 
     for figures in measure(data, model, Settings.from_env().weights, out, split, limit, force, blank_references):
         print(figures, end="\n\n")
+
+
+@app.command
+def compare(systems: Annotated[tuple[Path, ...], tyro.conf.Positional], data: Path, split: str = "val") -> None:
+    """Compare the texts of two or more systems: figures, paired differences and their significance.
+
+    Args:
+        systems: Files of predictions (.jsonl or .csv with `id` and `text`), or folders that `evaluate` wrote.
+        data: Folder with annotation.json.
+        split: Which studies of annotation.json.
+    """
+    from rrg.evaluate import systems as texts
+    from rrg.evaluate.predictions import read_predictions
+
+    print(texts.compare([read_predictions(path) for path in systems], data, split))
 
 
 @app.command
@@ -151,6 +176,21 @@ def phantom(out: Path, count: int = 100, seed: int = 0, size: int = 256) -> None
 
     write_phantoms(out, count, seed, size)
     print(f"{count} synthetic studies in {out}")
+
+
+@app.command(name="export")
+def export_weights(model: tyro.conf.Positional[str], out: tyro.conf.Positional[Path]) -> None:
+    """Write a model as one folder for `hf upload`, with its code and a card; transformers alone loads it.
+
+    Args:
+        model: A folder of weights, or a name that `models` lists.
+        out: New folder.
+    """
+    from rrg.evaluate.hub_export import export_model
+
+    folder = Path(model) if Path(model).is_dir() else Settings.from_env().weights / model
+    exported = export_model(folder, out)
+    print(f"{exported.files} files, {exported.bytes / 1e6:.1f} MB in {out}. Upload them: hf upload OWNER/NAME {out}")
 
 
 @feedback.command

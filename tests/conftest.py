@@ -56,6 +56,7 @@ def _write_tiny(folder: Path, architecture: str) -> None:
 
     from rrg.data.phantom import make_phantom
     from rrg.data.tokenizer import ReportTokenizer
+    from rrg.inference.processing import ReportImageProcessor, ReportProcessor
     from tests.tiny import tiny_model
 
     reports = [make_phantom(seed, size=64).study.report or "" for seed in range(20)]
@@ -76,7 +77,7 @@ def _write_tiny(folder: Path, architecture: str) -> None:
         decoder_start_token_id=0,
     )
     model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    ReportProcessor(ReportImageProcessor.of_config(model.config), tokenizer).save_pretrained(folder)
 
 
 @pytest.fixture(scope="session")

@@ -133,6 +133,28 @@ def test_phantom_and_evaluate_work_together(run, tmp_path: Path, capsys: pytest.
     assert "BLEU-4" in capsys.readouterr().out
 
 
+def test_texts_of_any_system_are_scored_and_compared(run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / "phantoms"
+    run("phantom", "--out", str(data), "--count", "40", "--size", "64")
+    records = json.loads((data / "annotation.json").read_text())["train"]
+    mine, constant = tmp_path / "mine.jsonl", tmp_path / "constant.csv"
+    mine.write_text("".join(json.dumps({"id": r["id"], "text": r["report"]}) + "\n" for r in records))
+    constant.write_text("id,text\n" + "".join(f"{r['id']},The heart is normal.\n" for r in records))
+    here = ("--data", str(data), "--split", "train")
+    run("compare", str(mine), str(constant), *here)
+    assert "mine - constant" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="at least two"):
+        run("compare", str(mine), *here)
+
+
+def test_a_model_is_exported(run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("export", "r2gen_cmn", str(tmp_path / "exported"))
+    assert "hf upload" in capsys.readouterr().out
+    assert (tmp_path / "exported" / "modeling_rrg.py").is_file()
+    with pytest.raises(SystemExit, match="holds no model"):
+        run("export", "gpt", str(tmp_path / "other"))
+
+
 def test_an_empty_database_exports_no_line(run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "corrections.jsonl"
     run("feedback", "export", "--out", str(out))
@@ -244,5 +266,6 @@ def test_help_names_every_command_without_importing_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for command in ("report", "explain", "models", "evaluate", "batch", "phantom", "feedback", "users"):
+    names = ("report", "explain", "models", "evaluate", "compare", "export", "batch", "phantom")
+    for command in (*names, "feedback", "worklist", "users"):
         assert command in done.stdout

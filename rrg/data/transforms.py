@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,7 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
-from rrg.data.radiographs import Radiograph
+from rrg.errors import InputError
+
+if TYPE_CHECKING:
+    from rrg.data.radiographs import Radiograph
 
 Augmentation = Callable[[Tensor], Tensor]
 
@@ -34,14 +38,41 @@ class ViewTransform:
 
     def __call__(self, radiograph: Radiograph) -> Tensor:
         """Normalised image, float32 [3, size, size]."""
-        image = torch.from_numpy(np.array(radiograph.pixels))[None]  # [1,H,W]; a copy: radiographs are read-only
+        return self.of_pixels(radiograph.pixels)
+
+    def of_pixels(self, pixels: np.ndarray) -> Tensor:
+        """Grey values [H, W] in [0, 1] -> normalised image, float32 [3, size, size]."""
+        image = torch.from_numpy(np.array(pixels))[None]  # [1,H,W]; a copy: radiographs are read-only
         if self.augmentation is not None:
             image = self.augmentation(image)
-        image = F.interpolate(
-            image[None], (self.size, self.size), mode="bilinear", antialias=True, align_corners=False
-        )[0]
+        image = self.resized(image)
         mean, std = torch.tensor(self.mean)[:, None, None], torch.tensor(self.std)[:, None, None]
         return (image - mean) / std  # [1,S,S] -> [3,S,S]
+
+    def resized(self, image: Tensor) -> Tensor:
+        """Image [1,H,W] in [0, 1] -> [1,size,size], bilinear with antialiasing, at the bit depth of the file."""
+        return F.interpolate(image[None], (self.size, self.size), mode="bilinear", antialias=True, align_corners=False)[
+            0
+        ]
+
+
+class TorchvisionViewTransform(ViewTransform):
+    """`ViewTransform` with the resize of the R2Gen code: that of torchvision on a Pillow image of 8 bits."""
+
+    def resized(self, image: Tensor) -> Tensor:
+        picture = v2.functional.to_pil_image((image * 255).round().to(torch.uint8))
+        return v2.functional.pil_to_tensor(v2.functional.resize(picture, [self.size, self.size])).float() / 255
+
+
+TRANSFORMS: dict[str, type[ViewTransform]] = {"float": ViewTransform, "torchvision": TorchvisionViewTransform}
+"""Resizes by their name in a configuration (`pixels`)."""
+
+
+def view_transform(config: Any) -> ViewTransform:
+    """The transform of a model's configuration. Raises InputError when its resize is not known."""
+    if config.pixels not in TRANSFORMS:
+        raise InputError(f"There is no resize named {config.pixels!r}. Use one of: {', '.join(TRANSFORMS)}.")
+    return TRANSFORMS[config.pixels](config.image_size, tuple(config.image_mean), tuple(config.image_std))
 
 
 def training_augmentation(

@@ -1,4 +1,8 @@
-"""Beam search that drops finished studies. It returns the same ids as beam search of transformers."""
+"""Beam search that drops finished studies. It returns the same ids as beam search of transformers.
+
+With `ended_beams_keep_places` in the generation settings it is the search of the R2Gen code: a beam that ends keeps its
+place, so fewer beams go on until three new ones are chosen at the next word. Converted checkpoints have this setting.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ from rrg.decoding.progress import WordCallback
 
 _IMPOSSIBLE = -1e9
 """Score of a beam that does not exist."""
+KEEP_PLACES = "ended_beams_keep_places"
+"""Name of the generation setting."""
 
 
 def beam_search(
@@ -28,6 +34,7 @@ def beam_search(
     active = torch.ones_like(studies, dtype=torch.bool)
     scores = torch.zeros_like(finished_scores)
     scores[:, 1:] = _IMPOSSIBLE  # at first all beams of a study are the same
+    keep_places = getattr(settings, KEEP_PLACES, None) is True
     while active.any():
         extended = scores[..., None] + hypotheses.next_scores(normalise=True).unflatten(0, (-1, beams))  # [b,K,vocab]
         scores, index = extended.flatten(1).topk(2 * beams)  # K beams remain even if K of these end
@@ -44,14 +51,17 @@ def beam_search(
         reports = torch.cat((finished[studies], reports), dim=1)
         finished[studies], finished_scores[studies] = reports.take_along_dim(order[..., None], dim=1), best
 
-        scores, order = scores.masked_fill(ends, _IMPOSSIBLE).topk(beams)
+        scores = scores.masked_fill(ends, _IMPOSSIBLE)
+        if keep_places:
+            scores[:, beams:] = _IMPOSSIBLE
+        scores, order = scores.topk(beams)
         hypotheses.extend(words.gather(1, order).flatten(), parents.gather(1, order).flatten())
 
         reachable = settings.early_stopping == "never" and settings.length_penalty > 0
         final_length = max_length - first if reachable else length
         full = best[:, -1] > _IMPOSSIBLE
         can_improve = scores[:, 0] / final_length**settings.length_penalty > best[:, -1]
-        active = active & ~ends.all(1) & (~full | (can_improve & (settings.early_stopping is not True)))
+        active = active & (scores[:, 0] > _IMPOSSIBLE) & (~full | (can_improve & (settings.early_stopping is not True)))
         if on_word is not None:
             on_word(len(finished) - int(active.sum()), hypotheses.ids)
         if 0 < active.sum() <= COMPACTION_SHARE * len(studies):

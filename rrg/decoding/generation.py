@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rrg.data.text import detokenize
 from rrg.data.tokenizer import ReportTokenizer
+from rrg.decoding.beam_search import KEEP_PLACES
 from rrg.decoding.mbr import Decoded, MBRConfig, mbr_decode
 from rrg.decoding.ngrams import NgramFrequencies
 from rrg.decoding.progress import Progress, ProgressCallback, Step, WordCallback
@@ -16,7 +17,7 @@ from rrg.decoding.search import search
 from rrg.models.base import ReportModel
 from rrg.models.outputs import ReportEncoderOutput
 
-_SEARCH_ONLY = ("num_beams", "length_penalty", "early_stopping")
+_SEARCH_ONLY = ("num_beams", "length_penalty", "early_stopping", KEEP_PLACES)
 _REPORTED = ("consensus", *_SEARCH_ONLY, "max_length", "no_repeat_ngram_size", "suppress_tokens")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,14 @@ from transformers import GenerationConfig, StoppingCriteriaList
 
 from rrg.decoding.hypotheses import COMPACTION_SHARE, Hypotheses, RowsProcessor, padded
 from rrg.decoding.progress import WordCallback
+
+
+def study_seed(digests: Sequence[str]) -> int:
+    """The seed of a study's samples, from the SHA-256 of the pixels of each view that the model reads, in slot order.
+
+    A study therefore gets one report.
+    """
+    return int(hashlib.sha256("".join(digests).encode()).hexdigest()[:8], 16)
 
 
 def sample_or_greedy(

@@ -7,7 +7,7 @@ each study was drawn, so 2,000 samples are one matrix product, and no text is sc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -107,6 +107,15 @@ def paired_difference(
     # The tolerance counts ties despite rounding. +1 because the observed assignment is one of the possible ones.
     as_large = int((np.abs(shuffled) >= abs(observed) - 1e-12).sum())
     return Difference(observed, float(low), float(high), (as_large + 1) / (resamples + 1))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values of several tests with Holm's correction (Scandinavian Journal of Statistics, 1979), in their order."""
+    adjusted, highest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = highest
+    return adjusted
 
 
 def _studies(*measures: Measure) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Sequence
 
@@ -12,6 +11,7 @@ from cachetools import LRUCache
 from rrg.data.batches import StudyBatch, place_views
 from rrg.data.radiographs import Radiograph
 from rrg.data.transforms import ViewTransform
+from rrg.decoding.sampling import study_seed
 from rrg.models.base import ReportModel
 from rrg.models.outputs import ImageFeatures, StudyFeatures
 
@@ -62,4 +62,4 @@ def pixels_digest(radiographs: Sequence[Radiograph], slots: Sequence[int | None]
 
 def sampling_seed(radiographs: Sequence[Radiograph], slots: Sequence[int | None]) -> int:
     """The seed of a study's samples. It follows from the pixels, so a study gets one report."""
-    return int(hashlib.sha256(pixels_digest(radiographs, slots).encode()).hexdigest()[:8], 16)
+    return study_seed([pixels_digest(radiographs, slots)])

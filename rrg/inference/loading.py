@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from rrg.data.quality import QualityHeads
 from rrg.data.tokenizer import ReportTokenizer
-from rrg.data.transforms import ViewTransform
+from rrg.data.transforms import ViewTransform, view_transform
 from rrg.decoding.mbr import MBRConfig
 from rrg.decoding.ngrams import NgramFrequencies
 from rrg.errors import InputError
@@ -18,7 +21,9 @@ from rrg.inference.training_statistics import TrainingStatistics, statistics_bes
 from rrg.inference.weights import model_type, weights_digest
 from rrg.layers.image_encoder import ImageEncoder
 from rrg.models import ARCHITECTURES
-from rrg.models.base import ReportConfig, ReportModel
+from rrg.models.base import ReportModel
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +45,7 @@ class LoadedModel:
     @property
     def transform(self) -> ViewTransform:
         """The transform from a radiograph to the model's input."""
-        return _transform(self.model.config)
+        return view_transform(self.model.config)
 
 
 def tensor_bytes(module: torch.nn.Module) -> int:
@@ -48,18 +53,42 @@ def tensor_bytes(module: torch.nn.Module) -> int:
     return sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
 
 
-def load_model(folder: Path | str, device: str | None = None, image_encoder: ImageEncoder | None = None) -> LoadedModel:
-    """Load weights/NAME.
+def resolved(folder: Path | str, revision: str | None = None) -> tuple[Path, str]:
+    """The local folder of a folder or hub id, and the name of the model; the files of a hub id are downloaded once.
+
+    Raises InputError when it is neither.
+    """
+    if Path(folder).is_dir():
+        return Path(folder), Path(folder).resolve().name
+    if not _HUB_ID.fullmatch(str(folder)):
+        raise InputError(f"There is no folder {folder}. Name a folder of weights, or a model of the hub as owner/name.")
+    try:
+        return Path(snapshot_download(str(folder), revision=revision)), str(folder).split("/")[-1]
+    except (OSError, ValueError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"There is no folder {folder}, and the hub does not give a model of this name ({reason})."
+        ) from error
+
+
+def load_model(
+    folder: Path | str,
+    device: str | None = None,
+    image_encoder: ImageEncoder | None = None,
+    revision: str | None = None,
+) -> LoadedModel:
+    """Load weights/NAME, or a model of the hub.
 
     Args:
-        folder: The folder of weights.
+        folder: The folder of weights, or a hub id (owner/name).
         device: A torch device; by default the GPU where there is one.
         image_encoder: The image encoder of another model with the same `image_encoder_file`, to share in RAM.
+        revision: Branch, tag or commit of a hub id.
 
     Raises:
         InputError: the folder holds no model of a known architecture, or a file is missing.
     """
-    folder = Path(folder)
+    folder, name = resolved(folder, revision)
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder} holds no model: there is no config.json in it. Train one with train/train.py.")
     kind = model_type(folder)
@@ -81,15 +110,11 @@ def load_model(folder: Path | str, device: str | None = None, image_encoder: Ima
     tokenizer = ReportTokenizer.from_pretrained(folder)
     shared = model.config.image_encoder_file
     return LoadedModel(
-        folder.resolve().name,
+        name,
         model,
         tokenizer,
         weights_digest(folder),
         frequencies,
         statistics_beside(folder),
-        heads_for(folder / shared if shared else None, _transform(model.config)),
+        heads_for(folder / shared if shared else None, view_transform(model.config)),
     )
-
-
-def _transform(config: ReportConfig) -> ViewTransform:
-    return ViewTransform(config.image_size, tuple(config.image_mean), tuple(config.image_std))

@@ -61,9 +61,12 @@ class Reporter:
         """View and pixel hash of the radiographs -> the report on blank images with the seed of the study."""
 
     @classmethod
-    def from_pretrained(cls, folder: Path | str, device: str | None = None) -> Reporter:
-        """Load weights/NAME. Raises InputError when the folder holds no model of a known architecture."""
-        return cls(load_model(folder, device))
+    def from_pretrained(cls, folder: Path | str, device: str | None = None, revision: str | None = None) -> Reporter:
+        """Load weights/NAME, or a model of the hub by its id (owner/name) and `revision`.
+
+        Raises InputError when the folder holds no model of a known architecture, or there is none.
+        """
+        return cls(load_model(folder, device, revision=revision))
 
     @property
     def name(self) -> str:

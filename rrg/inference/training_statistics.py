@@ -146,7 +146,9 @@ def statistics_beside(folder: Path) -> TrainingStatistics | None:
     The statistics of images are left out where they are of another image encoder. Both are logged: a report does not
     need the statistics.
     """
-    path = folder.resolve().parent / FILE
+    path = folder / FILE  # in an exported folder
+    if not path.is_file():
+        path = folder.resolve().parent / FILE
     if not path.is_file():
         return None
     try:

@@ -14,6 +14,8 @@ from rrg.decoding.ngrams import FILE as NGRAMS_FILE
 from rrg.errors import InputError
 from rrg.models import ARCHITECTURES
 
+_PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
+"""For the auto classes of transformers; `config.json` has the same settings of the images."""
 _COPY_AGAIN = "Copy the model's whole folder again, or train the model again."
 
 
@@ -21,6 +23,7 @@ def weights_digest(folder: Path) -> str:
     """sha256 over the names and contents of the files that decide a model's reports."""
     digest = hashlib.sha256()
     others = [*folder.glob("*config.json"), *folder.glob("tokenizer.json"), *folder.glob(NGRAMS_FILE)]
+    others = [path for path in others if path.name not in _PROCESSOR_FILES]
     for path in sorted([*_tensors(folder), *others]):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
@@ -97,7 +100,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _tensors(folder: Path) -> list[Path]:
     """The files of a model's weights, including a shared image encoder."""
     shared = _config(folder).get("image_encoder_file")
-    return [*folder.glob("*.safetensors"), *([folder / shared] if shared and (folder / shared).is_file() else [])]
+    own = {path for path in folder.glob("*.safetensors") if path.name.startswith("model")}
+    return [*own, *([folder / shared] if shared and (folder / shared).is_file() else [])]
 
 
 def bytes_on_disk(folder: Path) -> int:

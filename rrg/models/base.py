@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import EncoderDecoderCache, GenerationMixin, PreTrainedConfig, PreTrainedModel
 from transformers import initialization as init
+from transformers.utils.hub import cached_file
 
 from rrg.errors import InputError
 from rrg.labels.findings import FINDINGS
@@ -27,6 +28,9 @@ from rrg.layers.kv_cache import preallocate
 from rrg.layers.memory_transformer import MemoryTransformer
 from rrg.layers.transformer import DecoderOutput, UnbiasedLayerNorm
 from rrg.models.outputs import ImageFeatures, Reference, ReportEncoderOutput, ReportOutput
+
+HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
+"""Arguments of `from_pretrained` that say where files come from."""
 
 
 class ReportConfig(PreTrainedConfig):
@@ -48,6 +52,8 @@ class ReportConfig(PreTrainedConfig):
     """Side of the square that each view is resized to, in pixels."""
     image_mean: tuple = (0.485, 0.456, 0.406)
     image_std: tuple = (0.229, 0.224, 0.225)
+    pixels: str = "float"
+    """Resize of the images: `float` keeps the bit depth of the file; `torchvision` is the published one, on 8 bits."""
     num_views: int = 2
     """View slots of a study: 0 frontal, 1 lateral."""
     hidden_size: int = 512
@@ -166,9 +172,15 @@ class ReportModel(PreTrainedModel, GenerationMixin):
 
         Raises InputError if that file is missing.
         """
+        source = {name: kwargs[name] for name in HUB_ARGUMENTS if kwargs.get(name) is not None}
         model = super().from_pretrained(folder, *args, **kwargs)
-        if model.config.image_encoder_file is not None:
-            file = Path(folder) / model.config.image_encoder_file
+        if (name := model.config.image_encoder_file) is not None:
+            if Path(folder).is_dir():
+                file = Path(folder) / name
+            else:
+                file = Path(
+                    cached_file(str(folder), name, _raise_exceptions_for_missing_entries=False, **source) or name
+                )
             if not file.is_file():
                 raise InputError(
                     f"The model in {folder} shares an image encoder, and there is no {file}. Copy that file beside the "
@@ -176,6 +188,19 @@ class ReportModel(PreTrainedModel, GenerationMixin):
                 )
             model.image_encoder.load_state_dict(load_file(file))
         return model
+
+    def save_pretrained(self, save_directory: str | Path, *args: Any, **kwargs: Any) -> None:
+        """`save_pretrained` of transformers, with the image encoder, also where it came from a file of its own.
+
+        With `state_dict` the caller decides on the weights and on `image_encoder_file`.
+        """
+        shared = self.config.image_encoder_file
+        if kwargs.get("state_dict") is None:
+            self.config.image_encoder_file = None
+        try:
+            super().save_pretrained(save_directory, *args, **kwargs)
+        finally:
+            self.config.image_encoder_file = shared
 
     def encode(
         self,

@@ -97,6 +97,37 @@ def test_all_stopping_rules_are_those_of_transformers(
     assert rows_left or length_penalty > 0, "long reports may go on to the end"
 
 
+class FirstBeamsEnd(LogitsProcessor):
+    """Two of three beams end at the second word, and the fifth best one alone leads to the best report by far."""
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        chosen = torch.full_like(scores, -50.0)
+        second = {1: {0: -0.1, 4: -0.9}, 2: {0: -0.2, 5: -1.0}, 3: {6: -0.3}}
+        for row, ids in enumerate(input_ids.tolist()):
+            if len(ids) == 1:
+                following = {1: -1.0, 2: -1.1, 3: -1.2}
+            elif len(ids) == 2:
+                following = second.get(ids[1], {})
+            else:
+                following = {0: 5.0 if ids[2] == 5 else -0.5}
+            for word, score in following.items():
+                chosen[row, word] = score
+        return chosen
+
+
+@one_model
+def test_ended_beams_keep_their_places_where_the_settings_say_so(model: ReportModel) -> None:
+    """The R2Gen code goes on with fewer beams until three new ones are chosen; transformers replaces ended ones."""
+    encoded = model.encode(**study_batch(model, 1))
+    settings = {"num_beams": 3, "length_penalty": 0.0, "max_length": 6}
+    settings |= {"logits_processor": LogitsProcessorList([FirstBeamsEnd()]), "early_stopping": "never"}
+    usual = search(model, encoded, **settings)
+    model.generation_config.ended_beams_keep_places = True
+    published = search(model, encoded, **settings)
+    assert usual[0].tolist()[:3] == [2, 5, 0]
+    assert published[0].tolist()[:2] == [1, 0]
+
+
 @one_model
 def test_samples_of_a_study_end_independently(model: ReportModel, rows_left: list[int]) -> None:
     def settings() -> dict[str, Any]:

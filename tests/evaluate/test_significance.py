@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from rrg.errors import InputError
-from rrg.evaluate.significance import Measure, intervals, mean_measure, paired_difference, ratio
+from rrg.evaluate.significance import Measure, holm, intervals, mean_measure, paired_difference, ratio
 
 
 def scores(seed: int, n: int) -> np.ndarray:
@@ -107,3 +107,10 @@ def test_no_study_is_refused() -> None:
     with pytest.raises(InputError, match="no study"):
         intervals({"x": mean_measure(np.array([]))})
     assert intervals({}) == {}
+
+
+def test_holm_multiplies_the_smallest_p_value_by_the_number_of_tests() -> None:
+    """The worked example of Holm's step-down procedure, with ties, order and the bound 1."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []

@@ -60,4 +60,5 @@ PUBLISHED = Published(
     absent=(VIEWS_HEAD,),
     switches={"legacy_consistency": True},
     classes={"published_iu": ALPHABETICAL},
+    differences=("Beam size 1 is greedy search; the search that their code calls greedy does not run.",),
 )

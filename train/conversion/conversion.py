@@ -10,21 +10,28 @@ from typing import Annotated, Any, Literal
 import torch
 import tyro
 from torch import Tensor
+from transformers import GenerationConfig
 
 from conversion import PUBLISHED
 from conversion.checkpoint import read_checkpoint
-from conversion.keys import translate_keys
+from conversion.keys import translate
 from conversion.published import FINDINGS_HEAD, Published
 from recipes import RECIPES, Recipe
 from rrg.data.annotation import load_annotation
 from rrg.data.files import replaced
-from rrg.data.tokenizer import ReportTokenizer
+from rrg.data.phantom import make_phantom
+from rrg.data.tokenizer import UNKNOWN, ReportTokenizer
+from rrg.data.transforms import TorchvisionViewTransform, ViewTransform, view_transform
+from rrg.decoding.beam_search import KEEP_PLACES
 from rrg.errors import InputError
+from rrg.inference.processing import ReportImageProcessor, ReportProcessor
 from rrg.labels.findings import FINDINGS
 from rrg.models import ARCHITECTURES
 from rrg.models.base import ReportModel
 from training.generation_settings import search_settings
 
+_MEASURED, _MEASURED_SIZE = 4, 512
+"""Number of synthetic studies that the resize is measured on, and the side of their images in pixels."""
 _ADVICE = "Choose the architecture and --size that it was trained with."
 
 
@@ -44,26 +51,40 @@ class Conversion:
     """Recipe with the settings of the checkpoint; SGRRG has published_mimic alone."""
     classes: tuple[str, ...] = ()
     """The 14 classes in the order of the labels that the model was trained with, where it is not known."""
+    pixels: Literal["float", "torchvision"] = "float"
+    """Resize of the images. float: at the bit depth of the file. torchvision: as the authors' code, on 8 bits."""
 
 
-def convert(run: Conversion) -> str:
-    """Convert the checkpoint, write the folder, and return a summary.
+@dataclass(frozen=True)
+class Converted:
+    """What a conversion did."""
+
+    keys: str
+    """One line for each key of the checkpoint. The folder holds it as conversion.txt."""
+    summary: str
+    """The model card."""
+
+
+def convert(run: Conversion) -> Converted:
+    """Convert the checkpoint and write the folder.
 
     Raises InputError for input that does not fit; then nothing is written.
     """
     published, recipe = known_format(run)
     order = label_order(run, published)
     checkpoint = read_checkpoint(run.checkpoint)
-    state = translate_keys(checkpoint, published.keys)
-    config = configuration(state, published, recipe)
+    translation = translate(checkpoint, published.keys)
+    state = translation.state
+    config = {**configuration(state, published, recipe), "pixels": run.pixels}
     tokenizer = vocabulary(run.annotation, recipe, config["vocab_size"])
     model = build(run.architecture, config)
     missing = check_weights(model, state, published.absent)
     load_weights(model, state, missing, order)
-    model.generation_config = search_settings(recipe, tokenizer)
-    summary = describe(run, published, model, len(checkpoint), missing)
-    write(model, tokenizer, summary, run.out)
-    return summary
+    model.generation_config = published_search(recipe, published, tokenizer)
+    keys = "\n".join([*map(str, translation.keys), *(f"(no key) -> {name}, set to zero" for name in missing)])
+    converted = Converted(keys, describe(run, published, model, len(checkpoint), missing))
+    write(model, tokenizer, converted, run.out)
+    return converted
 
 
 def known_format(run: Conversion) -> tuple[Published, Recipe]:
@@ -187,6 +208,19 @@ def load_weights(
     model.load_state_dict({**state, **zeros})
 
 
+def published_search(recipe: Recipe, published: Published, tokenizer: ReportTokenizer) -> GenerationConfig:
+    """The search of the published code: it may write `<unk>`, and an ended beam keeps its place.
+
+    Its limit of 60 or 100 counts words, so `max_length`, which counts BOS, is one more. The limit of training
+    (`Recipe.max_length`) counts BOS in the published code too.
+    """
+    settings = search_settings(recipe, tokenizer)
+    settings.suppress_tokens = None
+    settings.max_length = recipe.max_length + (not published.limit_counts_bos)
+    setattr(settings, KEEP_PLACES, True)
+    return settings
+
+
 def describe(run: Conversion, published: Published, model: ReportModel, tensors: int, missing: list[str]) -> str:
     """The summary of a conversion, which is also the model card. `tensors`: their number in the checkpoint."""
     with run.checkpoint.open("rb") as file:
@@ -196,8 +230,10 @@ def describe(run: Conversion, published: Published, model: ReportModel, tensors:
         f"# {architecture.title}, converted",
         f"{architecture.paper}.",
         f"From the authors' checkpoint with sha256 `{digest}`, recipe `{run.size}`: {tensors} tensors, "
-        f"{model.num_parameters():,} parameters, {model.config.vocab_size} words. For research use only, under the "
-        "terms of its authors and of the data it was trained on.",
+        f"{model.num_parameters():,} parameters. For research use only, under the terms of its authors and of the data "
+        "it was trained on.",
+        f"It writes {model.config.vocab_size} ids: {model.config.vocab_size - 2} words, `{UNKNOWN}`, and id 0, which "
+        f"is BOS, EOS and PAD. A report has at most {model.generation_config.max_length - 1} words.",
     ]
     if published.switches:
         lines.append(f"As published: {', '.join(f'{name} = {value}' for name, value in published.switches.items())}.")
@@ -205,12 +241,33 @@ def describe(run: Conversion, published: Published, model: ReportModel, tensors:
         lines.append(f"Not in the checkpoint, set to zero: {', '.join(missing)}.")
     if published.warning:
         lines.append(f"Warning: {published.warning}")
+    differences = (*published.differences, resize_difference(view_transform(model.config)))
+    lines.append("\n".join(("What differs from the authors' code:", "", *(f"- {text}" for text in differences))))
     return "\n\n".join(lines)
 
 
-def write(model: ReportModel, tokenizer: ReportTokenizer, card: str, out: Path) -> None:
+def resize_difference(transform: ViewTransform) -> str:
+    """How far the resized images are from those of the authors' code, measured on synthetic radiographs."""
+    theirs = TorchvisionViewTransform(transform.size, transform.mean, transform.std)
+    differences = []
+    for seed in range(_MEASURED):
+        for radiograph in make_phantom(seed, size=_MEASURED_SIZE).study.radiographs():
+            grey = (transform(radiograph) - theirs(radiograph)).abs() * torch.tensor(transform.std)[:, None, None] * 255
+            differences.append(grey[0])
+    measured = torch.stack(differences)
+    if measured.max() == 0:
+        return "Images are resized on 8 bits as in the authors' code: the pixels of 8-bit files are equal."
+    return (
+        f"Images are resized at full precision, theirs on 8 bits: pixels differ by {measured.mean():.2f} of 255 grey "
+        f"values on average and by {measured.max():.2f} at most (on {len(measured)} synthetic radiographs of "
+        f"{_MEASURED_SIZE} x {_MEASURED_SIZE} pixels). For equal pixels convert with --pixels torchvision."
+    )
+
+
+def write(model: ReportModel, tokenizer: ReportTokenizer, converted: Converted, out: Path) -> None:
     """Write the folder in single precision; it appears when it is complete."""
     with replaced(out) as temporary:
         model.save_pretrained(temporary, max_shard_size="9MB")
-        tokenizer.save_pretrained(temporary)
-        (temporary / "README.md").write_text(card + "\n", encoding="utf-8")
+        ReportProcessor(ReportImageProcessor.of_config(model.config), tokenizer).save_pretrained(temporary)
+        (temporary / "README.md").write_text(converted.summary + "\n", encoding="utf-8")
+        (temporary / "conversion.txt").write_text(converted.keys + "\n", encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -35,13 +36,42 @@ _NAMES = {
 """Table -> published part of a key -> our part."""
 
 
+@dataclass(frozen=True)
+class UsedKey:
+    """What became of one key of a checkpoint."""
+
+    theirs: str
+    shape: tuple[int, ...]
+    ours: str
+    """Our name of the weight; empty for a constant that our code computes."""
+    is_copy: bool = False
+    """Whether an earlier key holds the same weight."""
+
+    def __str__(self) -> str:
+        ours = self.ours or "not stored: computed from the sizes"
+        return f"{self.theirs} {list(self.shape)} -> {ours}{' (the same weight again)' if self.is_copy else ''}"
+
+
+@dataclass(frozen=True, eq=False)
+class Translation:
+    """The weights of a checkpoint under our names, and what became of each of its keys."""
+
+    state: dict[str, Tensor]
+    keys: tuple[UsedKey, ...]
+
+
 def translate_keys(state: dict[str, Tensor], table: KeyTable) -> dict[str, Tensor]:
-    """The state dict of a published checkpoint under our names.
+    """The state dict of a published checkpoint under our names: `translate` without the record of its keys."""
+    return translate(state, table).state
+
+
+def translate(state: dict[str, Tensor], table: KeyTable) -> Translation:
+    """A published checkpoint under our names.
 
     Raises InputError for keys that are not in the table, and where two keys of one weight have different values.
     """
     ours: dict[str, Tensor] = {}
-    unknown = []
+    used, unknown = [], []
     for key, tensor in state.items():
         key = key.removeprefix("module.")
         found = next(((m, new) for old, new in table if (m := re.fullmatch(old, key))), None)
@@ -50,19 +80,21 @@ def translate_keys(state: dict[str, Tensor], table: KeyTable) -> dict[str, Tenso
             continue
         match, template = found
         if not template:
+            used.append(UsedKey(key, tuple(tensor.shape), ""))
             continue
         name = _fill(template, match.groupdict())
         if name in ours and not torch.equal(ours[name], tensor):
             raise InputError(
                 f"The checkpoint holds two different tensors for {name}; it is damaged or of another model."
             )
+        used.append(UsedKey(key, tuple(tensor.shape), name, is_copy=name in ours))
         ours[name] = tensor
     if unknown:
         raise InputError(
             f"The checkpoint has {len(unknown)} keys that this architecture does not know, the first: "
             f"{', '.join(unknown[:5])}. Choose the architecture it was trained with."
         )
-    return ours
+    return Translation(ours, tuple(used))
 
 
 def _fill(template: str, groups: dict[str, str]) -> str:

@@ -42,12 +42,16 @@ class Published:
     """Prefixes of our weights that the published model lacks; they are set to zero."""
     switches: dict[str, Any] = field(default_factory=dict)
     """Fields of the configuration that reproduce the behaviour of the published code."""
+    limit_counts_bos: bool = False
+    """Whether the length limit of the published search counts BOS. That of the R2Gen code counts the words alone."""
     has_classes: bool = True
     """Whether weights depend on the order of the labels."""
     classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Recipe -> label order, where it is known."""
     warning: str = ""
     """Limits of the converted model, for its user."""
+    differences: tuple[str, ...] = ()
+    """What the converted model still does otherwise than the published code, beside the resize of images."""
 
 
 def length(name: str, dimension: int = 0) -> Size:

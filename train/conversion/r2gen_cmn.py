@@ -45,6 +45,11 @@ _KEYS: KeyTable = tuple(
 
 PUBLISHED = Published(
     keys=_KEYS,
+    differences=(
+        "Greedy search of the authors' code divides the probability of a word that would repeat a trigram by four, "
+        "unless --block_trigrams 0 is given; here it does not. Their default is beam search, where that option has no "
+        "effect. With --beam_size 1 alone their code samples.",
+    ),
     sizes=transformer_sizes("transformer.", memory_slots=length("transformer.memory")),
     absent=(FINDINGS_HEAD, VIEWS_HEAD),
     has_classes=False,

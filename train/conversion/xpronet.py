@@ -32,9 +32,15 @@ PUBLISHED = Published(
         prototype_size=length("prototypes", 1),
     ),
     absent=(FINDINGS_HEAD, VIEWS_HEAD),
-    switches={"legacy_padded_average": True},
+    # The zero classifier gives every class a probability of 0.5, so that every class is above the threshold 0.
+    switches={"legacy_padded_average": True, "finding_thresholds": (0.0,) * len(FINDINGS)},
     classes={"published_iu": FINDINGS, "published_mimic": ALPHABETICAL_NO_FINDING_LAST},
     warning=f"{NO_CLASSIFIER} It cannot choose prototypes by itself either: every word and patch may attend to all of "
-    "them, where the published test chooses them by the labels of the reference report. Train the classifier "
-    "(train/train.py xpronet --start-from) before you use its reports.",
+    "them (finding_thresholds = 0), where the published test chooses them by the labels of the reference report. Train "
+    "the classifier (train/train.py xpronet --start-from) before you use its reports.",
+    differences=(
+        "The published test gives the model the labels of the reference report; without them it has no answer. With "
+        "all 14 labels given it writes the words of the converted model.",
+        "Beam size 1 is greedy search; the search that their code calls greedy does not run.",
+    ),
 )

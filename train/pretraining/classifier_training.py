@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import TrainingArguments
 
@@ -58,10 +60,39 @@ def classifier_arguments(
     )
 
 
+_CLASSIFIERS = ("fc.", "classifier.", "head.")
+"""First part of the names of a backbone's ImageNet classifier, which a report model does not have."""
+
+
 def load_backbone(encoder: ImageEncoder, weights: Path | None) -> None:
-    """Load ImageNet weights into the backbone, if a file is given. Raises InputError when it is missing."""
+    """Load ImageNet weights into the backbone, if a file is given.
+
+    Args:
+        encoder: The image encoder.
+        weights: safetensors file or file of `torch.save` (as torchvision's) with the weights of the timm model; those
+            of its classifier are left out.
+
+    Raises:
+        InputError: the file is missing, cannot be read, or is of another backbone.
+    """
     if weights is None:
         return
     if not weights.is_file():
-        raise InputError(f"There is no {weights}. Give --backbone-weights a safetensors file.")
-    encoder.backbone.load_state_dict(load_file(weights))
+        raise InputError(f"There is no {weights}. Give --backbone-weights a file of ImageNet weights.")
+    try:
+        if weights.suffix == ".safetensors":
+            state = load_file(weights)
+        else:
+            state = torch.load(weights, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise InputError(f"{weights} cannot be read as weights ({' '.join(str(error).split())[:100]}).") from error
+    own = encoder.backbone.state_dict()
+    state = {name: value for name, value in state.items() if name in own or not name.startswith(_CLASSIFIERS)}
+    differing = sorted(name for name in own.keys() ^ state.keys() if not name.endswith("num_batches_tracked"))
+    differing += [name for name in own.keys() & state.keys() if own[name].shape != state[name].shape]
+    if differing:
+        raise InputError(
+            f"{weights} is of another backbone than {encoder.name}: {len(differing)} weights differ, the first: "
+            f"{', '.join(differing[:3])}."
+        )
+    encoder.backbone.load_state_dict(state, strict=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from pretraining.classifier_training import load_backbone
 from pretraining.image_encoder import read_weights
 from recipes import ModelOptions, Recipe
 from rrg.data.tokenizer import ReportTokenizer
@@ -22,11 +23,23 @@ def build_model(
     tokenizer: ReportTokenizer,
     encoder: Path | None = None,
     options: ModelOptions | None = None,
+    backbone_weights: Path | None = None,
 ) -> ReportModel:
-    """A new model of the recipe's sizes; its image encoder is the one in the file `encoder`, if given.
+    """A new model of the recipe's sizes.
 
-    Raises InputError when the files of `encoder` and `options` are missing or do not fit.
+    Args:
+        recipe: Hyperparameters.
+        architecture: Name of the architecture.
+        tokenizer: Its length is the size of the output.
+        encoder: File of train/pretrain_encoder.py with the image encoder.
+        options: Options of the architecture.
+        backbone_weights: File of ImageNet weights, in place of `encoder`.
+
+    Raises:
+        InputError: both files of the image encoder are given, or a file is missing or does not fit.
     """
+    if encoder is not None and backbone_weights is not None:
+        raise InputError("--encoder has ImageNet weights in it already. Give it or --backbone-weights.")
     model_class = ARCHITECTURES[architecture].load()
     special_tokens = dict.fromkeys(
         ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"), tokenizer.eos_token_id
@@ -35,6 +48,7 @@ def build_model(
     model = (options or ModelOptions()).build_model(model_class, config)
     if encoder is not None:
         model.image_encoder.load_state_dict(read_weights(encoder))
+    load_backbone(model.image_encoder, backbone_weights)
     model.generation_config = search_settings(recipe, tokenizer)
     return model
 

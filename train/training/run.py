@@ -20,7 +20,7 @@ from rrg.data.batches import StudyDataset, collate
 from rrg.data.files import write_text
 from rrg.data.studies import Study
 from rrg.data.tokenizer import ReportTokenizer
-from rrg.data.transforms import ViewTransform, training_augmentation
+from rrg.data.transforms import training_augmentation, view_transform
 from rrg.errors import InputError
 from rrg.inference.cpu import configure_cpu
 from rrg.models.base import ReportModel
@@ -54,7 +54,10 @@ class Run:
     start_from: Path | None = None
     """Folder of trained weights to start from."""
     encoder: Path | None = None
-    """Image encoder of train/pretrain_encoder.py; without it the backbone has random weights."""
+    """Image encoder of train/pretrain_encoder.py, our own first stage."""
+    backbone_weights: Path | None = None
+    """ImageNet weights of the backbone (safetensors, or torchvision's .pth), as the papers start; without them and
+    --encoder the backbone has random weights."""
     share_encoder: bool = False
     """Leave the frozen image encoder out of --out: a copy of its file beside --out serves all models there."""
     epochs: int | None = None
@@ -131,7 +134,8 @@ def initial_model(run: Run, recipe: Recipe, train_reports: Sequence[str]) -> tup
     if run.stage == "scst":
         raise InputError("The self-critical stage starts from a trained model: name its folder by --start-from.")
     tokenizer = run.options.build_tokenizer(recipe, train_reports)
-    return build_model(recipe, run.architecture, tokenizer, run.encoder, run.options), tokenizer
+    model = build_model(recipe, run.architecture, tokenizer, run.encoder, run.options, run.backbone_weights)
+    return model, tokenizer
 
 
 def make_datasets(
@@ -144,7 +148,7 @@ def make_datasets(
 ) -> tuple[StudyDataset | FeatureDataset, StudyDataset | FeatureDataset]:
     """Train and val set: images, or cached features of the frozen encoder."""
     config = model.config
-    plain = ViewTransform(config.image_size, tuple(config.image_mean), tuple(config.image_std))
+    plain = view_transform(config)
     augmentation = training_augmentation(flip=recipe.horizontal_flip) if recipe.augment else None
     text = (
         tokenizer,

@@ -12,6 +12,7 @@ from rrg.data.files import replaced
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.decoding.ngrams import NgramFrequencies
 from rrg.errors import InputError
+from rrg.inference.processing import ReportImageProcessor, ReportProcessor
 from rrg.models.base import ReportModel
 from training.generation_settings import final_settings
 
@@ -44,7 +45,7 @@ def save(
         model.config.image_encoder_file = f"../{copy_shared_encoder(shared_encoder, out.parent).name}"
         state = {name: tensor for name, tensor in state.items() if not name.startswith("image_encoder.")}
     model.save_pretrained(out, max_shard_size="9MB", state_dict=state)
-    tokenizer.save_pretrained(out)
+    ReportProcessor(ReportImageProcessor.of_config(model.config), tokenizer).save_pretrained(out)
     if recipe.mbr is not None and recipe.mbr.cider_weight:
         texts = (tokenizer.decode_words(tokenizer.encode_report(text, recipe.max_length)) for text in train_reports)
         NgramFrequencies.of(texts).save_pretrained(out)

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import EvalPrediction
 
 from pretraining import image_encoder
+from pretraining.classifier_training import load_backbone
 from pretraining.image_encoder import EncoderRecipe, EncoderWithHeads, LabelledStudies, auroc, labelled, pretrain
 from rrg.data.annotation import read_annotation
 from rrg.data.batches import StudyDataset, collate
@@ -26,7 +27,7 @@ from rrg.data.studies import Study
 from rrg.data.transforms import ViewTransform
 from rrg.errors import InputError
 from rrg.labels.findings import CONCEPTS, FINDINGS, LABELER, label_vector
-from rrg.layers.image_encoder import ImageEncoder
+from rrg.layers.image_encoder import ImageEncoder, state_digest
 
 HALVES = (0.5, 0.5, 0.5)
 SIZES = (32, 48, 64)
@@ -285,3 +286,26 @@ def test_the_file_holds_the_evaluated_encoder_in_half_precision_with_its_recipe(
 def test_a_missing_file_of_backbone_weights_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--backbone-weights"):
         pretrain(replace(recipe(tmp_path, tmp_path), backbone_weights=tmp_path / "none.safetensors"))
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pth"])
+def test_imagenet_weights_are_loaded_without_their_classifier(tmp_path: Path, suffix: str) -> None:
+    torch.manual_seed(0)
+    source = ImageEncoder("test_efficientnet", {}, 14)
+    state = {**source.backbone.state_dict(), "classifier.weight": torch.zeros(1000, 256), "fc.bias": torch.zeros(1000)}
+    path = tmp_path / f"imagenet.{suffix}"
+    save_file(state, path) if suffix == "safetensors" else torch.save(state, path)
+    encoder = ImageEncoder("test_efficientnet", {}, 14)
+    assert state_digest(encoder.backbone) != state_digest(source.backbone)
+    load_backbone(encoder, path)
+    assert state_digest(encoder.backbone) == state_digest(source.backbone)
+
+
+def test_weights_of_another_backbone_are_refused_by_name(tmp_path: Path) -> None:
+    encoder = ImageEncoder("test_efficientnet", {}, 14)
+    torch.save({"layer1.weight": torch.zeros(3)}, tmp_path / "other.pth")
+    with pytest.raises(InputError, match=r"of another backbone than test_efficientnet: \d+ weights differ"):
+        load_backbone(encoder, tmp_path / "other.pth")
+    (tmp_path / "text.pth").write_text("no weights")
+    with pytest.raises(InputError, match=r"text\.pth cannot be read"):
+        load_backbone(encoder, tmp_path / "text.pth")
