@@ -154,7 +154,15 @@ def test_links_lead_somewhere() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/results.md", "docs/quality.md"]
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/architecture.md",
+        "docs/results.md",
+        "docs/quality.md",
+        "docs/training.md",
+    ],
 )
 def test_paths_on_a_page_exist(page: str) -> None:
     """Also those in a drawing, which names files of `rrg/` without that folder."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -37,7 +38,7 @@ from training.feedback.errors import common_errors
 from training.feedback.figures import Comparison, compare, generated_texts, reference_texts, render
 from training.feedback.trainer import FeedbackScore, FeedbackTrainer
 from training.model_setup import freeze, load_trained_model
-from training.saving import write_weights
+from training.saving import copy_shared_encoder, write_weights
 from training.study_dataset import study_dataset
 from training.trainer import training_arguments
 
@@ -66,7 +67,7 @@ class FeedbackRun:
     out: Path | None = None
     """Folder of the trained weights, their card, recipe and figures; by default WORK/MODEL-feedback."""
     work: Path = Path("runs")
-    """Folder of checkpoints, and of the cached features, which all runs share."""
+    """Folder of the cached features, which all runs share; checkpoints are there while training runs."""
     weights: Path = Path("weights")
     """Folder with one folder a model."""
     method: Method = "supervised"
@@ -135,6 +136,9 @@ def retrain(run: FeedbackRun) -> tuple[Comparison, ...]:
     errors = [error for error, _ in common_errors(parts.train)[:ERRORS]]
     model, tokenizer = load_trained_model(start, recipe, architecture)
     freeze(model, recipe)
+    shared = None if model.config.image_encoder_file is None else start / model.config.image_encoder_file
+    if shared is not None:
+        copy_shared_encoder(shared, out.parent)  # before the training: it refuses a different one
     setting = _Setting(recipe, model, tokenizer, default_options(architecture), run.work / FEATURES)
     print(_lengths(parts, tokenizer, recipe.max_length))
 
@@ -151,15 +155,8 @@ def retrain(run: FeedbackRun) -> tuple[Comparison, ...]:
         f"{len(originals)} original studies an epoch; {len(parts.stopping)} corrections and val choose the checkpoint"
     )
     before = [_texts(start, model, tokenizer, studies) for studies in (held_out, val_set)]
-    _train(run, setting, train_set, [each.study for each in parts.stopping], val, start.name)
-    shared = model.config.image_encoder_file
-    write_weights(
-        model,
-        tokenizer,
-        GenerationConfig.from_pretrained(start),
-        out,
-        None if shared is None else start / shared,
-    )
+    _train(run, setting, train_set, [each.study for each in parts.stopping], val)
+    write_weights(model, tokenizer, GenerationConfig.from_pretrained(start), out, shared)
     if (start / NGRAMS).is_file():
         shutil.copyfile(start / NGRAMS, out / NGRAMS)
 
@@ -270,25 +267,26 @@ def _train(
     train_set: MixedDataset,
     stopping: Sequence[Study],
     val: Sequence[Study],
-    name: str,
 ) -> None:
     """Train the model of the setting; in the end it has the weights of the checkpoint with the best score."""
     recipe, model = setting.recipe, setting.model
     chosen: list[Dataset] = [setting.features(stopping)] if stopping else []
     chosen.append(setting.features(_sample(val, MAX_VAL_STOPPING, recipe.seed)))
     reference = copy.deepcopy(model) if recipe.preference_weight else None
-    trainer = FeedbackTrainer(
-        recipe,
-        reference=reference,
-        model=model,
-        args=training_arguments(recipe, run.work / f"{name}-feedback-checkpoints"),
-        train_dataset=train_set,
-        eval_dataset=ConcatDataset(chosen),
-        data_collator=collate_pairs,
-        compute_metrics=FeedbackScore(setting.tokenizer, len(stopping)),
-        callbacks=[EarlyStoppingCallback(recipe.patience)],
-    )
-    trainer.train()
+    run.work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=run.work, prefix="checkpoints-") as checkpoints:
+        trainer = FeedbackTrainer(
+            recipe,
+            reference=reference,
+            model=model,
+            args=training_arguments(recipe, Path(checkpoints)),
+            train_dataset=train_set,
+            eval_dataset=ConcatDataset(chosen),
+            data_collator=collate_pairs,
+            compute_metrics=FeedbackScore(setting.tokenizer, len(stopping)),
+            callbacks=[EarlyStoppingCallback(recipe.patience)],
+        )
+        trainer.train()
 
 
 def _describe(

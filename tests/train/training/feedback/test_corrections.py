@@ -69,7 +69,7 @@ def test_a_message_quotes_no_text_of_a_report(tmp_path: Path) -> None:
 def test_a_file_without_corrections_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     path.write_bytes(content)
-    with pytest.raises(InputError, match="rrg feedback export|export them"):
+    with pytest.raises(InputError, match=r"rrg feedback export|export them"):
         read_corrections(path)
     with pytest.raises(InputError, match="cannot be read"):
         read_corrections(tmp_path / "absent.jsonl")
