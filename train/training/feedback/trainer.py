@@ -58,7 +58,7 @@ class FeedbackTrainer(ReportTrainer):
         def log_likelihoods(core: Any) -> Tensor:
             return report_log_likelihood(core, core.encode(None, view_mask, features), ids).unflatten(0, (-1, 2))
 
-        model.eval()  # `encode` then reads no labels
+        model.eval()  # no dropout
         policy = log_likelihoods(model)  # [n,2]
         model.train()
         with torch.no_grad():

@@ -45,16 +45,16 @@ def words(ids: torch.Tensor) -> str:
 
 def test_each_correction_has_the_features_of_its_study_and_its_own_text() -> None:
     dataset = corrections(
-        correction("3", NORMAL, LONGER), correction("5", NORMAL, "Pacemaker."), correction("3", NORMAL, NORMAL, "B")
+        correction("3", NORMAL, LONGER), correction("3", NORMAL, NORMAL, "B"), correction("5", NORMAL, "Pacemaker.")
     )
-    assert [int(dataset[i]["features"].max()) for i in range(3)] == [3, 5, 3]
+    assert [int(dataset[i]["features"].max()) for i in range(3)] == [3, 3, 5]
     assert [words(dataset[i]["labels"]) for i in range(3)] == [
         "the lungs are clear . the heart is normal .",
-        "pacemaker .",
         "the lungs are clear .",
+        "pacemaker .",
     ]
     assert words(dataset[0][REJECTED]) == "the lungs are clear ."
-    assert dataset[0]["findings"][12] == 0 and dataset[1]["findings"][12] == 1, "labels of the corrected text"
+    assert dataset[0]["findings"][12] == 0 and dataset[2]["findings"][12] == 1, "labels of the corrected text"
 
 
 def test_texts_that_are_equal_for_the_model_are_no_pair() -> None:
