@@ -83,6 +83,7 @@ def test_the_preference_loss_is_that_of_the_pairs_at_inference(model: ReportMode
             parameter.add_(0.02 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)))
     pairs = torch.tensor([True, True, False])
     loss = trainer.preference_loss(model.train(), inputs, inputs[REJECTED], pairs)
+    assert model.training, "as before"
     margin = sum(
         sign * (likelihoods(model, inputs, inputs[name]) - likelihoods(reference, inputs, inputs[name]))
         for sign, name in ((1, "labels"), (-1, REJECTED))
@@ -90,7 +91,6 @@ def test_the_preference_loss_is_that_of_the_pairs_at_inference(model: ReportMode
     expected = torch.log1p(torch.exp(-0.5 * torch.as_tensor(margin))).mean()
     assert abs(expected.item() - math.log(2)) > 0.01
     torch.testing.assert_close(loss.detach(), expected)
-    assert model.training
 
 
 def test_steps_raise_the_chosen_over_the_rejected_and_leave_the_reference(model: ReportModel, tmp_path: Path) -> None:
