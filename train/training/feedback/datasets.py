@@ -78,8 +78,9 @@ class MixedDataset(Dataset[dict[str, Any]]):
 
 
 def collate_pairs(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """`collate` of `rrg.data.batches`; `rejected` is padded with -100, and a row of -100 has no pair."""
+    """`collate` of `rrg.data.batches`; `rejected`, if any, is padded with -100, and a row of -100 has no pair."""
     batch = collate([{name: value for name, value in item.items() if name != REJECTED} for item in items])
-    rejected = [item[REJECTED] for item in items]
-    batch[REJECTED] = torch.nn.utils.rnn.pad_sequence(rejected, batch_first=True, padding_value=-100)
+    rejected = [item[REJECTED] for item in items if REJECTED in item]  # studies of an evaluation have none
+    if rejected:
+        batch[REJECTED] = torch.nn.utils.rnn.pad_sequence(rejected, batch_first=True, padding_value=-100)
     return batch

@@ -81,3 +81,4 @@ def test_a_batch_marks_studies_without_a_pair() -> None:
     assert (batch[REJECTED] >= 0).any(1).tolist() == [True, False]
     assert words(batch[REJECTED][0]) == "the lungs are clear ."
     assert batch["labels"].shape[0] == batch["features"].shape[0] == 2
+    assert REJECTED not in collate_pairs([features([Study("9", (), NORMAL)])[0]]), "a study of an evaluation"
