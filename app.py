@@ -25,6 +25,7 @@ def main(data: Path | None = None) -> None:
     settings = Settings.from_env()
     if data is not None:
         settings = replace(settings, data=data)
+    settings.make_home()
     uploads = settings.home / "uploads"
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # Gradio reads it when it is imported, so the imports follow
     configure_cpu()
@@ -36,7 +37,8 @@ def main(data: Path | None = None) -> None:
     from rrg.ui.uploads import delete_old_uploads
 
     delete_old_uploads(uploads)
-    service = Service(settings, ModelLibrary(settings.weights, settings.memory), FeedbackStore(settings.database_url))
+    store = FeedbackStore(settings.database_url, images=settings.images)
+    service = Service(settings, ModelLibrary(settings.weights, settings.memory), store)
     app = create_app(service)
     app.launch(**launch_options(settings, service), prevent_thread_lock=True)
     # The page is up. Only now load torch and the first model, which takes seconds.

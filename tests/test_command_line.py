@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from PIL import Image
 
 from rrg.__main__ import main
 from rrg.data.phantom import make_phantom
+from rrg.feedback import Assessment, FeedbackStore
+from rrg.feedback.urls import sqlite_url
 from rrg.models import ARCHITECTURES
+from rrg.report import Report
 
 
 @pytest.fixture
@@ -129,6 +134,68 @@ def test_an_empty_database_exports_no_line(run, tmp_path: Path, capsys: pytest.C
     run("feedback", "export", "--out", str(out))
     assert out.read_text() == ""
     assert "0 corrections" in capsys.readouterr().out
+
+
+@pytest.fixture
+def corrected(tmp_path: Path) -> Path:
+    """The database of `run` with one report and three corrections of it. Returns its file."""
+    file = tmp_path / "home" / "rrg.sqlite3"
+    with FeedbackStore(sqlite_url(file)) as store:
+        store.save_report(Report("r", "s", "Normal.", (), (), (), "m", "0" * 64, {}, 0.5, "2025-01-02T03:04:05+00:00"))
+        for reader in ("A", "B", "=C"):
+            store.submit("r", f"Text of {reader}.", reader, Assessment("major"), str(uuid4()))
+    return file
+
+
+def test_corrections_are_exported_in_every_format(
+    run, corrected: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file_format in ("jsonl", "csv", "refisco", "dpo"):
+        run("feedback", "export", "--out", str(tmp_path / file_format), "--format", file_format)
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.rsplit(" ", 2)[0] for line in shown] == ["3 corrections"] * 2 + ["0 sentences", "3 corrections"]
+    run("feedback", "export", "--out", str(tmp_path / "a"), "--reader", "A", "B", "--since", "2025-01-01")
+    assert len((tmp_path / "a").read_text().splitlines()) == 2
+    with pytest.raises(SystemExit, match="not a date"):
+        run("feedback", "export", "--out", str(tmp_path / "a"), "--until", "soon")
+
+
+def test_a_changed_record_is_named(run, corrected: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("feedback", "verify")
+    head = capsys.readouterr().out.split("Head of the ledger: ")[1].strip()
+    assert head.startswith("4:")
+    with sqlite3.connect(corrected) as connection:
+        connection.execute("DROP TRIGGER corrections_no_update")
+        connection.execute("UPDATE corrections SET text = 'Forged.' WHERE number = 2")
+    connection.close()
+    with pytest.raises(SystemExit, match="1 records do not agree"):
+        run("feedback", "verify", "--head", head)
+    assert capsys.readouterr().out.startswith("correction ")
+    with pytest.raises(SystemExit, match="NUMBER:SHA256"):
+        run("feedback", "verify", "--head", "4")
+
+
+def test_a_backup_comes_back(run, corrected: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    backup = str(tmp_path / "backup.gz")
+    run("feedback", "backup", backup)
+    with pytest.raises(SystemExit, match="not empty"):
+        run("feedback", "restore", backup)
+    corrected.rename(tmp_path / "lost")
+    run("feedback", "restore", backup)
+    assert "4 records agree with the ledger" in capsys.readouterr().out
+    run("feedback", "restore", backup, "--force")
+    run("feedback", "export", "--out", str(tmp_path / "out"))
+    assert "3 corrections" in capsys.readouterr().out
+
+
+def test_a_damaged_database_gives_what_is_readable(run, corrected: Path, tmp_path: Path) -> None:
+    with sqlite3.connect(corrected) as connection:
+        connection.execute("DROP TRIGGER corrections_no_update")
+        connection.execute("UPDATE corrections SET assessment = '{' WHERE number = 2")
+    connection.close()
+    with pytest.raises(SystemExit, match=r"1 corrections cannot be read, numbers 2\."):
+        run("feedback", "export", "--out", str(tmp_path / "out"))
+    assert len((tmp_path / "out").read_text().splitlines()) == 2
 
 
 @pytest.mark.parametrize(

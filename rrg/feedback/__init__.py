@@ -1,7 +1,6 @@
-"""Storage of generated reports and of readers' corrections: append-only, with an export."""
+"""Storage of generated reports and of readers' corrections: append-only, with exports."""
 
 from rrg.feedback.assessment import Assessment, Box, DraftContent, Quality, Reason, SentenceEdit, Verdict
-from rrg.feedback.export import export_corrections
 from rrg.feedback.records import (
     ANONYMOUS,
     Correction,
@@ -35,5 +34,4 @@ __all__ = [
     "StudyMarks",
     "Verdict",
     "Vote",
-    "export_corrections",
 ]

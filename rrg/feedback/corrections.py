@@ -67,6 +67,29 @@ def count_current(session: Session, reader: str) -> int:
     return session.scalar(rows) or 0
 
 
+def current_ids(session: Session) -> set[str]:
+    """Return the ids of the corrections that stand: each reader's newest on a report, unless it is withdrawn.
+
+    Reports of the same study, model and weights are the same report. All of the anonymous readers' stand.
+    """
+    rows = (
+        select(
+            CorrectionRow.correction_id,
+            CorrectionRow.status,
+            CorrectionRow.reader,
+            ReportRow.study_id,
+            ReportRow.model,
+            ReportRow.weights_sha256,
+        )
+        .join(ReportRow)
+        .order_by(CorrectionRow.number)
+    )
+    last: dict[object, tuple[str, str]] = {}
+    for correction_id, status, reader, *report in session.execute(rows):
+        last[correction_id if reader == ANONYMOUS else (reader, *report)] = (correction_id, status)
+    return {correction_id for correction_id, status in last.values() if status != "withdrawn"}
+
+
 def check_edits(report: Report, text: str, assessment: Assessment) -> None:
     """Raise InputError where an assessment contradicts the report or the corrected text.
 

@@ -69,6 +69,12 @@ class Database:
                 f"{_remedy(error)}, then try again."
             ) from error
 
+    def one_moment(self, session: Session) -> Connection:
+        """Return the connection of a reading session, with all its queries seeing the same moment."""
+        # A transaction of SQLite does so anyway.
+        options = {"isolation_level": "REPEATABLE READ"} if self._engine.dialect.name == "postgresql" else {}
+        return session.connection(execution_options=options)
+
     @contextmanager
     def writing(self, record: str) -> Iterator[Session]:
         """Open a session with one transaction: committed at the end of the block, rolled back on an error.
@@ -85,7 +91,8 @@ class Database:
             if moved is not None:
                 raise InputError(
                     f"The {record} was NOT saved: the database {str(moved)!r} was removed or replaced while it was "
-                    "used. Keep a copy of the text. Put the file back or restore a backup, then save again."
+                    "used. Keep a copy of the text. Put the file back, or stop the app and restore a backup, then save "
+                    "again."
                 )
         except (DBAPIError, NoConnectionError) as error:
             self._engine.dispose()  # the next try connects again
@@ -117,19 +124,23 @@ class Database:
             ) from error
 
 
-def upgrade(connection: Connection, revision: str = "head") -> None:
+def upgrade(connection: Connection, to: str = "head") -> None:
     """Migrate the tables to a revision, in the transaction of the connection."""
     config = _alembic()
     config.attributes["connection"] = connection
-    command.upgrade(config, revision)
+    command.upgrade(config, to)
     # Has no effect, but fails now for a read-only database instead of at the first correction.
     connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
 
 
+def revision(connection: Connection) -> str | None:
+    """Return the revision of the tables, or None for an empty database."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
 def is_current(connection: Connection) -> bool:
     """Whether the tables are the newest."""
-    found = MigrationContext.configure(connection).get_current_revision()
-    return found == ScriptDirectory.from_config(_alembic()).get_current_head()
+    return revision(connection) == ScriptDirectory.from_config(_alembic()).get_current_head()
 
 
 def _alembic() -> Config:
@@ -153,7 +164,7 @@ def _engine(database_url: str) -> Engine:
         for setting in ("lock_timeout", "idle_in_transaction_session_timeout"):
             connection.exec_driver_sql(f"SET LOCAL {setting} = '{WAIT_SECONDS}s'")
         if connection.get_execution_options().get(WRITES, False):
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('rrg migrations'))")
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('rrg writes'))")
 
     return engine
 
@@ -169,16 +180,18 @@ def _is_damage(error: Exception) -> bool:
 
 
 def _remedy(error: Exception) -> str:
+    if "removed or replaced" in str(error):
+        return "Put the file back, or stop the app and restore a backup with `python -m rrg feedback restore`"
     if _is_damage(error):
-        return "Restore a backup (`python -m rrg feedback restore`)"
+        return "Move the damaged file away, restore a backup with `python -m rrg feedback restore`"
     return "Check that the database is running, that the disk has room and that the database can be written"
 
 
 def _damage_message(where: str, found: str) -> str:
     return (
-        f"The feedback database {where} is damaged ({found}). It was left as it is. Save what can be read with "
-        "`python -m rrg feedback export`, then restore a backup with `python -m rrg feedback restore --force`, or set "
-        "RRG_HOME or DATABASE_URL to another place."
+        f"The feedback database {where} is damaged ({found}). It was left as it is. Save what can be read "
+        "with `python -m rrg feedback export`, move the file away, then restore a backup with "
+        "`python -m rrg feedback restore`."
     )
 
 

@@ -31,7 +31,7 @@ _CHUNK = 500
 _UNREADABLE = "unreadable"
 
 
-def record_hash(values: Mapping[str, Any]) -> str:
+def record_hash(values: Mapping[Any, Any]) -> str:
     """Return the SHA-256 of a record in hex: of its columns as JSON with sorted names, without those that are None."""
     present = {name: value for name, value in values.items() if value is not None}
     return hashlib.sha256(json.dumps(present, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

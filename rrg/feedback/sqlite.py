@@ -28,13 +28,13 @@ def prepare(engine: Engine) -> None:
     file = database_file(engine)
     if file is not None:
         _make_file(file)
-        _connect_to_the_file_at_the_path(engine, file)
+        _connect_to_one_file(engine, file)
 
     @event.listens_for(engine, "connect")
     def connected(connection: sqlite3.Connection, _record: object) -> None:
         # The driver's implicit BEGIN comes too late to order writers; `begin` below issues it.
         connection.isolation_level = None
-        connection.execute(f"PRAGMA busy_timeout = {WAIT_SECONDS * 1000}")
+        connection.execute(f"PRAGMA busy_timeout = {round(WAIT_SECONDS * 1000)}")
         _enable_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")  # a commit that has returned survives a power failure
         connection.execute("PRAGMA foreign_keys = ON")
@@ -76,20 +76,25 @@ def find_damage(connection: Connection) -> str | None:
     return None if found == "ok" else str(found).strip().splitlines()[-1]
 
 
-def _connect_to_the_file_at_the_path(engine: Engine, file: Path) -> None:
+def _connect_to_one_file(engine: Engine, file: Path) -> None:
+    """Connect only to the file that lies at the path now: its log would be applied to another in its place."""
+    identity = _identity(file)
+
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: object, _record: object, _arguments: list[Any], options: dict[str, Any]) -> Any:
-        # mode=rw: a database that was removed is an error and not an empty new one.
+        if _identity(file) != identity:
+            raise sqlite3.OperationalError("the file was removed or replaced while it was used")
+        # mode=rw: never make an empty database in the place of one that was removed.
         return sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True, **options)
 
     @event.listens_for(engine, "connect")
     def remember(_connection: sqlite3.Connection, record: Any) -> None:
-        record.info[_FILE] = (file, _identity(file))
+        record.info[_FILE] = (file, identity)
 
     @event.listens_for(engine, "checkout")
-    def compare(_connection: sqlite3.Connection, record: Any, _proxy: object) -> None:
-        if record.info[_FILE] != (file, _identity(file)):
-            raise DisconnectionError  # the pool connects again, to the file that lies there now
+    def compare(_connection: sqlite3.Connection, _record: object, _proxy: object) -> None:
+        if _identity(file) != identity:
+            raise DisconnectionError  # the pool connects again, which says why it cannot
 
 
 def _identity(file: Path) -> tuple[int, int] | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, replace
+from pathlib import Path
 from types import TracebackType
 from uuid import uuid4
 
@@ -24,6 +24,7 @@ from rrg.feedback.corrections import (
 )
 from rrg.feedback.database import Database
 from rrg.feedback.drafts import end_draft, save_draft
+from rrg.feedback.images import keep_image
 from rrg.feedback.records import (
     ANONYMOUS,
     Correction,
@@ -52,13 +53,21 @@ class FeedbackStore:
     A method that saves returns after the record is on disk. Records cannot be changed or removed.
     """
 
-    def __init__(self, database_url: str) -> None:
-        """Open the database, creating or migrating its tables. Raises InputError when that cannot be done."""
-        self._database = Database(database_url)
+    def __init__(self, database_url: str, *, images: Path | None = None, damaged: bool = False) -> None:
+        """Open the database, creating or migrating its tables. Raises InputError as `Database` does.
+
+        Args:
+            database_url: in SQLAlchemy's form.
+            images: folder for images; None keeps none.
+            damaged: open a damaged database too, to export what is readable.
+        """
+        self._images = images
+        self.database = Database(database_url, damaged=damaged)
+        """For backups; records are saved and read by the methods of the store."""
 
     def close(self) -> None:
         """Close the database connections."""
-        self._database.close()
+        self.database.close()
 
     def __enter__(self) -> FeedbackStore:
         return self
@@ -81,7 +90,7 @@ class FeedbackStore:
             created_at=report.created_at,
             report=report.to_dict(),
         )
-        with self._database.writing("report") as session:
+        with self.database.writing("report") as session:
             known = session.get(ReportRow, report.report_id)
             if known is None:
                 ledger.save(session, row)
@@ -92,7 +101,7 @@ class FeedbackStore:
 
     def get_report(self, report_id: str) -> Report | None:
         """Return a report by its id, or None."""
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             row = session.get(ReportRow, report_id)
             return Report.from_dict(row.report) if row else None
 
@@ -112,7 +121,7 @@ class FeedbackStore:
                 belongs to another correction, or the database rejects the record.
         """
         text, reader, key = checked_text(text), required_reader(reader), checked_key(key)
-        with self._database.writing("correction") as session:
+        with self.database.writing("correction") as session:
             if (stored := stored_under(session, key)) is not None:
                 return _repeated(stored.record(), report_id, text, reader, assessment)
             report = _known(session, report_id)
@@ -128,7 +137,7 @@ class FeedbackStore:
         not valid (see `checked_text` and `checked_reader`), and when the database rejects the record.
         """
         text, reader = checked_text(text), checked_reader(reader)
-        with self._database.writing("correction") as session:
+        with self.database.writing("correction") as session:
             report = _known(session, report_id)
             own = newest(session, CorrectionRow.report_id == report_id, CorrectionRow.reader == reader)
             if own is not None and own.text == text and own.status != "withdrawn":
@@ -142,7 +151,7 @@ class FeedbackStore:
         changed or withdrawn since, or is not known, and when the database rejects the record.
         """
         reader, key = required_reader(reader), checked_key(key)
-        with self._database.writing("withdrawal") as session:
+        with self.database.writing("withdrawal") as session:
             stored = stored_under(session, key)
             if stored is not None:
                 if (stored.parent_id, stored.reader, stored.status) == (correction_id, reader, "withdrawn"):
@@ -158,14 +167,14 @@ class FeedbackStore:
 
     def get_correction(self, correction_id: str) -> Correction | None:
         """Return a correction by its id, or None."""
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             row = session.scalars(select(CorrectionRow).where(CorrectionRow.correction_id == correction_id)).first()
             return row.record() if row else None
 
     def corrections(self, report_id: str) -> list[Correction]:
         """Return the corrections of one report in the order of saving."""
         rows = select(CorrectionRow).where(CorrectionRow.report_id == report_id).order_by(CorrectionRow.number)
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             return [row.record() for row in session.scalars(rows)]
 
     def find_report(self, study_id: str, model: str, weights_sha256: str) -> Report | None:
@@ -176,7 +185,7 @@ class FeedbackStore:
             .order_by(ReportRow.created_at.desc())
             .limit(1)
         )
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             row = session.scalars(rows).first()
             return Report.from_dict(row.report) if row else None
 
@@ -189,7 +198,7 @@ class FeedbackStore:
         name = checked_reader(reader)
         if name == ANONYMOUS:
             return None
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             row = newest(
                 session, ReportRow.study_id == study_id, ReportRow.model == model, CorrectionRow.reader == name
             )
@@ -197,7 +206,7 @@ class FeedbackStore:
 
     def count_corrections(self, reader: str) -> int:
         """Count a reader's corrections that are neither withdrawn nor replaced by a newer version."""
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             return count_current(session, checked_reader(reader))
 
     def save_draft(self, report_id: str, reader: str, content: object, base_revision: int) -> Draft:
@@ -214,27 +223,27 @@ class FeedbackStore:
             InputError: the report is unknown, the input is malformed, or the database rejects the draft.
         """
         name, read = required_reader(reader), DraftContent.from_dict(content)
-        with self._database.writing("draft") as session:
+        with self.database.writing("draft") as session:
             _known(session, report_id)
             return save_draft(session, report_id, name, read, base_revision)
 
     def get_draft(self, report_id: str, reader: str) -> Draft | None:
         """Return a reader's own draft on a report, or None."""
         name = checked_reader(reader)
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             row = session.get(DraftRow, (report_id, name))
             return row.record() if row else None
 
     def discard_draft(self, report_id: str, reader: str) -> None:
         """Remove a reader's draft on a report. Nothing happens when there is none."""
         name = required_reader(reader)
-        with self._database.writing("removal of the draft") as session:
+        with self.database.writing("removal of the draft") as session:
             end_draft(session, report_id, name)
 
     def set_flag(self, study_id: str, flagged: bool, reader: str = "") -> None:
         """Flag a study for a reader, or remove the flag. Raises InputError for a name that is not valid."""
         row = FlagRow(study_id=study_id, flagged=flagged, reader=checked_reader(reader), saved_at=utc_now())
-        with self._database.writing("flag") as session:
+        with self.database.writing("flag") as session:
             ledger.save(session, row)
 
     def save_vote(
@@ -264,7 +273,7 @@ class FeedbackStore:
             saved_at=utc_now(),
             app_version=app_version(),
         )
-        with self._database.writing("vote") as session:
+        with self.database.writing("vote") as session:
             row = session.scalars(select(VoteRow).where(VoteRow.vote_id == vote_id)).first()
             if row is None:
                 ledger.save(session, VoteRow(**asdict(vote)))
@@ -276,7 +285,7 @@ class FeedbackStore:
 
     def votes(self) -> list[Vote]:
         """Return all votes in the order of saving."""
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             return [row.record() for row in session.scalars(select(VoteRow).order_by(VoteRow.number))]
 
     def study_marks(self, reader: str = "") -> StudyMarks:
@@ -295,19 +304,23 @@ class FeedbackStore:
         )
         last_flags = select(func.max(FlagRow.number)).where(FlagRow.reader == name).group_by(FlagRow.study_id)
         flagged = select(FlagRow.study_id).where(FlagRow.number.in_(last_flags), FlagRow.flagged)
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             return StudyMarks(
                 frozenset(session.scalars(select(ReportRow.study_id).distinct())),
                 frozenset(session.scalars(corrected)),
                 frozenset(session.scalars(flagged)),
             )
 
-    def corrected_reports(self) -> Iterator[tuple[Report, Correction]]:
-        """Iterate over all corrections with their reports in the order of saving. Rows are fetched in chunks."""
-        rows = select(ReportRow, CorrectionRow).join(CorrectionRow).order_by(CorrectionRow.number)
-        with self._database.reading() as session:
-            for report, correction in session.execute(rows.execution_options(yield_per=500)):
-                yield Report.from_dict(report.report), correction.record()
+    def keep_image(self, sha256: str, png: bytes) -> bool:
+        """Keep an image of a corrected study, without metadata, and return whether images are kept.
+
+        `sha256` is that of its content, in hex. Keeping it again has no effect. Raises InputError as
+        `images.keep_image` does.
+        """
+        if self._images is None:
+            return False
+        keep_image(self._images, sha256, png)
+        return True
 
     def verify(self, noted: Head | None = None) -> list[Problem]:
         """Compare all records with the ledger, and return what was changed, removed or inserted behind its back.
@@ -315,17 +328,17 @@ class FeedbackStore:
         The first in the order of saving comes first, and records without an entry last. `noted` is a head from before;
         it also shows whether the newest records were cut off.
         """
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             return list(ledger.verify(session, noted))
 
     def head(self) -> Head | None:
         """Return the newest entry of the ledger, or None without records."""
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             return ledger.head(session)
 
     def counts(self) -> Counts:
         """Count reports, corrections and distinct readers."""
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             return Counts(
                 reports=session.scalar(select(func.count()).select_from(ReportRow)) or 0,
                 corrections=session.scalar(select(func.count()).select_from(CorrectionRow)) or 0,

@@ -33,12 +33,15 @@ class Settings:
     """Folder with annotation.json and images, whose studies the app lists; None for no list."""
     memory: int = 2 * 10**9
     """Bytes that the weights of loaded models may take together."""
+    keep_images: bool = False
+    """Whether the images of corrected studies are kept, in `home / "images"`. This needs the patients' consent."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Read RRG_HOME, HOST, SPACE_ID, PORT, DATABASE_URL, RRG_WEIGHTS, RRG_DATA and RRG_MEMORY. Empty means unset.
+        """Read RRG_HOME, HOST, SPACE_ID, PORT, DATABASE_URL, RRG_WEIGHTS, RRG_DATA, RRG_MEMORY and RRG_KEEP_IMAGES.
 
-        Raises InputError for a port, folder, size or database URL that cannot be used. Creates nothing.
+        Empty means unset. Raises InputError for a port, folder, size, switch or database URL that cannot be used.
+        Creates nothing.
         """
         home = _path(environ.get("RRG_HOME") or platformdirs.user_data_dir("rrg", appauthor=False))
         return cls(
@@ -50,13 +53,35 @@ class Settings:
             weights=_folder(environ, "RRG_WEIGHTS") or CHECKOUT / "weights",
             data=_folder(environ, "RRG_DATA"),
             memory=_size(environ.get("RRG_MEMORY") or "2GB"),
+            keep_images=_switch(environ.get("RRG_KEEP_IMAGES") or "0"),
         )
+
+    @property
+    def images(self) -> Path | None:
+        """Folder of the kept images; None when none are kept."""
+        return self.home / "images" if self.keep_images else None
+
+    def make_home(self) -> None:
+        """Create the home, for its owner alone. Raises InputError when that cannot be done."""
+        try:
+            self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise InputError(
+                f"The folder {str(self.home)!r} cannot be made ({error.strerror}). "
+                "Set RRG_HOME to a folder that can be written."
+            ) from error
 
 
 def _port(text: str) -> int:
     if not re.fullmatch("[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
         raise InputError(f"PORT is {text[:20]!r}, which is not a port: set it to a whole number from 1 to 65535.")
     return int(text)
+
+
+def _switch(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise InputError(f"RRG_KEEP_IMAGES is {text[:20]!r}: set it to 1 to keep images, or to 0.")
+    return text == "1"
 
 
 def _size(text: str) -> int:

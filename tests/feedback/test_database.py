@@ -158,7 +158,7 @@ def test_sqlite_replace_is_rejected(tmp_path: Path, report: Report, statement: s
 
 
 def test_sqlite_waits_and_syncs(tmp_path: Path) -> None:
-    with FeedbackStore(sqlite_url(tmp_path / "rrg.sqlite3")) as store, store._database._engine.connect() as connection:
+    with FeedbackStore(sqlite_url(tmp_path / "rrg.sqlite3")) as store, store.database._engine.connect() as connection:
         pragmas = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
@@ -187,7 +187,7 @@ def test_opening_waits_for_a_process_that_creates_the_database(tmp_path: Path, m
 
 
 def test_migrated_tables_match_the_mapped_classes(store: FeedbackStore) -> None:
-    with store._database._engine.connect() as connection:
+    with store.database._engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 

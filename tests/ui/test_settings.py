@@ -42,12 +42,33 @@ def test_a_space_is_reached_from_outside_its_container() -> None:
 
 
 def test_empty_variables_count_as_unset() -> None:
-    empty = dict.fromkeys(("RRG_HOME", "HOST", "PORT", "DATABASE_URL", "RRG_WEIGHTS", "RRG_DATA", "RRG_MEMORY"), "")
+    names = ("RRG_HOME", "HOST", "PORT", "DATABASE_URL", "RRG_WEIGHTS", "RRG_DATA", "RRG_MEMORY", "RRG_KEEP_IMAGES")
+    empty = dict.fromkeys(names, "")
     assert Settings.from_env(empty) == Settings.from_env({})
 
 
 def test_home_of_the_user_is_expanded() -> None:
     assert Settings.from_env({"RRG_HOME": "~/rrg-home"}).home == Path.home() / "rrg-home"
+
+
+def test_images_are_kept_only_when_asked(tmp_path: Path) -> None:
+    home = {"RRG_HOME": str(tmp_path)}
+    assert Settings.from_env(home).images is None
+    assert Settings.from_env({**home, "RRG_KEEP_IMAGES": "0"}).images is None
+    assert Settings.from_env({**home, "RRG_KEEP_IMAGES": "1"}).images == tmp_path / "images"
+    with pytest.raises(InputError, match="RRG_KEEP_IMAGES"):
+        Settings.from_env({"RRG_KEEP_IMAGES": "yes"})
+
+
+def test_home_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """Whatever the database: with PostgreSQL the caches are made first."""
+    settings = Settings.from_env({"RRG_HOME": str(tmp_path / "home")})
+    settings.make_home()
+    assert (tmp_path / "home").stat().st_mode & 0o777 == 0o700
+    settings.make_home()
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="RRG_HOME"):
+        Settings.from_env({"RRG_HOME": str(tmp_path / "file" / "home")}).make_home()
 
 
 @pytest.mark.parametrize("port", ["http", "0", "-1", "65536", "78.60", " ", "٧٨٦٠", "1" * 5000])

@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from rrg.errors import InputError
-from rrg.feedback import Correction, FeedbackStore, export_corrections
+from rrg.feedback import Assessment, FeedbackStore
+from rrg.feedback import export as export_room
+from rrg.feedback.export import Exported, export_corrections
 from rrg.report import Report
+from tests.feedback.export.conftest import MAJOR
 
 
 def test_one_line_per_correction(store: FeedbackStore, report: Report, tmp_path: Path) -> None:
@@ -23,7 +26,7 @@ def test_one_line_per_correction(store: FeedbackStore, report: Report, tmp_path:
     store.save_correction(report.report_id, "Final.", "Dr. A")
     out = tmp_path / "out.jsonl"
 
-    assert export_corrections(store, out) == 3
+    assert export_corrections(store, out) == Exported(3, ())
 
     lines = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert [line["corrected_text"] for line in lines] == [first.text, "Other.", "Final."]
@@ -36,11 +39,20 @@ def test_one_line_per_correction(store: FeedbackStore, report: Report, tmp_path:
         "weights_sha256": "0" * 64,
         "decoding": {"num_beams": 3, "length_penalty": 0.0},
         "generated_text": report.text,
+        "generated_sentences": ["The heart is normal."],
         "corrected_text": first.text,
         "reader": "Dr. A",
+        "status": "submitted",
+        "version": 1,
+        "parent_id": None,
+        "verdict": None,
+        "quality": None,
+        "comment": "",
+        "edits": [],
+        "boxes": [],
+        "reading_seconds": None,
         "generated_at": report.created_at,
         "saved_at": first.saved_at,
-        "parent_id": None,
         "app_version": first.app_version,
     }
     assert "Größer “als”" in out.read_text(encoding="utf-8")
@@ -56,7 +68,7 @@ def test_line_separators_do_not_break_lines(store: FeedbackStore, report: Report
 
 
 def test_nothing_to_export_is_an_empty_file(store: FeedbackStore, tmp_path: Path) -> None:
-    assert export_corrections(store, tmp_path / "out.jsonl") == 0
+    assert export_corrections(store, tmp_path / "out.jsonl") == Exported(0, ())
     assert (tmp_path / "out.jsonl").read_bytes() == b""
 
 
@@ -80,14 +92,29 @@ def test_interrupted_export_leaves_the_older_file(
     out.parent.mkdir()
     export_corrections(store, out)
     before = out.read_bytes()
-    complete = store.corrected_reports
+    complete = export_room.readable_corrections
 
-    def broken() -> Iterator[tuple[Report, Correction]]:
-        yield from complete()
+    def broken(*arguments: object) -> Iterator[object]:
+        yield from complete(*arguments)  # pyright: ignore[reportArgumentType]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store, "corrected_reports", broken)
+    monkeypatch.setattr(export_room, "readable_corrections", broken)
     with pytest.raises(KeyboardInterrupt):
         export_corrections(store, out)
     assert out.read_bytes() == before
     assert list(out.parent.iterdir()) == [out]
+
+
+def test_an_assessment_is_exported_whole(study: FeedbackStore, tmp_path: Path) -> None:
+    export_corrections(study, tmp_path / "out.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(line["reader"], line["status"], line["version"]) for line in lines] == [
+        ("A", "submitted", 1),
+        ("B", "submitted", 1),
+        ("A", "amended", 2),
+        ("C", "submitted", 1),
+        ("C", "withdrawn", 2),
+        ("A", "submitted", 1),
+    ]
+    values = {name: lines[2][name] for name in ("verdict", "quality", "comment", "edits", "boxes")}
+    assert Assessment.from_dict(values | {"seconds": lines[2]["reading_seconds"]}) == MAJOR
