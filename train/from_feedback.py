@@ -1,6 +1,6 @@
 """Go on training a report model on the corrections of its readers.
 
-    rrg feedback export --format jsonl --out out.jsonl
+    python -m rrg feedback export --format jsonl --out out.jsonl
     python train/from_feedback.py --model xpronet --feedback out.jsonl --data DIR
     python train/from_feedback.py --model xpronet --feedback out.jsonl --data DIR --method dpo
 

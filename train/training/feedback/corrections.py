@@ -22,7 +22,7 @@ _Name = Annotated[str, Field(min_length=1)]
 
 @dataclass(frozen=True)
 class CorrectedReport:
-    """One line of the export of corrections (`rrg feedback export`). Fields that it has in addition are ignored."""
+    """One line of the export of corrections (`python -m rrg feedback export`). Fields that it has in addition are ignored."""
 
     study_id: _Name
     model: _Name
@@ -37,12 +37,7 @@ class CorrectedReport:
     status: str | None = None
     """`withdrawn`: the version withdraws its parent."""
     verdict: str | None = None
-    assessment: dict | None = None
-
-    @property
-    def final_verdict(self) -> str | None:
-        """The verdict of the reader, from the line itself or from its assessment."""
-        return self.verdict or (self.assessment or {}).get("verdict")
+    """`accept`, `minor`, `major` or `reject`; None where the text alone was saved."""
 
     @property
     def is_changed(self) -> bool:
@@ -91,7 +86,7 @@ def read_corrections(path: Path) -> list[CorrectedReport]:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"The corrections in {path} cannot be read ({error}). Write the file with `rrg feedback export`."
+            f"The corrections in {path} cannot be read ({error}). Write the file with `python -m rrg feedback export`."
         ) from error
     corrections = []
     for number, line in enumerate(lines, start=1):
@@ -104,7 +99,7 @@ def read_corrections(path: Path) -> list[CorrectedReport]:
             place = ".".join(map(str, first["loc"])) or "the whole line"
             raise InputError(
                 f"Line {number} of {path} is no correction ({place}: {first['msg']}). "
-                "Write the file with `rrg feedback export --format jsonl`."
+                "Write the file with `python -m rrg feedback export --format jsonl`."
             ) from error
     if not corrections:
         raise InputError(f"{path} holds no correction. Correct reports in the app, then export them.")
@@ -138,7 +133,7 @@ def usable_corrections(
             reason = f"of reports by other models than {model}"
         elif is_blank(correction.corrected_text):
             reason = "without a text"
-        elif correction.final_verdict == "reject" and not correction.is_changed:
+        elif correction.verdict == "reject" and not correction.is_changed:
             reason = "rejected and not written again"
         elif study is None:
             reason = "of studies that are not in the data folder"

@@ -59,7 +59,7 @@ class FeedbackRun:
     model: str
     """Name of a model in --weights, or a folder of weights."""
     feedback: Path
-    """Corrections, as `rrg feedback export --format jsonl` writes them."""
+    """Corrections, as `python -m rrg feedback export --format jsonl` writes them."""
     data: Path = Path("data/iu_xray")
     """The data folder that the app was started with: the corrected studies are found in it by their ids."""
     originals: Path | None = None

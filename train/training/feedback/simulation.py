@@ -12,8 +12,9 @@ from pathlib import Path
 from uuid import UUID, uuid5
 
 from rrg.data.studies import Study
-from rrg.feedback import FeedbackStore, export_corrections
+from rrg.feedback import FeedbackStore
 from rrg.feedback.assessment import Assessment, SentenceEdit
+from rrg.feedback.export import export_corrections
 from rrg.inference.reporter import Reporter
 from rrg.labels.sentences import sentence_spans
 from rrg.report import Report

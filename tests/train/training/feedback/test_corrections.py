@@ -44,9 +44,9 @@ def studies(*numbers: int, split: str = "train") -> dict[str, Study]:
 
 
 def test_fields_in_addition_are_ignored(tmp_path: Path) -> None:
-    line = {**LINE, "seconds": 3.5, "unknown": {"a": [1]}, "assessment": {"verdict": "minor", "boxes": []}}
+    line = {**LINE, "seconds": 3.5, "unknown": {"a": [1]}, "verdict": "minor", "boxes": []}
     (read,) = read_corrections(write(tmp_path / "out.jsonl", line))
-    assert (read.study_id, read.corrected_text, read.final_verdict) == ("s1", LINE["corrected_text"], "minor")
+    assert (read.study_id, read.corrected_text, read.verdict) == ("s1", LINE["corrected_text"], "minor")
 
 
 @pytest.mark.parametrize("field", REQUIRED)
@@ -69,7 +69,7 @@ def test_a_message_quotes_no_text_of_a_report(tmp_path: Path) -> None:
 def test_a_file_without_corrections_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"rrg feedback export|export them"):
+    with pytest.raises(InputError, match=r"feedback export|export them"):
         read_corrections(path)
     with pytest.raises(InputError, match="cannot be read"):
         read_corrections(tmp_path / "absent.jsonl")
@@ -103,8 +103,8 @@ def test_what_cannot_be_learned_from_is_counted_and_named() -> None:
         correction(2, model="other"),
         correction(3, corrected_text=" . "),
         correction(4, corrected_text=LINE["generated_text"], verdict="reject"),
-        correction(5, assessment={"verdict": "reject"}),
-        correction(6, corrected_text=LINE["generated_text"], assessment={"verdict": "accept"}),
+        correction(5, verdict="reject"),
+        correction(6, corrected_text=LINE["generated_text"], verdict="accept"),
         *(correction(number) for number in range(20, 32)),
     ]
     used, left_out = usable_corrections(lines, "xpronet", studies(*range(1, 7)))
