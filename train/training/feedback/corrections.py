@@ -22,7 +22,7 @@ _Name = Annotated[str, Field(min_length=1)]
 
 @dataclass(frozen=True)
 class CorrectedReport:
-    """One line of the export of corrections (`python -m rrg feedback export`). Fields that it has in addition are ignored."""
+    """One line of the export of corrections in the format jsonl. Fields that it has in addition are ignored."""
 
     study_id: _Name
     model: _Name
