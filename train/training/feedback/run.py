@@ -42,7 +42,7 @@ from training.saving import copy_shared_encoder, write_weights
 from training.study_dataset import study_dataset
 from training.trainer import training_arguments
 
-MAX_ORIGINALS = 600
+MAX_ORIGINALS = 400
 """Original studies from which an epoch draws. Their features are computed once; more would take long."""
 MAX_VAL_STOPPING = 100
 """Val studies that choose the checkpoint. The figures come from all."""
