@@ -157,7 +157,14 @@ def test_links_lead_somewhere() -> None:
     "page",
     [
         *("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/results.md", "docs/quality.md"),
-        *("docs/api.md", "docs/feedback.md", "docs/deploy.md", "docs/security.md", "docs/reader_studies.md"),
+        *(
+            "docs/api.md",
+            "docs/feedback.md",
+            "docs/deploy.md",
+            "docs/security.md",
+            "docs/reader_studies.md",
+            "docs/training.md",
+        ),
     ],
 )
 def test_paths_on_a_page_exist(page: str) -> None:

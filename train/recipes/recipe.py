@@ -98,6 +98,12 @@ class Recipe:
     """Self-critical stage: weights of the reward's parts."""
     likelihood_weight: float = 0.1
     """Self-critical stage: weight of the likelihood loss."""
+    original_share: float = 0.5
+    """On corrections: share of original train studies among the studies of an epoch, against forgetting."""
+    preference_weight: float = 0.0
+    """On corrections: weight of the preference loss (`training.feedback.preference`); 0: likelihood alone."""
+    preference_beta: float = 0.1
+    """On corrections: strength of the attraction to the model from before, in the preference loss."""
     seed: int = 9223
 
 
@@ -115,4 +121,28 @@ def self_critical(recipe: Recipe) -> Recipe:
         abnormal_weight=1.0,
         rarity_exponent=0.0,
         evaluate_from=0,
+    )
+
+
+def on_corrections(recipe: Recipe) -> Recipe:
+    """The recipe that goes on after `recipe` on the corrections of readers. No paper has it; LOG.md has the runs.
+
+    The image encoder is frozen, so that its features are computed once. Studies have equal sampling weights: readers
+    chose them.
+    """
+    return replace(
+        recipe,
+        epochs=12,
+        optimizer="adamw",
+        lr_encoder=0.0,
+        lr_rest=recipe.lr_rest / 4,
+        schedule="cosine",
+        warmup_steps=10,
+        max_grad_norm=1.0,
+        feature_variants=2,
+        horizontal_flip=False,
+        abnormal_weight=1.0,
+        rarity_exponent=0.0,
+        evaluate_from=0,
+        patience=4,
     )

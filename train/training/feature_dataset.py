@@ -17,6 +17,9 @@ from rrg.data.files import replaced
 from rrg.layers.image_encoder import state_digest
 from rrg.models.base import ReportModel
 
+FEATURES = "features"
+"""Folder of the cache in the folder of the work. Models with the same frozen encoder share it."""
+
 
 def feature_key(model: ReportModel, *parts: object) -> str:
     """Cache key of feature maps: a digest of the encoder's weights, the model's feature settings, and `parts`."""

@@ -20,16 +20,16 @@ from rrg.data.batches import StudyDataset, collate
 from rrg.data.files import write_text
 from rrg.data.studies import Study
 from rrg.data.tokenizer import ReportTokenizer
-from rrg.data.transforms import training_augmentation, view_transform
 from rrg.errors import InputError
 from rrg.inference.cpu import configure_cpu
 from rrg.models.base import ReportModel
 from training.calibration import finding_thresholds, set_class_thresholds
-from training.feature_dataset import FeatureDataset, cached_features
+from training.feature_dataset import FEATURES, FeatureDataset, cached_features
 from training.model_setup import build_model, freeze, load_trained_model
 from training.rewards import ReportReward
 from training.saving import copy_shared_encoder, save, with_finding_thresholds
 from training.self_critical import SelfCriticalTrainer
+from training.study_dataset import study_dataset
 from training.trainer import ReportTrainer, ValScore, training_arguments
 
 
@@ -147,21 +147,12 @@ def make_datasets(
     val_studies: Sequence[Study],
 ) -> tuple[StudyDataset | FeatureDataset, StudyDataset | FeatureDataset]:
     """Train and val set: images, or cached features of the frozen encoder."""
-    config = model.config
-    plain = view_transform(config)
-    augmentation = training_augmentation(flip=recipe.horizontal_flip) if recipe.augment else None
-    text = (
-        tokenizer,
-        recipe.max_length,
-        config.num_views,
-        run.options.scene_graph_source(model) if model.reads_scene_graphs else None,
-    )
-    train_set = StudyDataset(train_studies, replace(plain, augmentation=augmentation), *text)
-    val_set = StudyDataset(val_studies, plain, *text)
+    train_set = study_dataset(train_studies, recipe, model, tokenizer, run.options, augmented=True)
+    val_set = study_dataset(val_studies, recipe, model, tokenizer, run.options)
     if not recipe.feature_variants:
         return train_set, val_set
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    cache = run.work / "features"  # of all architectures: those with the same frozen encoder share it
+    cache = run.work / FEATURES
     return (
         cached_features(model, train_set, recipe.feature_variants, cache, device),
         cached_features(model, val_set, 1, cache, device),

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from transformers import GenerationConfig
+
 from recipes import Recipe
 from rrg.data.files import replaced
 from rrg.data.tokenizer import ReportTokenizer
@@ -37,7 +39,21 @@ def save(
     file of the frozen image encoder: its weights are left out of `out`, and a copy of it beside `out` serves all models
     there. Raises InputError when a different one is there.
     """
-    model.generation_config = final_settings(recipe, tokenizer)
+    write_weights(model, tokenizer, final_settings(recipe, tokenizer), out, shared_encoder)
+    if recipe.mbr is not None and recipe.mbr.cider_weight:
+        texts = (tokenizer.decode_words(tokenizer.encode_report(text, recipe.max_length)) for text in train_reports)
+        NgramFrequencies.of(texts).save_pretrained(out)
+
+
+def write_weights(
+    model: ReportModel,
+    tokenizer: ReportTokenizer,
+    settings: GenerationConfig,
+    out: Path,
+    shared_encoder: Path | None = None,
+) -> None:
+    """Write a folder of weights as `save` does, with these generation settings and without n-gram frequencies."""
+    model.generation_config = settings
     model.config.use_cache = True  # training switches it off
     model.config.image_encoder_file = None
     state = model.half().state_dict()
@@ -46,9 +62,6 @@ def save(
         state = {name: tensor for name, tensor in state.items() if not name.startswith("image_encoder.")}
     model.save_pretrained(out, max_shard_size="9MB", state_dict=state)
     ReportProcessor(ReportImageProcessor.of_config(model.config), tokenizer).save_pretrained(out)
-    if recipe.mbr is not None and recipe.mbr.cider_weight:
-        texts = (tokenizer.decode_words(tokenizer.encode_report(text, recipe.max_length)) for text in train_reports)
-        NgramFrequencies.of(texts).save_pretrained(out)
 
 
 def copy_shared_encoder(encoder: Path, folder: Path) -> Path:

@@ -22,6 +22,7 @@ from rrg.data.tokenizer import ReportTokenizer
 from rrg.decoding.search import search
 from rrg.models.base import ReportModel
 from rrg.models.outputs import ReportEncoderOutput
+from training.likelihood import report_log_likelihood
 from training.rewards import ReportReward
 from training.trainer import ReportTrainer
 
@@ -89,6 +90,4 @@ class SelfCriticalTrainer(ReportTrainer):
         pad = model.config.pad_token_id
         ended = (ids == pad).int().cumsum(1)
         valid = (ended == 0) | ((ended == 1) & (ids == pad))  # the first PAD is EOS
-        logits = model(decoder_input_ids=model.shift_right(ids), encoder_outputs=encoded).logits
-        chosen = logits.float().log_softmax(-1).gather(-1, ids[..., None])[..., 0]
-        return (chosen * valid).sum(1)
+        return report_log_likelihood(model, encoded, ids.masked_fill(~valid, -100))

@@ -154,15 +154,17 @@ class ValScore:
     def __init__(self, tokenizer: ReportTokenizer):
         self.tokenizer = tokenizer
 
-    def texts(self, ids: np.ndarray) -> list[str]:
-        return [" ".join(self.tokenizer.decode_words(np.where(row < 0, 0, row))) for row in ids]
-
     def __call__(self, prediction: EvalPrediction) -> dict[str, float]:
-        generated = self.texts(np.asarray(prediction.predictions)[:, 1:])
-        references = self.texts(np.asarray(prediction.label_ids))
+        generated = decoded_texts(self.tokenizer, np.asarray(prediction.predictions)[:, 1:])
+        references = decoded_texts(self.tokenizer, np.asarray(prediction.label_ids))
         system, targets = ({str(i): text for i, text in enumerate(side)} for side in (generated, references))
         scores = language_scores({"model": system}, targets, meteor=False)["model"].values
         clinical = clinical_scores(generated, references).values
         scores |= {"micro-F1": clinical["micro-F1-13"], "macro-F1": clinical["macro-F1-13"]}
         score = scores["BLEU-4"] + scores["ROUGE-L"] + scores["CIDEr"] / 2 + scores["micro-F1"] + scores["macro-F1"]
         return {"score": score / 5, **scores, "distinct": float(len(set(generated)))}
+
+
+def decoded_texts(tokenizer: ReportTokenizer, ids: np.ndarray) -> list[str]:
+    """Texts of rows of ids after BOS [n, T], as words with single spaces; a negative id is padding."""
+    return [" ".join(tokenizer.decode_words(np.where(row < 0, 0, row))) for row in ids]

@@ -1,0 +1,1 @@
+"""Training that goes on from a trained model, on the corrections of its readers."""
