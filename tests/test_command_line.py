@@ -15,12 +15,13 @@ from uuid import uuid4
 import pytest
 from PIL import Image
 
-from rrg.__main__ import Role, main
+from rrg.__main__ import main
 from rrg.data.phantom import make_phantom
 from rrg.feedback import Assessment, FeedbackStore
 from rrg.feedback.urls import sqlite_url
 from rrg.models import ARCHITECTURES
 from rrg.report import Report
+from rrg.ui.commands.users import Role
 from rrg.ui.security.users import Role as UserRole
 from rrg.ui.security.users import User, UserFile
 

@@ -198,7 +198,8 @@ WITHOUT_A_MODULE = {
     "tests/models/vit_gpt2/test_stages.py",
     "tests/train/conversion/test_full_size.py",  # against published_code.py
     "tests/train/training/test_learning.py",
-    "tests/ui/components/test_viewer_maps.py",  # scripts of the viewer
+    "tests/ui/components/test_viewer_boxes.py",  # scripts of the viewer
+    "tests/ui/components/test_viewer_maps.py",
     "tests/ui/test_compare.py",  # in a browser
     "tests/ui/test_layout.py",
     "tests/ui/test_journey.py",  # in a browser
