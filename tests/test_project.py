@@ -184,7 +184,8 @@ WITHOUT_A_MODULE = {
     "tests/models/test_published.py",
     "tests/models/vit_gpt2/test_stages.py",
     "tests/train/training/test_learning.py",
-    "tests/ui/components/test_viewer_maps.py",  # scripts of the viewer
+    "tests/ui/components/test_viewer_boxes.py",  # scripts of the viewer
+    "tests/ui/components/test_viewer_maps.py",
     "tests/ui/test_compare.py",  # in a browser
     "tests/ui/test_layout.py",
     "tests/ui/test_journey.py",  # in a browser

@@ -158,6 +158,10 @@ function ownState(local, next) {
 
 function saved(next) {
   base = baseOf(next);
+  if (!isDivided() && content().text === content(base).text) { // the server has divided it
+    state = { ...state, rows: base.rows, divided: state.whole, verdict: base.verdict };
+    history.amend(state);
+  }
   kept.saved();
   if (!isDirty()) isElsewhere = false;
   if (submitted.goesOn() && !isDirty()) send("rrg:step", 1);

@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from rrg.data.radiographs import View
 from rrg.data.studies import Study
 from rrg.errors import InputError
 from rrg.feedback import Assessment, DraftConflict, DraftContent
@@ -95,7 +96,7 @@ async def edited(service: Service, page: Page, values: object) -> Updates:
 
     def compare() -> Updates:
         study = _study(service, page, report)
-        views = tuple(radiograph.view for radiograph in study.radiographs()) if study and boxes else ()
+        views: list[View] = [radiograph.view for radiograph in study.radiographs()] if study and boxes else []
         checks = checks_value(report_id, text, check(report, text, boxes, views), report if divide else None)
         reference = compared(report_id, text, page.reference_of(study), corrected=bool(sent.get("saved")))
         return {"editor": gr.update(checks=checks)} | reference
