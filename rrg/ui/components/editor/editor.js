@@ -90,6 +90,7 @@ function describe() {
   if (!state) return;
   const draft = kept.status(), dirty = isDirty();
   find(".revert").hidden = !dirty;
+  for (const part of element.querySelectorAll(".accept, .then-next")) part.hidden = !correction.isRight(state, report());
   for (const button of element.querySelectorAll(".save, .next, .accept")) button.disabled = submitted.isPending();
   find(".conflict").hidden = !draft.conflict;
   if (draft.conflict) find(".conflict-text").textContent = status.conflict(draft.conflict);
