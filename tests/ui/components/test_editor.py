@@ -219,6 +219,18 @@ def test_a_text_typed_as_a_whole_is_divided_into_edits(reading: Reading, page: P
     assert record.assessment and record.assessment.verdict == "minor"
 
 
+def test_a_text_typed_as_a_whole_is_saved_before_it_is_divided(reading: Reading, page: Page) -> None:
+    reading.open(page, "Dr Quick")
+    retype(page, "Clear lungs.\nNormal heart.")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#study .title")).not_to_have_text(SYNTHETIC[0].label)
+    (record,) = reading.records("Dr Quick")
+    assert record.assessment and {edit.action for edit in record.assessment.edits} >= {"delete"}
+    reading.open(page)
+    expect(saved(page)).to_contain_text("by Dr Quick")
+    expect(editor(page)).to_have_value("Clear lungs.\nNormal heart.")
+
+
 # Verdict
 
 

@@ -19,7 +19,7 @@ function restored(content, report) {
     rows: content.edits.length ? rowsOf(content.edits, report) : untouched(report).rows,
     whole: null, verdict: content.verdict, quality: content.quality, comment: content.comment, boxes: content.boxes,
   };
-  if (text(state, report) !== content.text) state.whole = content.text;
+  if (text(state, report) !== content.text) state.whole = state.divided = content.text;
   return state.verdict === proposed(state, report) ? { ...state, verdict: null } : state;
 }
 

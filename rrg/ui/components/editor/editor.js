@@ -90,6 +90,7 @@ function describe() {
   if (!state) return;
   const draft = kept.status(), dirty = isDirty();
   find(".revert").hidden = !dirty;
+  for (const part of element.querySelectorAll(".accept, .then-next")) part.hidden = !correction.isRight(state, report());
   for (const button of element.querySelectorAll(".save, .next, .accept")) button.disabled = submitted.isPending();
   find(".conflict").hidden = !draft.conflict;
   if (draft.conflict) find(".conflict-text").textContent = status.conflict(draft.conflict);
@@ -158,6 +159,10 @@ function ownState(local, next) {
 
 function saved(next) {
   base = baseOf(next);
+  if (!isDivided() && content().text === content(base).text) { // the server has divided it
+    state = { ...state, rows: base.rows, divided: state.whole, verdict: base.verdict };
+    history.amend(state);
+  }
   kept.saved();
   if (!isDirty()) isElsewhere = false;
   if (submitted.goesOn() && !isDirty()) send("rrg:step", 1);

@@ -98,7 +98,7 @@ async def edited(service: Service, page: Page, values: object) -> Updates:
 
     def compare() -> Updates:
         study = _study(service, page, report)
-        views: list[View] = [one.view for one in study.radiographs()] if study and boxes else []
+        views: list[View] = [radiograph.view for radiograph in study.radiographs()] if study and boxes else []
         checks = checks_value(report_id, text, check(report, text, boxes, views), report if divide else None)
         saved = bool(sent.get("saved"))
         reference = compared(report_id, text, page.reference_of(study, committed=saved), corrected=saved)
