@@ -108,7 +108,7 @@ def test_no_upload_is_left(tmp_path: Path, number: signal.Signals) -> None:
     uploads = tmp_path / "uploads"
 
     def files() -> list[Path]:
-        return [path for path in uploads.rglob("*") if path.is_file() and path.suffix != ".lock"]
+        return [path for path in uploads.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
 
     with _started(tmp_path) as (process, url):
         sent = {"files": ("SMITH_JOHN.png", b"pixels")}
