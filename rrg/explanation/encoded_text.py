@@ -53,9 +53,9 @@ class EncodedText:
     unknown: frozenset[int] = frozenset()
     """Indices of words that the vocabulary lacks."""
 
-    def truncated(self, length: int | None) -> EncodedText:
-        """Return the text with at most `length` ids, of whole words; None for all."""
-        if length is None or len(self.ids) <= length:
+    def truncated(self, length: int) -> EncodedText:
+        """Return the text with at most `length` ids, of whole words."""
+        if len(self.ids) <= length:
             return self
         while length and self.word_of_id[length - 1] == self.word_of_id[length]:
             length -= 1

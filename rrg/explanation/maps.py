@@ -26,6 +26,8 @@ from rrg.report import Report
 
 FRONTAL = 0
 """View slot of the frontal radiograph (`ReportConfig.num_views`)."""
+MAX_IDS = 512
+"""Ids of a text that have maps. Attention takes memory with the square of their number; a report has about 40 words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +93,9 @@ def explain(model: ReportModel, tokenizer: ReportTokenizer, report: Report, stud
 def explain_text(model: ReportModel, tokenizer: ReportTokenizer, text: str, study: StudyFeatures) -> Explanation:
     """Maps of a text that a person wrote or edited, as if the model had generated it: by teacher forcing.
 
-    A word that the vocabulary lacks, and one after the last that the decoder can read, has a map of zeros and is in
-    `Explanation.without_map`. The other words are computed as after an unknown word. For the text of a report that the
-    model generated the maps are those of `explain`.
+    A word that the vocabulary lacks, and one after the last that the decoder can read (at most `MAX_IDS`), has a map of
+    zeros and is in `Explanation.without_map`. The other words are computed as after an unknown word. For the text of a
+    report that the model generated the maps are those of `explain`.
 
     Args:
         model: Any model, in evaluation mode.
@@ -111,7 +113,7 @@ def _maps(model: ReportModel, text: EncodedText, study: StudyFeatures) -> Explan
     """All maps of a text over the radiographs of a study."""
     with torch.inference_mode():
         encoded = model.encode(view_mask=study.view_mask, features=study.features)
-        text = text.truncated(model.max_words(encoded))
+        text = text.truncated(min(model.max_words(encoded) or MAX_IDS, MAX_IDS))
         ids = torch.tensor(text.ids, device=model.device)
         attention = cross_attention(model, encoded, ids).float()  # [T,n*V,h,w]
     # Attention to an altered copy of a view counts for that view.

@@ -14,6 +14,7 @@ from rrg.data.studies import Study, study_of_files
 from rrg.errors import InputError
 from rrg.evaluate.model_card import model_card
 from rrg.feedback import Assessment, Correction, Draft, DraftConflict, FeedbackStore, Vote
+from rrg.feedback.records import MAX_TEXT
 from rrg.labels.findings import FINDINGS
 from rrg.report import Note, Remedy, Report
 from rrg.ui.examples import EXAMPLES, PUBLIC, SYNTHETIC, cached_example, open_example
@@ -260,8 +261,12 @@ class Service:
         """Compute the maps of an edited text of a report.
 
         Raises InputError when the model cannot be loaded or has other weights now than those that generated the report,
-        and when there is no word in the text.
+        and for a text without words or of more than `MAX_TEXT` characters.
         """
+        if len(text) > MAX_TEXT:
+            raise InputError(
+                f"The text has {len(text):,} characters, more than the {MAX_TEXT:,} that are read. Shorten it."
+            )
         return self.library.reporter(report.model).explain_text(study, report, text)
 
     def blank_check(self, study: Study, report: Report, tell: Tell) -> BlankCheck:

@@ -15,7 +15,7 @@ from rrg.data.phantom import make_phantom
 from rrg.data.studies import Study
 from rrg.errors import InputError
 from rrg.explanation.class_activation import grad_cam
-from rrg.explanation.maps import cross_attention
+from rrg.explanation.maps import MAX_IDS, cross_attention
 from rrg.inference.reporter import Reporter
 from rrg.inference.writing import read_ids
 from rrg.labels.atlas import ATLAS, REGIONS
@@ -183,6 +183,11 @@ def test_words_beyond_the_positions_of_the_decoder_have_no_map(
     assert edited.without_map == set(range(min(edited.without_map), 100))
     assert edited.words[0].values.max() > 0
     assert max(edited.words[i].values.max() for i in edited.without_map) == 0
+
+
+def test_a_long_text_has_maps_of_its_first_words_alone(reporter: Reporter, study: Study) -> None:
+    edited = reporter.explain_text(study, reporter.report(study), "heart " * 600)
+    assert edited.without_map == set(range(MAX_IDS, 600))
 
 
 def test_an_edited_text_of_other_weights_is_refused(reporter: Reporter, study: Study) -> None:

@@ -117,6 +117,7 @@ def test_maps_of_an_edited_text_are_returned(client: Client, radiograph_file: Ca
         ((None,), "report_id must be a text"),
         (("REPORT", "everything"), "word, sentence, finding, native"),
         (("REPORT", "word", " ."), "no word"),
+        (("REPORT", "word", "heart " * 4000), "24,000 characters"),
     ],
 )
 def test_maps_that_cannot_be_computed_are_refused(

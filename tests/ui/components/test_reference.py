@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Locator, Page, expect
 
@@ -63,6 +63,7 @@ FINDINGS = st.lists(
 ).map(" ".join)
 
 
+@settings(deadline=None)
 @given(FINDINGS, FINDINGS)
 def test_every_finding_that_differs_is_named_in_a_row(report: str, reference: str) -> None:
     value = reference_value(report, reference)

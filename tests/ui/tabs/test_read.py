@@ -267,6 +267,25 @@ def test_the_status_is_that_of_the_newest_event(service: Service) -> None:
     assert all(shown), "an empty update would be taken for the value of the first component"
 
 
+def test_an_edit_that_is_ended_before_its_maps_empties_nothing(service: Service) -> None:
+    """Gradio takes an event that yields nothing for one that empties all its components."""
+    with gr.Blocks():
+        components = Components(service)
+    wiring = _Wiring(service, components)
+
+    async def maps(*_: object) -> AsyncIterator[Updates]:
+        await asyncio.Event().wait()
+        yield status("never")
+
+    async def run() -> list[dict[Any, Any]]:
+        request, event = SimpleNamespace(session_hash="session"), SimpleNamespace(_data={})
+        asyncio.get_running_loop().call_later(0.1, wiring._streams.stop, "session")
+        editing = wiring.editing(maps)(None, None, "", None, request, event)  # pyright: ignore
+        return [update async for update in editing]
+
+    assert asyncio.run(run()) == [{components.status: gr.skip()}]
+
+
 def test_an_error_becomes_a_status_notice() -> None:
     async def failing(error: Exception) -> AsyncIterator[Updates]:
         yield {"study": "a"}

@@ -59,7 +59,7 @@ function showText() {
   lines.replaceChildren(...(generated ? generatedRows(report) : editedRows(edited())));
   const unknown = lines.querySelector(".unknown");
   find(".edited-note").hidden = generated;
-  find(".edited-note").textContent = `These maps belong to your edited text, as if the model had written it.${unknown ? " It does not know the dotted words: they have no map." : ""}`;
+  find(".edited-note").textContent = `These maps belong to your edited text, as if the model had written it.${unknown ? " The dotted words have no map: it does not know them, or the text is too long for it." : ""}`;
   const first = lines.querySelector("[data-kind]");
   if (first) first.tabIndex = 0;
 }

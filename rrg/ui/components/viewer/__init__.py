@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 VIEW_NAMES = {"frontal": "Frontal", "lateral": "Lateral", "unknown": "View not stated"}
 """Title of each view."""
-UNKNOWN_WORD = "The model does not know this word, so there is no map of it."
+UNKNOWN_WORD = "The model does not know this word, or the text is too long for it: there is no map."
+"""Description of a word of an edited text that has no map."""
 
 
 def viewer(

@@ -124,7 +124,7 @@ class _Wiring:
 
     async def _followed(self, client: str | None, updates: Stream, tells: bool = True) -> AsyncIterator[dict[Any, Any]]:
         """Updates until a study is opened, without a status once a newer stream `tells` its own."""
-        own = object()
+        own, shown = object(), False
         if tells:
             self._newest[client] = own
         try:
@@ -132,7 +132,10 @@ class _Wiring:
                 if tells and self._newest.get(client) is not own:
                     update.pop(self._components.status, None)
                 if update:
+                    shown = True
                     yield update
+            if not shown:  # an event that yields nothing would empty all components
+                yield {self._components.status: gr.skip()}
         finally:
             if self._newest.get(client) is own:
                 del self._newest[client]
