@@ -35,7 +35,6 @@ class ImageEncoder(nn.Module):
 
     def __init__(self, backbone: str, backbone_options: dict[str, Any], num_findings: int, num_views: int = 2):
         super().__init__()
-        self.name = backbone
         self.backbone = timm.create_model(backbone, pretrained=False, num_classes=0, **backbone_options)
         self.num_features: int = self.backbone.num_features  # type: ignore[assignment]
         self.findings = nn.Linear(self.num_features, num_findings)

@@ -92,7 +92,7 @@ def load_backbone(encoder: ImageEncoder, weights: Path | None) -> None:
     differing += [name for name in own.keys() & state.keys() if own[name].shape != state[name].shape]
     if differing:
         raise InputError(
-            f"{weights} is of another backbone than {encoder.name}: {len(differing)} weights differ, the first: "
-            f"{', '.join(differing[:3])}."
+            f"{weights} is of another backbone than this model's, {type(encoder.backbone).__name__}: "
+            f"{len(differing)} weights differ, the first: {', '.join(differing[:3])}."
         )
     encoder.backbone.load_state_dict(state, strict=False)

@@ -55,22 +55,36 @@ class FeatureDataset(Dataset[dict[str, Any]]):
 
 @torch.inference_mode()
 def cached_features(
-    model: ReportModel, studies: StudyDataset, variants: int, folder: Path, device: torch.device
+    model: ReportModel,
+    studies: StudyDataset,
+    variants: int,
+    folder: Path,
+    device: torch.device,
+    dtype: torch.dtype = torch.bfloat16,
 ) -> FeatureDataset:
     """The studies with the features of `variants` augmented passes of the model's encoder, from or into the cache.
 
-    `folder`: the cache, one file for each pass.
+    Args:
+        model: Its image encoder is frozen.
+        studies: Studies with images.
+        variants: Number of passes.
+        folder: The cache, one file for each pass.
+        device: Where the encoder runs.
+        dtype: Precision in which it computes. Features of another precision are computed anew.
     """
+    precision = () if dtype == torch.bfloat16 else (str(dtype),)  # caches of bfloat16 have no such part in their key
     model.eval()
     cast(nn.Module, model).to(device)
     ids = [study.id for study in studies.studies]
     maps, masks = [], None
     for variant in range(variants):
-        key = feature_key(model, variant, ids, studies.transform.size, studies.transform.augmentation is not None)
+        key = feature_key(
+            model, variant, ids, studies.transform.size, studies.transform.augmentation is not None, *precision
+        )
         path = folder / f"{key}.npz"
         if not path.is_file():
             torch.manual_seed(variant)
-            _compute_features(model, studies, path, device)
+            _compute_features(model, studies, path, device, dtype)
         with np.load(path) as cached:
             maps.append(cached["features"])
             masks = cached["view_mask"]
@@ -78,12 +92,14 @@ def cached_features(
     return FeatureDataset(studies, maps, masks)
 
 
-def _compute_features(model: ReportModel, studies: StudyDataset, path: Path, device: torch.device) -> None:
+def _compute_features(
+    model: ReportModel, studies: StudyDataset, path: Path, device: torch.device, dtype: torch.dtype
+) -> None:
     """One pass of the encoder over all studies, written as float16 `features` and bool `view_mask`."""
     features, masks = [], []
     loader = DataLoader(_Images(studies), batch_size=32, collate_fn=collate, num_workers=1)
     for batch in loader:
-        with torch.autocast(device.type, torch.bfloat16):
+        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             encoded = model.extract_features(batch["pixel_values"].to(device), batch["view_mask"].to(device))
         maps = encoded.feature_maps
         copies = maps.shape[1] // batch["view_mask"].shape[1]

@@ -24,8 +24,10 @@ MAX_SAMPLING_WEIGHT = 6.0
 """Highest sampling weight of a study with a rare finding; a normal study has 1."""
 
 
-def training_arguments(recipe: Recipe, checkpoints: Path) -> Seq2SeqTrainingArguments:
-    """Arguments of Seq2SeqTrainer for a recipe; `ReportTrainer` sets the learning rates."""
+def training_arguments(
+    recipe: Recipe, checkpoints: Path, dtype: torch.dtype = torch.bfloat16
+) -> Seq2SeqTrainingArguments:
+    """Arguments of Seq2SeqTrainer for a recipe, computing in `dtype`; `ReportTrainer` sets the learning rates."""
     return Seq2SeqTrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=recipe.epochs,
@@ -34,7 +36,8 @@ def training_arguments(recipe: Recipe, checkpoints: Path) -> Seq2SeqTrainingArgu
         lr_scheduler_type="cosine",
         warmup_steps=recipe.warmup_steps,
         max_grad_norm=recipe.max_grad_norm,
-        bf16=True,
+        bf16=dtype == torch.bfloat16,
+        fp16=dtype == torch.float16,
         use_cpu=not torch.cuda.is_available(),
         predict_with_generate=True,
         generation_num_beams=recipe.beams,
