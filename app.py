@@ -59,11 +59,13 @@ def serve(settings: Settings, uploads: Path) -> None:
 
     store = FeedbackStore(settings.database_url, images=settings.images)
     library = ModelLibrary(settings.weights, settings.memory, "cpu" if settings.zero_gpu else None)
-    service = Service(settings, library, store)
+    mirror = None
     if settings.mirror is not None:
         from rrg.feedback.mirror import Mirror
 
-        Mirror(store.database, settings.mirror, settings.home / "mirror").start()
+        mirror = Mirror(store.database, settings.mirror, settings.home / "mirror")
+        mirror.start()
+    service = Service(settings, library, store, mirror)
     app = create_app(service)
     app.launch(**launch_options(settings, service), prevent_thread_lock=True)
     send_json(app)

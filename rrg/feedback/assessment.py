@@ -96,7 +96,7 @@ class Assessment:
     """In the order of the corrected text; deletions stand where the sentence was. Empty for a text without steps."""
     boxes: _Boxes = ()
     seconds: _Seconds | None = None
-    """Active reading time: pauses of more than two minutes are left out."""
+    """Active reading time in seconds: of a pause, at most two minutes count."""
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to a value for JSON."""

@@ -62,7 +62,8 @@ class FeedbackStore:
             images: folder for images; None keeps none.
             damaged: open a damaged database too, to export what is readable.
         """
-        self._images = images
+        self.images = images
+        """Folder of the kept images; None when none are kept."""
         self.database = Database(database_url, damaged=damaged)
         """For backups; records are saved and read by the methods of the store."""
         self.worklists = WorklistStore(self.database)
@@ -325,9 +326,9 @@ class FeedbackStore:
         `sha256` is that of its content, in hex. Keeping it again has no effect. Raises InputError as
         `images.keep_image` does.
         """
-        if self._images is None:
+        if self.images is None:
             return False
-        keep_image(self._images, sha256, png)
+        keep_image(self.images, sha256, png)
         return True
 
     def verify(self, noted: Head | None = None) -> list[Problem]:

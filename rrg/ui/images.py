@@ -8,11 +8,13 @@ pixels into a file and keep its name.
 from __future__ import annotations
 
 import gzip
+import io
 from collections.abc import Callable
 from threading import Lock
 from urllib.parse import quote
 
 import numpy as np
+from PIL import Image
 from cachetools import LRUCache
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -38,6 +40,14 @@ def encoded(pixels: np.ndarray) -> bytes:
     """Convert pixels [H, W] in [0, 1] to gzip of their rows as little-endian uint16."""
     levels = np.round(np.clip(pixels, 0, 1) * 65535).astype("<u2")
     return gzip.compress(levels.tobytes(), compresslevel=1, mtime=0)
+
+
+def png16(pixels: np.ndarray) -> bytes:
+    """Convert pixels [H, W] in [0, 1] to a PNG of 16 bits without metadata."""
+    levels = np.round(np.clip(pixels, 0, 1) * 65535).astype(np.uint16)
+    file = io.BytesIO()
+    Image.fromarray(levels).save(file, format="PNG")
+    return file.getvalue()
 
 
 def image_route(find_study: Callable[[str, Viewer], Study | None], max_bytes: int = 96 * 2**20) -> Route:

@@ -19,6 +19,7 @@ from rrg.labels.findings import FINDINGS
 from rrg.report import Note, Remedy, Report
 from rrg.ui.examples import EXAMPLES, PUBLIC, SYNTHETIC, cached_example, open_example
 from rrg.ui.export import ExportedStudy, export
+from rrg.ui.images import png16
 from rrg.ui.model_queue import ModelQueue, Tell, finish
 from rrg.ui.security.audit import AuditLog
 from rrg.ui.security.sessions import NO_SESSION, NOBODY, Session, Viewer
@@ -29,6 +30,7 @@ from rrg.ui.uploads import StudyCache
 from rrg.ui.worklists import ReaderWorklists
 
 if TYPE_CHECKING:
+    from rrg.feedback.mirror import Mirror
     from rrg.explanation.maps import Explanation, Heatmap
     from rrg.inference.badges import Badge
     from rrg.inference.blank_check import BlankCheck
@@ -68,7 +70,9 @@ class Service:
     one session.
     """
 
-    def __init__(self, settings: Settings, library: ModelLibrary, store: FeedbackStore) -> None:
+    def __init__(
+        self, settings: Settings, library: ModelLibrary, store: FeedbackStore, mirror: Mirror | None = None
+    ) -> None:
         """Raises InputError when `settings.data` is set and cannot be read."""
         self.library = library
         self.models = {info.name: info for info in library.list()}
@@ -87,6 +91,8 @@ class Service:
             ]
         )
         self._store = store
+        self.mirror = mirror
+        """The copy of the records in a dataset repository, where one is kept."""
         self.worklists = ReaderWorklists(store)
         """The readers' ways through worklists."""
         self._examples = settings.home / "examples"
@@ -330,7 +336,22 @@ class Service:
 
     def submit(self, report_id: str, text: str, reader: str, assessment: Assessment, key: str) -> Correction:
         """Store a correction with its assessment. Raises InputError as `FeedbackStore.submit` does."""
-        return self._store.submit(report_id, text, reader, assessment, key)
+        correction = self._store.submit(report_id, text, reader, assessment, key)
+        self.audit.record("save correction", reader, correction.correction_id)
+        return correction
+
+    def keep_images(self, study: Study) -> None:
+        """Keep the images of a corrected study as 16-bit PNG, where the settings say so.
+
+        A failure is logged: the correction is stored already.
+        """
+        if self._store.images is None:
+            return
+        try:
+            for radiograph in study.radiographs():
+                self._store.keep_image(radiograph.sha256, png16(radiograph.pixels))
+        except InputError as error:
+            logger.warning("%s", error)
 
     def own_work(self, report: Report, reader: str, worklist: str | None = None) -> OwnWork:
         """Return what a reader has saved on a report. It is empty for a reader without a name.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,12 +15,13 @@ import gradio as gr
 import httpx
 import numpy as np
 import pytest
+from PIL import Image
 from starlette.applications import Starlette
 
 from rrg.data.radiographs import Provenance, Radiograph
 from rrg.data.studies import ImageFile, Study
 from rrg.ui import images
-from rrg.ui.images import image_route, image_url
+from rrg.ui.images import image_route, image_url, png16
 from rrg.ui.security.sessions import Viewer, session_id
 
 
@@ -154,3 +156,10 @@ def test_the_app_serves_an_upload(
             )
             assert answer.status_code == 200
             assert len(answer.content) == 256 * 256 * 2
+
+
+def test_kept_images_have_16_bits_and_no_metadata() -> None:
+    pixels = np.linspace(0, 1, 12).reshape(3, 4)
+    with Image.open(io.BytesIO(png16(pixels))) as image:
+        assert np.array_equal(np.asarray(image), np.round(pixels * 65535))
+        assert image.info == {}

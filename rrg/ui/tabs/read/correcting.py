@@ -52,6 +52,7 @@ async def save(service: Service, page: Page, values: object) -> Updates:
     updates = {"editor": gr.update(answer=shown, failure=None)} | listed(service, submission.query, page.reader)
     if study is None:
         return updates
+    await asyncio.to_thread(service.keep_images, study)
     return updates | compared(
         report.report_id, correction.text, page.reference_of(study, committed=True), corrected=True
     )

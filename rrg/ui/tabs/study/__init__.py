@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -53,6 +54,8 @@ def _updater(service: Service) -> Callable[..., Any]:
         try:
             selection = Selection.of_values(reader, model, worklist, verdict)
             choices, html = await asyncio.to_thread(overview_html, service.feedback, selection)
+            if service.mirror is not None:
+                html = f"<p>{escape(await asyncio.to_thread(service.mirror.status))}</p>{html}"
         except Exception as error:
             return [gr.skip()] * 4 + [f"<p role='alert'>{error_message(error)}</p>"]
         chosen = (selection.reader, selection.model, selection.worklist, selection.verdict)

@@ -71,12 +71,23 @@ def test_a_saved_correction_comes_back_for_its_reader_only(
     saved = updates["editor"]["answer"]["saved"]
     assert (saved["id"], saved["key"], saved["count"]) == (stored.correction_id, stored.key, 1)
     assert updates["editor"]["failure"] is None
-    assert [row["corrected"] for row in updates["studies"]["rows"]] == [True, False, False]
+    assert [row["corrected"] for row in updates["studies"]["rows"]] == [True, False, False, False]
     own = _own(service, page, report)
     assert (own["saved"]["content"]["text"], own["saved"]["content"]["comment"]) == (TEXT, "Rotated.")
     for name in ("Dr B", "", "anonymous"):
         other = _own(service, replace(page, reader=name), report)
         assert (other["saved"], other["draft"], other["reader"]) == (None, None, name)
+
+
+def test_images_are_kept_where_the_settings_say_so(
+    service: Service, page: Page, report: Report, tmp_path: Path
+) -> None:
+    asyncio.run(correcting.save(service, page, _submission(report)))
+    service.feedback.images = tmp_path / "images"
+    assert not service.feedback.images.exists()
+    asyncio.run(correcting.save(service, page, _submission(report)))
+    hashes = {radiograph.sha256 for radiograph in service.open_study(SYNTHETIC[0].id).radiographs()}
+    assert {file.stem for file in service.feedback.images.iterdir()} == hashes
 
 
 def test_a_repeated_request_answers_with_the_stored_record(
