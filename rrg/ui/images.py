@@ -14,8 +14,8 @@ from threading import Lock
 from urllib.parse import quote
 
 import numpy as np
-from PIL import Image
 from cachetools import LRUCache
+from PIL import Image
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route

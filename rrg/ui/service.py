@@ -30,8 +30,8 @@ from rrg.ui.uploads import StudyCache
 from rrg.ui.worklists import ReaderWorklists
 
 if TYPE_CHECKING:
-    from rrg.feedback.mirror import Mirror
     from rrg.explanation.maps import Explanation, Heatmap
+    from rrg.feedback.mirror import Mirror
     from rrg.inference.badges import Badge
     from rrg.inference.blank_check import BlankCheck
     from rrg.inference.library import ModelLibrary
