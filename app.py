@@ -39,6 +39,10 @@ def main(data: Path | None = None) -> None:
     delete_old_uploads(uploads)
     store = FeedbackStore(settings.database_url, images=settings.images)
     service = Service(settings, ModelLibrary(settings.weights, settings.memory), store)
+    if settings.mirror is not None:
+        from rrg.feedback.mirror import Mirror
+
+        Mirror(store.database, settings.mirror, settings.home / "mirror").start()
     app = create_app(service)
     app.launch(**launch_options(settings, service), prevent_thread_lock=True)
     # The page is up. Only now load torch and the first model, which takes seconds.

@@ -182,7 +182,7 @@ def export(
     print(f"{exported.rows} {'sentences' if format == 'refisco' else 'corrections'} in {out}")
     if exported.unreadable:
         numbers = ", ".join(map(str, exported.unreadable))
-        sys.exit(f"The database is damaged: {len(exported.unreadable)} corrections cannot be read, numbers {numbers}.")
+        sys.exit(f"The database is damaged. Corrections that cannot be read, by number: {numbers}.")
 
 
 @feedback.command
@@ -239,7 +239,9 @@ def _print_check(store: FeedbackStore, noted: Head | None) -> None:
     for problem in problems[:20]:
         print(problem)
     if problems:
-        sys.exit(f"{len(problems)} records do not agree with the ledger. Restore a backup from before the change.")
+        sys.exit(
+            f"Records that do not agree with the ledger: {len(problems)}. Restore a backup from before the change."
+        )
     head = store.head()
     print(f"{head.number if head else 0} records agree with the ledger.\nHead of the ledger: {head}")
 

@@ -168,7 +168,7 @@ def test_a_changed_record_is_named(run, corrected: Path, capsys: pytest.CaptureF
         connection.execute("DROP TRIGGER corrections_no_update")
         connection.execute("UPDATE corrections SET text = 'Forged.' WHERE number = 2")
     connection.close()
-    with pytest.raises(SystemExit, match="1 records do not agree"):
+    with pytest.raises(SystemExit, match="do not agree with the ledger: 1"):
         run("feedback", "verify", "--head", head)
     assert capsys.readouterr().out.startswith("correction ")
     with pytest.raises(SystemExit, match="NUMBER:SHA256"):
@@ -193,7 +193,7 @@ def test_a_damaged_database_gives_what_is_readable(run, corrected: Path, tmp_pat
         connection.execute("DROP TRIGGER corrections_no_update")
         connection.execute("UPDATE corrections SET assessment = '{' WHERE number = 2")
     connection.close()
-    with pytest.raises(SystemExit, match=r"1 corrections cannot be read, numbers 2\."):
+    with pytest.raises(SystemExit, match=r"cannot be read, by number: 2\."):
         run("feedback", "export", "--out", str(tmp_path / "out"))
     assert len((tmp_path / "out").read_text().splitlines()) == 2
 

@@ -161,6 +161,7 @@ def test_links_lead_somewhere() -> None:
         "docs/architecture.md",
         "docs/results.md",
         "docs/quality.md",
+        "docs/feedback.md",
         "docs/training.md",
     ],
 )

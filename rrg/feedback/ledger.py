@@ -61,6 +61,23 @@ def head(session: Session) -> Head | None:
     return Head(row.number, row.sha256) if row else None
 
 
+def contains(session: Session, noted: Head) -> bool:
+    """Whether an entry is in the ledger as it was noted."""
+    entry = session.get(LedgerRow, noted.number)
+    return entry is not None and entry.sha256 == noted.sha256
+
+
+def records(session: Session, entries: Sequence[LedgerRow]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the columns of the records that entries name, by kind and id, as far as they are there.
+
+    Raises ValueError for a record whose JSON is broken.
+    """
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for kind in IDS:
+        found |= _records(session, kind, [entry.record_id for entry in entries if entry.kind == kind])
+    return found
+
+
 def verify(session: Session, noted: Head | None = None) -> Iterator[Problem]:
     """Yield what does not agree with the ledger, in its order, then the records that are not in it.
 
@@ -116,11 +133,15 @@ def _record_hashes(session: Session, entries: Sequence[LedgerRow]) -> dict[tuple
 
 
 def _hashes(session: Session, kind: str, ids: Sequence[str]) -> dict[tuple[str, str], str]:
+    return {name: record_hash(record) for name, record in _records(session, kind, ids).items()}
+
+
+def _records(session: Session, kind: str, ids: Sequence[str]) -> dict[tuple[str, str], dict[str, Any]]:
     table, identity = IDS[kind]
     columns = table.__table__.columns
     wanted = [int(record_id) for record_id in ids] if identity == "number" else ids
     rows = session.execute(select(*columns).where(columns[identity].in_(wanted))).mappings() if ids else ()
-    return {(kind, str(row[identity])): record_hash(row) for row in rows}
+    return {(kind, str(row[identity])): {column.name: row[column.name] for column in columns} for row in rows}
 
 
 def _without_entry(session: Session) -> Iterator[Problem]:

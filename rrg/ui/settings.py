@@ -35,10 +35,13 @@ class Settings:
     """Bytes that the weights of loaded models may take together."""
     keep_images: bool = False
     """Whether the images of corrected studies are kept, in `home / "images"`. This needs the patients' consent."""
+    mirror: str | None = None
+    """Dataset repository of the Hugging Face Hub, `owner/name`, to which all records are copied; None for none."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Read RRG_HOME, HOST, SPACE_ID, PORT, DATABASE_URL, RRG_WEIGHTS, RRG_DATA, RRG_MEMORY and RRG_KEEP_IMAGES.
+        """Read RRG_HOME, HOST, SPACE_ID, PORT, DATABASE_URL, RRG_WEIGHTS, RRG_DATA, RRG_MEMORY, RRG_KEEP_IMAGES and
+        RRG_MIRROR.
 
         Empty means unset. Raises InputError for a port, folder, size, switch or database URL that cannot be used.
         Creates nothing.
@@ -54,6 +57,7 @@ class Settings:
             data=_folder(environ, "RRG_DATA"),
             memory=_size(environ.get("RRG_MEMORY") or "2GB"),
             keep_images=_switch(environ.get("RRG_KEEP_IMAGES") or "0"),
+            mirror=_repository(environ.get("RRG_MIRROR") or ""),
         )
 
     @property
@@ -82,6 +86,12 @@ def _switch(text: str) -> bool:
     if text not in ("0", "1"):
         raise InputError(f"RRG_KEEP_IMAGES is {text[:20]!r}: set it to 1 to keep images, or to 0.")
     return text == "1"
+
+
+def _repository(text: str) -> str | None:
+    if text and re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", text) is None:
+        raise InputError(f"RRG_MIRROR is {text[:40]!r}, which is not a repository: write it as owner/name.")
+    return text or None
 
 
 def _size(text: str) -> int:

@@ -175,7 +175,13 @@ def test_an_invalid_vote_is_rejected(
     assert store.votes() == []
 
 
-@pytest.mark.parametrize("text", ["", " \n\t", "x" * 20_001, "nul \0 in it", "half a surrogate \ud83d"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " \n\t", "x" * 20_001, "nul \0 in it", "half a surrogate \ud83d"),
+        *("\u200b\u200d\ufeff", "\u00ad", "\u3164 \u115f", "\u2060.", "\u202e", "..."),  # nothing to read
+    ],
+)
 def test_invalid_text_is_rejected(store: FeedbackStore, report: Report, text: str) -> None:
     store.save_report(report)
     with pytest.raises(InputError, match=r"^The correction .*\. \w+ .*\.$"):
@@ -183,12 +189,26 @@ def test_invalid_text_is_rejected(store: FeedbackStore, report: Report, text: st
     assert store.counts().corrections == 0
 
 
-@pytest.mark.parametrize("reader", ["x" * 201, "two\nlines", "nul\0"])
+@pytest.mark.parametrize(
+    "reader",
+    [
+        *("x" * 201, "two\nlines", "nul\0", "two\u2028lines"),
+        *("Dr. \u202eA", "\u2066A", "A\u200b", "\u200fA", "A\u3164"),  # look like another name
+    ],
+)
 def test_invalid_reader_name_is_rejected(store: FeedbackStore, report: Report, reader: str) -> None:
     store.save_report(report)
     with pytest.raises(InputError, match="reader's name"):
         store.save_correction(report.report_id, "Normal.", reader)
     assert store.counts().corrections == 0
+
+
+def test_two_encodings_of_a_name_are_one_reader(store: FeedbackStore, report: Report) -> None:
+    """macOS types the letters of a name in parts."""
+    store.save_report(report)
+    first = store.save_correction(report.report_id, "One.", "Dr. Mu\u0308ller")
+    second = store.save_correction(report.report_id, "Two.", "Dr. Müller")
+    assert (first.reader, second.parent_id) == ("Dr. Müller", first.correction_id)
 
 
 def test_text_of_the_maximum_length_is_stored(store: FeedbackStore, report: Report) -> None:

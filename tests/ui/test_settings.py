@@ -42,8 +42,8 @@ def test_a_space_is_reached_from_outside_its_container() -> None:
 
 
 def test_empty_variables_count_as_unset() -> None:
-    names = ("RRG_HOME", "HOST", "PORT", "DATABASE_URL", "RRG_WEIGHTS", "RRG_DATA", "RRG_MEMORY", "RRG_KEEP_IMAGES")
-    empty = dict.fromkeys(names, "")
+    names = ("RRG_HOME", "HOST", "PORT", "DATABASE_URL", "RRG_WEIGHTS", "RRG_DATA", "RRG_MEMORY")
+    empty = dict.fromkeys((*names, "RRG_KEEP_IMAGES", "RRG_MIRROR"), "")
     assert Settings.from_env(empty) == Settings.from_env({})
 
 
@@ -58,6 +58,14 @@ def test_images_are_kept_only_when_asked(tmp_path: Path) -> None:
     assert Settings.from_env({**home, "RRG_KEEP_IMAGES": "1"}).images == tmp_path / "images"
     with pytest.raises(InputError, match="RRG_KEEP_IMAGES"):
         Settings.from_env({"RRG_KEEP_IMAGES": "yes"})
+
+
+def test_the_mirror_is_a_repository() -> None:
+    assert Settings.from_env({}).mirror is None
+    assert Settings.from_env({"RRG_MIRROR": "owner/corrections"}).mirror == "owner/corrections"
+    for wrong in ("corrections", "https://host/owner/name", "../x", "a/b/c"):
+        with pytest.raises(InputError, match=r"RRG_MIRROR .* owner/name"):
+            Settings.from_env({"RRG_MIRROR": wrong})
 
 
 def test_home_is_for_its_owner_alone(tmp_path: Path) -> None:
