@@ -4,7 +4,7 @@
         --concept "Degenerative Spine Change" --out runs/corrections.jsonl
 
 A simulated reader inserts the sentences of the reference report that name the concept wherever the model omits it, and
-changes nothing else.
+changes nothing else. Reports on studies without the concept can be accepted as they are (--accepted).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ def main(
     splits: tuple[str, ...] = ("train",),
     negated: bool = False,
     count: int = 200,
+    accepted: int = 0,
     readers: tuple[str, ...] = ("simulated A", "simulated B"),
 ) -> None:
     """Simulate corrections.
@@ -42,7 +43,8 @@ def main(
         out: The JSON lines to write.
         splits: Take the studies of these splits, in this order.
         negated: The omitted statement is that the concept is absent.
-        count: Number of corrections.
+        count: Number of corrected reports.
+        accepted: Number of reports accepted as they are, of studies whose references have no such statement.
         readers: Names of the simulated readers.
     """
     if concept not in CONCEPTS:
@@ -52,8 +54,9 @@ def main(
     reporter = Reporter.from_pretrained(model, device="cpu")
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/corrections.db"
-        saved = simulate(reporter, studies, Statement(concept, not negated), count, readers, out, url)
-    print(f"{saved} corrections in {out}")
+        statement = Statement(concept, not negated)
+        corrected, kept = simulate(reporter, studies, statement, count, accepted, readers, out, url)
+    print(f"{corrected} corrected and {kept} accepted reports in {out}")
 
 
 if __name__ == "__main__":

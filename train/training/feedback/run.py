@@ -48,6 +48,8 @@ MAX_VAL_STOPPING = 100
 """Val studies that choose the checkpoint. The figures come from all."""
 ERRORS = 3
 """Errors whose shares are figures: those that the corrections mend most often."""
+PREFERENCE_WEIGHT = 0.1
+"""Weight of the preference loss. With 1 a model makes the preferred statement in every report (train/LOG.md)."""
 
 Method = Literal["supervised", "dpo"]
 
@@ -191,7 +193,7 @@ def recipe_of(run: FeedbackRun, architecture: str) -> Recipe:
         epochs=run.epochs or recipe.epochs,
         lr_rest=run.learning_rate or recipe.lr_rest,
         original_share=run.mix,
-        preference_weight=1.0 if run.method == "dpo" else 0.0,
+        preference_weight=PREFERENCE_WEIGHT if run.method == "dpo" else 0.0,
         preference_beta=run.beta,
         seed=recipe.seed if run.seed is None else run.seed,
     )

@@ -7,7 +7,7 @@ opposite are deleted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from uuid import UUID, uuid5
 
@@ -54,43 +54,48 @@ def simulate(
     studies: Iterable[Study],
     statement: Statement,
     count: int,
+    accepted: int,
     readers: Sequence[str],
     out: Path,
     store_url: str,
-) -> int:
-    """Generate reports, correct those that omit the statement, store and export the corrections.
+) -> tuple[int, int]:
+    """Generate reports, correct those that omit the statement, accept others; store and export the corrections.
 
     Args:
         reporter: The model.
         studies: Studies with reference reports.
         statement: What is omitted.
-        count: Number of corrections at which the simulation ends.
+        count: Number of corrected reports at which correcting ends.
+        accepted: Number of reports that are accepted as they are, of studies whose references have no such statement.
         readers: The simulated readers, who take turns.
         out: The export to write.
         store_url: Database of the corrections.
 
     Returns:
-        The number of corrections, less than `count` where there are no more.
+        The numbers of corrected and accepted reports, less than asked for where there are no more.
     """
-    wanted = (study for study in studies if statement in statements(study.report or ""))
-    saved = 0
     references: dict[str, str] = {}
+    done = {True: 0, False: 0}  # by whether the reference has the statement
+    asked = {True: count, False: accepted}
 
-    def noted() -> Iterable[Study]:
-        for study in wanted:
+    def noted() -> Iterator[Study]:
+        for study in studies:
             references[study.id] = study.report or ""
-            yield study
+            kind = statement in statements(references[study.id])
+            if done[kind] < asked[kind]:
+                yield study
 
     with FeedbackStore(store_url) as store:
         for report in reporter.reports(noted()):
-            assessment = mend(report, references[report.study_id], statement)
-            if assessment is None:
+            kind = statement in statements(references[report.study_id])
+            assessment = mend(report, references[report.study_id], statement) if kind else Assessment("accept")
+            states = statement in statements(report.text)
+            if assessment is None or (not kind and states) or done[kind] == asked[kind]:
                 continue
             store.save_report(report)
-            reader = readers[saved % len(readers)]
-            store.submit(report.report_id, text_of(assessment), reader, assessment, str(uuid5(_KEYS, report.report_id)))
-            saved += 1
-            if saved == count:
-                break
+            text = text_of(assessment) if kind else report.text
+            reader = readers[sum(done.values()) % len(readers)]
+            store.submit(report.report_id, text, reader, assessment, str(uuid5(_KEYS, report.report_id)))
+            done[kind] += 1
         export_corrections(store, out)
-    return saved
+    return done[True], done[False]
