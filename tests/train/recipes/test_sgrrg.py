@@ -19,7 +19,7 @@ from training.run import Run, make_datasets
 
 
 def model_with(attribute_sizes: tuple[int, ...]) -> Any:
-    images = {"image_size": 64, "image_mean": (0.5,) * 3, "image_std": (0.5,) * 3, "num_views": 2}
+    images = {"image_size": 64, "image_mean": (0.5,) * 3, "image_std": (0.5,) * 3, "num_views": 2, "pixels": "float"}
     return SimpleNamespace(config=SimpleNamespace(attribute_sizes=attribute_sizes, **images))
 
 
