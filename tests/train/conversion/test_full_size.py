@@ -155,7 +155,7 @@ def test_words_are_those_of_the_published_code(
     assert reporter.report(study).text == detokenize(reporter.tokenizer.decode_words(expected))[0]
     lengths = (len(greedy), len(expected))
     assert all(0 < length < 60 for length in lengths) if ends else lengths == (60, 60)
-    assert len(set(greedy)) > 3 or ends, "not one word again and again"
+    assert len(set(greedy)) > 2 or ends, "not one word again and again"
 
 
 @torch.no_grad()

@@ -175,7 +175,7 @@ def serving(cases: dict[str, Case]) -> Iterator[tuple[str, dict[str, Study]]]:
             theme=theme(),
             css=BOX,
             css_paths=CSS,
-            app_kwargs={"routes": [image_route(studies.get)]},
+            app_kwargs={"routes": [image_route(lambda study_id, _viewer: studies.get(study_id))]},
         )
         yield url, studies
     finally:

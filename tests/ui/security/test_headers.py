@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from rrg.ui.examples import SYNTHETIC
 from rrg.ui.security.headers import content_policy, script_hash
-from tests.ui.reading import editor, open_listed, open_page, reader, save, upload, word, write
+from tests.ui.reading import open_listed, open_page, reader, retype, save, upload, word, write
 
 
 def _policy(answer: httpx.Response) -> dict[str, str]:
@@ -73,12 +73,13 @@ def test_nothing_of_the_page_is_blocked(app: Any, page: Page, radiograph_file: C
     open_listed(page, SYNTHETIC[1].label)
     write(page)
     reader(page).fill("Dr Policy")
-    editor(page).fill("The text of the reader.")
+    retype(page, "The text of the reader.")
     save(page)
+    page.locator("#editor .leave").click()
     word(page, "heart").click()
     upload(page, radiograph_file(3))
-    for tab in ("Compare", "Models", "About"):
-        page.get_by_role("tab", name=tab).click()
+    for tab in ("Compare", "Worklist", "Study", "Models", "About"):
+        page.get_by_role("tab", name=tab, exact=True).click()
         expect(page.locator(f"#tab-{tab.lower()}")).to_be_visible()
     assert [text for text in told if "Content Security Policy" in text or "violates" in text] == []
     assert foreign == []

@@ -12,7 +12,6 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from rrg.errors import InputError
-from rrg.evaluate.reader_study.page import study_page, study_tables
 from rrg.feedback import FeedbackStore
 from rrg.feedback.records import utc_now
 from rrg.ui.events import error_message
@@ -24,6 +23,8 @@ def study_route(store: FeedbackStore) -> Route:
     """Build the route."""
 
     def content(name: str, selection: Selection) -> str:
+        from rrg.evaluate.reader_study.page import study_page, study_tables  # here: the page starts without it
+
         analysis = analyse_selection(store, selection)
         if name == "report.html":
             return study_page(analysis, "Reader study", f"{utc_now()[:16].replace('T', ' ')} UTC")

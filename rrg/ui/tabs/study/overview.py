@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, get_args
 from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from rrg.errors import InputError
-from rrg.evaluate.reader_study import StudyAnalysis, analyse_study, newest_readings
-from rrg.evaluate.reader_study.rates import VERDICTS
-from rrg.evaluate.reader_study.readings import Reading
-from rrg.evaluate.significance import Interval
 from rrg.feedback import FeedbackStore
+from rrg.feedback.assessment import Verdict
 from rrg.feedback.export.reading import readable_corrections
+
+if TYPE_CHECKING:  # the page starts without what computes the figures
+    from rrg.evaluate.reader_study import StudyAnalysis
+    from rrg.evaluate.reader_study.readings import Reading
+    from rrg.evaluate.significance import Interval
 
 ALL = "all"
 SHOWN = 200
@@ -57,6 +60,8 @@ def select_readings(store: FeedbackStore, selection: Selection) -> tuple[list[Re
 
     Raises InputError for an unknown worklist.
     """
+    from rrg.evaluate.reader_study import newest_readings
+
     chosen = store.worklists.report_ids(selection.worklist) if selection.worklist else None
     every = readable_corrections(store.database, [])
     pairs = [pair for pair in every if chosen is None or pair[0].report_id in chosen]
@@ -72,6 +77,8 @@ def select_readings(store: FeedbackStore, selection: Selection) -> tuple[list[Re
 
 def analyse_selection(store: FeedbackStore, selection: Selection) -> StudyAnalysis:
     """Analyse the readings of a selection, with all votes when nothing is selected. Raises InputError without any."""
+    from rrg.evaluate.reader_study import analyse_study
+
     readings, _ = select_readings(store, selection)
     return analyse_study(readings, store.votes() if selection == Selection() else [])
 
@@ -81,12 +88,14 @@ def overview_html(store: FeedbackStore, selection: Selection) -> tuple[list[list
 
     Every text is escaped. Raises InputError for an unknown worklist.
     """
+    from rrg.evaluate.reader_study import analyse_study
+
     readings, every = select_readings(store, selection)
     choices = [
         sorted({reading.reader for reading in every}),
         sorted({reading.model for reading in every}),
         [worklist.name for worklist in store.worklists.list()],
-        [*VERDICTS],
+        [*get_args(Verdict)],
     ]
     analysis = analyse_study(readings) if readings else None
     html = _TEMPLATES.get_template("overview.html").render(

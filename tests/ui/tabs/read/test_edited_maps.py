@@ -21,7 +21,7 @@ from rrg.ui.settings import Settings
 from rrg.ui.streams import Streams
 from rrg.ui.tabs.read.edited_maps import explain_edited
 from rrg.ui.tabs.read.handlers import Page
-from tests.ui.reading import editor, open_page, upload, word, write
+from tests.ui.reading import correct, editor, open_page, retype, upload, word, write
 
 
 @pytest.fixture
@@ -130,7 +130,16 @@ def test_maps_follow_the_text_that_the_reader_types(
     which, note = page.locator("#report .which"), page.locator("#report .edited-note")
     generated = page.locator("#report .lines").inner_text()
     expect(which).to_be_hidden()
-    editor(page).fill("Large unknown heart.")
+    correct(page)
+    page.locator("#editor .whole").click()
+    text = editor(page).input_value()
+
+    def edit(changed: str) -> None:
+        """Type a text and go back to the report."""
+        retype(page, changed)
+        page.locator("#editor .leave").click()
+
+    edit("Large unknown heart.")
     expect(page.locator("#report .word")).to_have_text(["Large", "unknown", "heart", "."])
     expect(note).to_contain_text("belong to your edited text")
     expect(note).to_contain_text("dotted")
@@ -145,12 +154,10 @@ def test_maps_follow_the_text_that_the_reader_types(
     expect(note).to_be_hidden()
     word(page, "heart").hover()
     expect(target).to_have_text("“heart”")
-    editor(page).fill("No change.")
+    edit("No change.")
     expect(which.get_by_role("button", name="Generated")).to_have_attribute("aria-pressed", "true")
     which.get_by_role("button", name="Edited").click()
     expect(page.locator("#report .word")).to_have_text(["No", "change", "."])
-    page.locator("#editor .revert").click()
-    editor(page).press_sequentially(" ")
-    editor(page).press("Backspace")
+    edit(text)
     expect(which).to_be_hidden()
     assert page.locator("#report .lines").inner_text() == generated
