@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 import tyro
 from bench_start import Started, memory, started
@@ -24,6 +24,7 @@ from gradio_client import Client, handle_file
 from playwright.sync_api import Page, expect, sync_playwright
 
 from rrg.data.annotation import read_annotation
+from rrg.data.image_archive import read_member
 from rrg.data.phantom.data_folder import write_phantoms
 from rrg.data.studies import ImageFile, Study
 from rrg.errors import InputError
@@ -173,6 +174,8 @@ def _print_clients(app: Started, model: str, studies: Sequence[Study], count: in
         f"\n{count} clients at once: {count - len(failed)} got a report, all after {seconds:.1f} s; "
         f"{order} answered before one that came earlier"
     )
+    if failed:
+        raise InputError(f"{len(failed)} programs got no report. The first: {failed[0]}")
 
 
 def _print_memory(app: Started, names: Sequence[str], studies: Sequence[Study], count: int) -> None:
@@ -189,9 +192,18 @@ def _print_memory(app: Started, names: Sequence[str], studies: Sequence[Study], 
 
 def _files(study: Study) -> list:
     """Frontal and lateral file of a study, for a program; None for a missing view."""
-    paths = {image.view: image.path for image in study.images if isinstance(image, ImageFile)}
-    frontal = paths.get("frontal") or paths.get("unknown")
-    return [handle_file(path) if path else None for path in (frontal, paths.get("lateral"))]
+    images = {image.view: image for image in study.images if isinstance(image, ImageFile)}
+    frontal = images.get("frontal") or images.get("unknown")
+    return [handle_file(_on_disk(image, study.id)) if image else None for image in (frontal, images.get("lateral"))]
+
+
+def _on_disk(image: ImageFile, study_id: str) -> Path:
+    """The file of an image; that of an archive is written into the folder of temporary files."""
+    if image.member is None:
+        return image.path
+    file = Path(gettempdir()) / f"rrg-bench-{study_id}-{image.view}{Path(image.member).suffix}"
+    file.write_bytes(read_member(image.path, image.member))
+    return file
 
 
 def _percentiles(values: Sequence[float]) -> str:
