@@ -1,10 +1,10 @@
-"""Read a data folder: R2Gen's `annotation.json` with its images in `images/` or `images.tar`.
+"""Read a data folder: R2Gen's `annotation.json` with its images in `images/`, `images.tar` or `images-000000.tar`, ...
 
 `annotation.json` maps each split to a list of records. A record has
 
 - `id`: unique in the file,
 - `report`: the findings text, or the list of its sentences (annotations of XProNet and SGRRG),
-- `image_path`: names of the images, relative to `images/` or to the root of `images.tar`,
+- `image_path`: names of the images, relative to `images/` or to the root of their tar,
 - `view` (optional): frontal, lateral or unknown for each image; without it all are unknown, because R2Gen's files do
   not list the views in a fixed order,
 - `indication` and `impression` (optional).
@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeGuard, get_args
 
-from rrg.data.image_archive import member_names
+from rrg.data.image_archive import archives, members
 from rrg.data.radiographs import View
 from rrg.data.studies import ImageFile, Study
 from rrg.data.text import is_blank
@@ -27,7 +27,7 @@ from rrg.errors import InputError
 _TEXTS = ("report", "indication", "impression")
 
 
-def read_annotation(folder: Path, split: str | None = None) -> list[Study]:
+def read_annotation(folder: Path | str, split: str | None = None) -> list[Study]:
     """Read the studies of a data folder, of one split or of all.
 
     No image is opened, but every image must exist, so that a long run does not fail in the middle.
@@ -40,6 +40,11 @@ def read_annotation(folder: Path, split: str | None = None) -> list[Study]:
         InputError: the file, a split, a field or an image is missing, a field has another type, or an id occurs twice.
             The message names the file, the study and the field.
     """
+    return list(iterate_annotation(folder, split))
+
+
+def iterate_annotation(folder: Path | str, split: str | None = None) -> Iterator[Study]:
+    """Iterate over the studies that `read_annotation` returns, with the same arguments and errors."""
     folder = Path(folder)
     path = folder / "annotation.json"
     annotation = load_annotation(path)
@@ -48,11 +53,10 @@ def read_annotation(folder: Path, split: str | None = None) -> list[Study]:
     _check_ids(annotation, path)
     locate = _image_locator(folder)
     missing: list[str] = []
-    studies = []
     for name in annotation if split is None else [split]:
         for record in annotation[name]:
             try:
-                studies.append(_study_of_record(record, name, locate, missing))
+                yield _study_of_record(record, name, locate, missing)
             except InputError as error:
                 raise InputError(f"{path}: {error}") from error
     if missing:
@@ -61,10 +65,9 @@ def read_annotation(folder: Path, split: str | None = None) -> list[Study]:
             f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}. Add them to images/ or images.tar, "
             "or remove their records."
         )
-    return studies
 
 
-def read_reported(folder: Path, split: str) -> list[Study]:
+def read_reported(folder: Path | str, split: str) -> list[Study]:
     """Read the studies of a split that have a report to learn from: those whose report is not blank, see `is_blank`.
 
     Raises:
@@ -79,12 +82,13 @@ def read_reported(folder: Path, split: str) -> list[Study]:
     return studies
 
 
-def load_annotation(path: Path) -> dict[str, list[dict[str, Any]]]:
+def load_annotation(path: Path | str) -> dict[str, list[dict[str, Any]]]:
     """Read the records of an R2Gen annotation file, by split; a text that is a list of sentences is joined.
 
     Raises:
         InputError: the file is missing or is not an R2Gen annotation.
     """
+    path = Path(path)
     if not path.is_file():
         raise InputError(
             f"There is no {path}. A data folder holds annotation.json and images/ or images.tar; "
@@ -183,8 +187,8 @@ def _check_image_name(name: str, study_id: str) -> None:
 
 
 def _image_locator(folder: Path) -> Callable[[str, View], ImageFile | None]:
-    """Function from image name and view to the image in `images/` or `images.tar`, None if it is missing."""
-    images, tar = folder / "images", folder / "images.tar"
+    """Function from image name and view to the image in `images/` or in a tar, None if it is missing."""
+    images = folder / "images"
     if images.is_dir():
         roots = (folder.resolve(), images.resolve())
 
@@ -204,11 +208,15 @@ def _image_locator(folder: Path) -> Callable[[str, View], ImageFile | None]:
             return ImageFile(path, view)
 
         return in_folder
-    if tar.is_file():
-        members = {name.removeprefix("./").removeprefix("images/"): name for name in member_names(tar)}
+    if tars := archives(folder):
+        found = members(tars)
 
         def in_tar(name: str, view: View) -> ImageFile | None:
-            return ImageFile(tar, view, member=members[name]) if name in members else None
+            member = found.get(name)
+            return None if member is None else ImageFile(member.path, view, member)
 
         return in_tar
-    raise InputError(f"{folder} holds neither images/ nor images.tar. Put the images that annotation.json names there.")
+    raise InputError(
+        f"{folder} holds neither images/ nor images.tar nor images-000000.tar, ... Put the images that annotation.json "
+        "names there."
+    )

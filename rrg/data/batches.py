@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -76,7 +77,8 @@ class StudyBatch:
 class StudyDataset(Dataset[dict[str, Any]]):
     """Studies as tensors, with the findings of their reference report and, where there is a tokenizer, its word ids.
 
-    `scene_graphs` gives the scene graph of a study, for the architectures that learn from them.
+    `scene_graphs` gives the scene graph of a study, for the architectures that learn from them. `findings` are the
+    labels [studies, 14]; without them the rules read each report when it is asked for.
     """
 
     def __init__(
@@ -87,7 +89,9 @@ class StudyDataset(Dataset[dict[str, Any]]):
         max_length: int = 60,
         num_views: int = 2,
         scene_graphs: SceneGraphs | None = None,
+        findings: np.ndarray | None = None,
     ):
+        self.findings = findings
         self.studies = studies
         self.transform = transform
         self.tokenizer = tokenizer
@@ -108,7 +112,8 @@ class StudyDataset(Dataset[dict[str, Any]]):
         report = self.studies[index].report
         item: dict[str, Any] = {}
         if report:
-            item["findings"] = torch.from_numpy(label_vector(report))
+            labels = label_vector(report) if self.findings is None else np.array(self.findings[index], np.float32)
+            item["findings"] = torch.from_numpy(labels)
             if self.tokenizer is not None:
                 item["labels"] = torch.tensor(self.tokenizer.encode_report(report, self.max_length)[1:])
             if self.scene_graphs is not None:
@@ -119,8 +124,27 @@ class StudyDataset(Dataset[dict[str, Any]]):
         """The text items of all studies; no image is read."""
         return [self.text_item(i) for i in range(len(self))]
 
+    def finding_labels(self) -> np.ndarray:
+        """The labels of all studies, float32 [studies, 14]."""
+        if self.findings is not None:
+            return np.asarray(self.findings)
+        return np.stack([label_vector(study.report or "") for study in self.studies])
+
     def __getitem__(self, index: int) -> dict[str, Any]:
         return {**self.image_item(index), **self.text_item(index)}
+
+
+class ImagesAlone(Dataset[dict[str, Any]]):
+    """The image items of a StudyDataset, without labels."""
+
+    def __init__(self, studies: StudyDataset):
+        self.studies = studies
+
+    def __len__(self) -> int:
+        return len(self.studies)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.studies.image_item(index)
 
 
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rrg.data.image_archive import read_member
+from rrg.data.image_archive import Member
 from rrg.data.radiographs import Radiograph, View, read_radiograph
 from rrg.errors import InputError
 
@@ -18,8 +18,8 @@ class ImageFile:
 
     path: Path
     view: View = "unknown"
-    member: str | None = None
-    """Name of the image inside the tar at `path`; None if `path` is the image."""
+    member: Member | None = None
+    """The image inside the tar at `path`; None if `path` is the image."""
 
     def read(self) -> Radiograph:
         """Read the radiograph.
@@ -27,14 +27,18 @@ class ImageFile:
         Raises:
             InputError: the file is missing or cannot be used; the message names it.
         """
-        name = f"{self.path}:{self.member}" if self.member else str(self.path)
+        name = f"{self.path}:{self.member.name}" if self.member else str(self.path)
         if not self.path.is_file():
             raise InputError(f"The image {name} does not exist. Put it back, or remove its study from the data.")
-        source = self.path if self.member is None else read_member(self.path, self.member)
+        source = self.path if self.member is None else self.member.read()
         try:
             return read_radiograph(source, view=None if self.view == "unknown" else self.view)
         except InputError as error:
             raise InputError(f"{name}: {error}") from error
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, Path):
+            object.__setattr__(self, "path", Path(self.path))  # a text is a path too
 
 
 @dataclass(frozen=True, eq=False, slots=True)

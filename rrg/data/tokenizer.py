@@ -125,9 +125,13 @@ class ReportTokenizer(PreTrainedTokenizerFast):
             cleaner: key of `CLEANERS`.
 
         Raises:
-            InputError: the tokenizer is not byte-level.
+            InputError: there is no tokenizer, or it is not byte-level.
         """
-        source = AutoTokenizer.from_pretrained(folder)
+        try:
+            source = AutoTokenizer.from_pretrained(folder)
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise InputError(f"{folder} holds no tokenizer ({reason}). Name a folder of GPT-2, or gpt2.") from error
         backend = getattr(source, "backend_tokenizer", None)
         if backend is None or not isinstance(backend.model, BPE) or not source.eos_token:
             raise InputError(f"{folder} holds no byte-level tokenizer. Name a folder with GPT-2's tokenizer.json.")

@@ -1,1 +1,1 @@
-"""Labels of report text by rules: findings and scene graphs."""
+"""Labels of report text: findings, by rules or a CheXbert checkpoint, and scene graphs, by rules."""

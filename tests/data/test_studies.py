@@ -38,3 +38,10 @@ def test_first_frontal_and_first_lateral_image_are_chosen(tmp_path: Path, views:
 def test_a_study_without_images_is_refused() -> None:
     with pytest.raises(InputError, match="Study s has no image"):
         Study("s", ()).radiographs()
+
+
+def test_a_text_is_a_path(tmp_path: Path) -> None:
+    image = ImageFile(str(tmp_path / "absent.png"))  # type: ignore[arg-type]
+    assert image == ImageFile(tmp_path / "absent.png") and isinstance(image.path, Path)
+    with pytest.raises(InputError, match=r"absent\.png does not exist"):
+        image.read()

@@ -17,7 +17,7 @@ _MAX_COUNT = 1_000_000
 """Largest number of phantoms in a folder. The seeds of a folder start at `seed` times this number."""
 
 
-def write_phantoms(folder: Path, count: int, seed: int = 0, size: int = 256, one_wording: bool = False) -> None:
+def write_phantoms(folder: Path | str, count: int, seed: int = 0, size: int = 256, one_wording: bool = False) -> None:
     """Write `count` phantoms as a data folder: `annotation.json` (80/10/10), `images/`, and `boxes.json` by study id.
 
     The folder is written completely or not at all. Different seeds share no phantom. `size` and `one_wording` are
@@ -26,6 +26,7 @@ def write_phantoms(folder: Path, count: int, seed: int = 0, size: int = 256, one
     Raises:
         InputError: the folder exists and is not empty, it cannot be written, or a number is out of range.
     """
+    folder = Path(folder)
     if not 1 <= count <= _MAX_COUNT:
         raise InputError(f"The number of phantoms is {count}. Use 1 to {_MAX_COUNT:,}.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

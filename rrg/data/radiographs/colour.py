@@ -52,5 +52,8 @@ def to_grey(rgb: np.ndarray, top: int | None = None) -> tuple[np.ndarray, tuple[
             "This is a colour picture, not a radiograph. Choose the grey X-ray image itself, without a colour map or "
             "overlay."
         )
-    changes = ("tinted picture converted to grey",) if np.ptp(sample, axis=1).max() > _COMPRESSION_NOISE else ()
+    # numpy takes ten times as long to reduce rows of three values.
+    first, second, third = sample.T
+    spread = np.maximum(np.maximum(first, second), third) - np.minimum(np.minimum(first, second), third)  # [n]
+    changes = ("tinted picture converted to grey",) if spread.max() > _COMPRESSION_NOISE else ()
     return cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY), changes

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from tqdm import tqdm
+
 from rrg.data.radiographs import View
 from rrg.data.sources.sections import findings_section, report_sections
 from rrg.data.studies import ImageFile, Study
@@ -71,7 +73,7 @@ def read_mimic_cxr(jpg: Path, reports: Path, views: Views = "first_frontal") -> 
         images[subject, study].append(ImageFile(path, _VIEWS.get(row["ViewPosition"].strip().upper(), "unknown")))
     return [
         _study(subject, study, _chosen(files, views), reports, split_of[subject])
-        for (subject, study), files in images.items()
+        for (subject, study), files in tqdm(images.items(), desc="reports", unit=" studies", disable=None)
     ]
 
 

@@ -1,7 +1,11 @@
-"""Prepare a data folder from the studies of a raw download: select studies by rules and write `annotation.json`."""
+"""Prepare a data folder from the studies of a raw download: select studies by rules, write `annotation.json`.
+
+`pairs.csv` has the same studies as pairs of an image and a report, for programs that read tables.
+"""
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -55,6 +59,9 @@ def count_leftovers(*folders: Path) -> int:
 def write_data_folder(out: Path, studies: Sequence[Study], images: Path) -> None:
     """Write a data folder that `rrg.data.annotation` reads: `annotation.json`, and `images/` as a link to `images`.
 
+    `pairs.csv` has one row for each image of a study with a report: `image` (its name in `images/`), `report`, `study`,
+    `view`, `split`.
+
     Args:
         out: the data folder.
         studies: the studies; each has a split.
@@ -79,6 +86,12 @@ def write_data_folder(out: Path, studies: Sequence[Study], images: Path) -> None
             json.dump(annotation, file, ensure_ascii=False, indent=0)
         if not link.exists():
             link.symlink_to(images, target_is_directory=True)
+    with replaced(out / "pairs.csv") as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("image", "report", "study", "view", "split"))
+        for record in (record for records in annotation.values() for record in records if record["report"]):
+            for name, view in zip(record["image_path"], record["view"], strict=True):
+                table.writerow((name, record["report"], record["id"], view, record["split"]))
 
 
 def _check_ids(studies: Iterable[Study]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +37,14 @@ def test_a_written_folder_reads_back_as_the_same_studies(images: Path, tmp_path:
     for study, expected in zip(read_annotation(out), (first, second), strict=True):
         for field in ("id", "images", "report", "indication", "impression", "split"):
             assert getattr(study, field) == getattr(expected, field)
-    assert sorted(path.name for path in out.iterdir()) == ["annotation.json", "images"]
+    assert sorted(path.name for path in out.iterdir()) == ["annotation.json", "images", "pairs.csv"]
+
+
+def test_the_table_has_a_row_for_each_image_with_a_report(images: Path, tmp_path: Path) -> None:
+    write_data_folder(tmp_path / "out", studies_of(images), images)
+    with (tmp_path / "out" / "pairs.csv").open(encoding="utf-8", newline="") as file:
+        rows = [tuple(row.values()) for row in csv.DictReader(file)]
+    assert rows == [("b/0.png", "Clear.", "b", "frontal", "val"), ("b/1.png", "Clear.", "b", "unknown", "val")]
 
 
 def test_annotation_can_be_rewritten_but_a_foreign_images_folder_is_refused(images: Path, tmp_path: Path) -> None:
