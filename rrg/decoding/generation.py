@@ -11,8 +11,8 @@ from rrg.data.text import detokenize
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.decoding.beam_search import KEEP_PLACES
 from rrg.decoding.mbr import Decoded, MBRConfig, mbr_decode
-from rrg.decoding.ngrams import NgramFrequencies
 from rrg.decoding.progress import Progress, ProgressCallback, Step, WordCallback
+from rrg.decoding.resources import NO_RESOURCES, MBRResources
 from rrg.decoding.search import search
 from rrg.models.base import ReportModel
 from rrg.models.outputs import ReportEncoderOutput
@@ -26,7 +26,7 @@ def generate(
     encoder_outputs: ReportEncoderOutput,
     tokenizer: ReportTokenizer,
     seeds: Sequence[int],
-    ngram_frequencies: NgramFrequencies | None = None,
+    resources: MBRResources = NO_RESOURCES,
     progress: ProgressCallback | None = None,
 ) -> Decoded:
     """Decode one report for each study by the model's generation settings.
@@ -36,14 +36,14 @@ def generate(
         encoder_outputs: B encoded studies.
         tokenizer: The model's.
         seeds: One a study, for sampling.
-        ngram_frequencies: Those of the model's folder; needed where the CIDEr weight of MBR decoding is above 0.
+        resources: What the model's folder holds for MBR decoding.
         progress: Follows the progress, and may raise `Stopped` (`rrg.decoding.progress`).
     """
     config = MBRConfig.from_generation_config(model.generation_config)  # type: ignore[arg-type]
     if config is None:
         on_word = None if progress is None else _follow_search(model, encoder_outputs, tokenizer, progress)
         return Decoded(search(model, encoder_outputs, on_word=on_word))
-    return mbr_decode(model, encoder_outputs, config, tokenizer, seeds, ngram_frequencies, progress)
+    return mbr_decode(model, encoder_outputs, config, tokenizer, seeds, resources, progress)
 
 
 def _follow_search(

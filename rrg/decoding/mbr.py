@@ -22,9 +22,10 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessorList
 
 from rrg.data.tokenizer import ReportTokenizer
-from rrg.decoding.ngrams import NgramFrequencies
+from rrg.decoding.ngrams import Words
 from rrg.decoding.progress import Progress, ProgressCallback, WordCallback
 from rrg.decoding.recombination import CandidateScorer, recombine
+from rrg.decoding.resources import NO_RESOURCES, MBRResources
 from rrg.decoding.sampling import GumbelNoise
 from rrg.decoding.search import search
 from rrg.decoding.support import Support, measure_support
@@ -52,6 +53,8 @@ class MBRConfig:
     holds document frequencies of n-grams (`rrg.decoding.ngrams`)."""
     findings_weight: float = 0.05
     """Score, in ROUGE-L, of a finding whose probability is e times its threshold."""
+    sentence_bank: bool = False
+    """Whether reports consist of sentences of the bank in the model's folder (`rrg.decoding.sentence_bank`)."""
     finding_thresholds: tuple[float, ...] = ()
     """Probability above which asserting each of the 13 findings raises the score; empty: findings add no score."""
 
@@ -79,6 +82,7 @@ class MBRConfig:
             "recall_weight": self.recall_weight,
             "cider_weight": self.cider_weight,
             "findings_weight": self.findings_weight,
+            "sentence_bank": self.sentence_bank,
             "findings_bars": self.finding_thresholds,
         }
 
@@ -100,7 +104,7 @@ def mbr_decode(
     config: MBRConfig,
     tokenizer: ReportTokenizer,
     seeds: Sequence[int],
-    ngram_frequencies: NgramFrequencies | None = None,
+    resources: MBRResources = NO_RESOURCES,
     progress: ProgressCallback | None = None,
 ) -> Decoded:
     """The best-scored report of each study.
@@ -111,7 +115,7 @@ def mbr_decode(
         config: The MBR settings.
         tokenizer: The model's.
         seeds: One a study.
-        ngram_frequencies: Needed where `config.cider_weight` is not 0.
+        resources: What the model's folder holds for MBR decoding.
         progress: Follows the progress, and may raise `Stopped`.
     """
     assert encoder_outputs.last_hidden_state is not None and encoder_outputs.finding_logits is not None
@@ -128,16 +132,22 @@ def mbr_decode(
             if progress is not None:
                 progress(Progress("scoring", len(reports), studies))
             samples = [tuple(tokenizer.decode_words(row)) for row in of_study]
-            finding_scores = config.finding_scores(findings)
-            scorer = CandidateScorer(
-                samples, config.recall_weight, finding_scores, config.cider_weight, ngram_frequencies
-            )
-            reports.append(tokenizer.encode_words(recombine(samples, scorer))[0])
+            words = choose_report(samples, findings, config, resources)
+            reports.append(tokenizer.encode_words(words)[0])
             supports.append(measure_support(tuple(tokenizer.decode_words(reports[-1])), samples))
     length = 1 + max(map(len, reports))
     padding = [model.config.pad_token_id]
     ids = torch.tensor([row + padding * (length - len(row)) for row in reports], device=model.device)
     return Decoded(ids, tuple(supports))
+
+
+def choose_report(
+    samples: Sequence[Words], probabilities: np.ndarray, config: MBRConfig, resources: MBRResources
+) -> Words:
+    """The words of the best-scored report of a study, from its samples and the probabilities [14] of the findings."""
+    frequencies, finding_scores = resources.ngram_frequencies, config.finding_scores(probabilities)
+    scorer = CandidateScorer(samples, config.recall_weight, finding_scores, config.cider_weight, frequencies)
+    return recombine(samples, scorer, resources.sentence_bank)
 
 
 def _follow_samples(first: int, studies: int, samples: int, progress: ProgressCallback) -> WordCallback:

@@ -66,14 +66,14 @@ class NgramFrequencies:
         """Count the document frequencies in texts, each a sequence of words."""
         counts, documents = Counter[int](), 0
         for words in texts:
-            counts.update({_hash(ngram) for order in ORDERS for ngram in ngrams(words, order)})
+            counts.update({hash_words(ngram) for order in ORDERS for ngram in ngrams(words, order)})
             documents += 1
         return cls(documents, {key: count for key, count in counts.items() if count > 1})
 
     @classmethod
-    def from_pretrained(cls, folder: Path) -> Self:
+    def from_pretrained(cls, folder: Path | str) -> Self:
         """Read them from a folder of weights. Raises InputError where the file is missing or damaged."""
-        path = folder / FILE
+        path = Path(folder) / FILE
         remedy = f"Copy the model's whole folder, with {FILE}, or train the model again."
         if not path.is_file():
             raise InputError(f"The model in {folder} decodes with CIDEr, and there is no {path}. {remedy}")
@@ -84,18 +84,19 @@ class NgramFrequencies:
             raise InputError(f"{path} cannot be read ({error}). {remedy}") from error
         return cls(documents, dict(zip(keys.tolist(), counts.tolist(), strict=True)))
 
-    def save_pretrained(self, folder: Path) -> None:
+    def save_pretrained(self, folder: Path | str) -> None:
         """Write them to a folder of weights. Equal counts give equal bytes."""
         keys = np.array(sorted(self._counts), dtype=np.uint64)
         counts = np.array([self._counts[key] for key in keys.tolist()], dtype=np.uint32)
-        with replaced(folder / FILE) as path:
+        with replaced(Path(folder) / FILE) as path:
             np.savez_compressed(path, keys=keys, counts=counts, reports=np.array(self.documents))
 
     def idf(self, wordings: Iterable[Words]) -> np.ndarray:
         """Inverse document frequency [n-grams] in nats: 0 for an n-gram of every report, highest for an unseen one."""
-        frequencies = [self._counts.get(_hash(ngram), 1) for ngram in wordings]
+        frequencies = [self._counts.get(hash_words(ngram), 1) for ngram in wordings]
         return np.log(self.documents / np.array(frequencies, dtype=float))
 
 
-def _hash(ngram: Words) -> int:
-    return int.from_bytes(blake2b(" ".join(ngram).encode(), digest_size=8).digest(), "little")
+def hash_words(words: Words) -> int:
+    """64 bits that stand for words in a file from which no text can be read."""
+    return int.from_bytes(blake2b(" ".join(words).encode(), digest_size=8).digest(), "little")

@@ -9,6 +9,7 @@ Our own additions:
 
 - Candidates are recombined. The best sample is the start of a hill climb that deletes, replaces or inserts one sentence
   at a time, with sentences from all samples, while the score increases.
+- Sentences are whole. A model with a sentence bank (`rrg.decoding.sentence_bank`) writes sentences of the bank alone.
 - Candidates are coherent. The similarity alone would repeat itself or leave contradictions. Hence every sentence
   mentions a concept that no other sentence mentions, and no concept is both present and absent. The rule labeler
   decides that; contradictions between phrases without a rule ("hyperexpanded" and "low volumes") remain.
@@ -18,16 +19,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 
 import numpy as np
 
 from rrg.decoding.ngrams import NgramFrequencies, Words
+from rrg.decoding.sentence_bank import SentenceBank
+from rrg.decoding.sentences import (
+    Candidate,
+    asserted_findings,
+    concept_labels,
+    is_coherent,
+    join_sentences,
+    split_sentences,
+)
 from rrg.decoding.similarity import MeanTfidfCosine, PseudoReferences, RougeL
-from rrg.labels.findings import FINDINGS, Status, label_concepts
-
-Candidate = tuple[Words, ...]
-"""A report as sentences, each with its full stop."""
+from rrg.labels.comparisons import has_comparison
 
 _SMALLEST_GAIN = 1e-9
 """Increase of the score below which a change counts as rounding error."""
@@ -86,23 +92,38 @@ class CandidateScorer:
         return self._score_sums[asserted]
 
 
-def recombine(samples: Sequence[Words], scorer: CandidateScorer) -> Words:
+def recombine(samples: Sequence[Words], scorer: CandidateScorer, bank: SentenceBank | None = None) -> Words:
     """MBR decoding over recombined sentences of the samples.
 
+    With a bank, each sentence of the samples is one of it, is replaced by plain statements that assert the same, or is
+    not offered. In any case no sentence compares with an earlier image.
+
     Returns the words of a coherent report that no change of one sentence improves. It is no longer than the longest
-    sample. Where no sample has a complete sentence, it is the sample with the highest score.
+    sample. Where no sentence can be offered, it is the sample with the highest score.
     """
     candidates = [tuple(dict.fromkeys(split_sentences(sample))) for sample in samples]
-    counts = Counter(sentence for candidate in candidates for sentence in candidate)
+    offered = _offered(candidates, bank)
+    counts = Counter(o for candidate in candidates for s in candidate for o in offered.get(s, ()))
     # A sentence without a concept that the labeler knows, such as a stray word, has to occur in several samples.
-    allowed = [s for s, count in counts.items() if s[-1] == "." and (count > 1 or concept_labels(s).any())]
+    allowed = [sentence for sentence, count in counts.items() if count > 1 or concept_labels(sentence).any()]
     if not allowed:
         return samples[int(np.argmax(scorer.score(candidates, leave_one_out=True)))]
-    valid = set(allowed)
-    starts = [tuple(sentence for sentence in candidate if sentence in valid) for candidate in candidates]
-    scores = np.where([is_coherent(start) for start in starts], scorer.score(starts, leave_one_out=True), -np.inf)
-    start = starts[int(np.argmax(scores))]
-    return join_sentences(hill_climb(start, allowed, scorer, max(map(len, samples))))
+    valid, max_words = set(allowed), max(map(len, samples))
+    starts = [
+        tuple(dict.fromkeys(o for s in candidate for o in offered.get(s, ()) if o in valid)) for candidate in candidates
+    ]
+    is_possible = [is_coherent(start) and sum(map(len, start)) <= max_words for start in starts]
+    scores = np.where(is_possible, scorer.score(starts, leave_one_out=True), -np.inf)
+    start = starts[int(np.argmax(scores))] if any(is_possible) else ()
+    return join_sentences(hill_climb(start, allowed, scorer, max_words))
+
+
+def _offered(candidates: Sequence[Candidate], bank: SentenceBank | None) -> dict[Words, Candidate]:
+    """Whole sentences of the candidates -> what is offered in their place, which may be nothing."""
+    whole = {sentence for candidate in candidates for sentence in candidate if sentence[-1] == "."}
+    if bank is None:
+        return {sentence: (sentence,) for sentence in whole if not has_comparison(" ".join(sentence))}
+    return {sentence: bank.licensed(sentence) for sentence in sorted(whole)}
 
 
 def hill_climb(candidate: Candidate, allowed: Sequence[Words], scorer: CandidateScorer, max_words: int) -> Candidate:
@@ -133,48 +154,3 @@ def neighbours(candidate: Candidate, allowed: Sequence[Words]) -> Iterator[Candi
     for i in range(len(candidate) + 1):
         for sentence in new:
             yield (*candidate[:i], sentence, *candidate[i:])
-
-
-def is_coherent(candidate: Candidate) -> bool:
-    """Whether no concept is both present and absent, and no sentence mentions only concepts that others mention.
-
-    Sentences without any concept are allowed.
-    """
-    if not candidate:
-        return True
-    labels = np.array([concept_labels(sentence) for sentence in candidate])  # [sentences, concepts]
-    is_contradictory = ((labels > 0).any(0) & (labels < 0).any(0)).any()
-    mentioned = labels != 0
-    mentioned_once = mentioned & (mentioned.sum(0) == 1)
-    is_repetitive = (mentioned.any(1) & ~mentioned_once.any(1)).any()
-    return not (is_contradictory or is_repetitive)
-
-
-def split_sentences(words: Words) -> Iterator[Words]:
-    """Sentences of a report, each with its full stop, which only the last may lack."""
-    first = 0
-    for i, word in enumerate(words):
-        if word == "." or i == len(words) - 1:
-            yield words[first : i + 1]
-            first = i + 1
-
-
-def join_sentences(candidate: Candidate) -> Words:
-    """The words of all sentences in one tuple."""
-    return tuple(word for sentence in candidate for word in sentence)
-
-
-_SIGNS = {Status.PRESENT: 1, Status.UNCERTAIN: 1, Status.ABSENT: -1, Status.BLANK: 0}
-
-
-@lru_cache(maxsize=8192)
-def concept_labels(sentence: Words) -> np.ndarray:
-    """Labels of a sentence, int8 [concepts], the findings first: 1 present or uncertain, -1 absent, 0 not mentioned."""
-    signs = [_SIGNS[finding.status] for finding in label_concepts(" ".join(sentence))]
-    return np.array(signs, dtype=np.int8)
-
-
-@lru_cache(maxsize=8192)
-def asserted_findings(sentence: Words) -> frozenset[int]:
-    """Indices of the 13 findings that a sentence labels present or uncertain."""
-    return frozenset(np.flatnonzero(concept_labels(sentence)[: len(FINDINGS) - 1] > 0).tolist())

@@ -12,7 +12,7 @@ import numpy as np
 from rapidfuzz.distance import Indel
 
 from rrg.decoding.ngrams import Words
-from rrg.decoding.recombination import Candidate, concept_labels, split_sentences
+from rrg.decoding.sentences import Candidate, concept_labels, split_sentences
 from rrg.labels.findings import CONCEPTS, FINDINGS
 
 SAME_WORDING = 0.8

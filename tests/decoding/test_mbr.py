@@ -65,7 +65,7 @@ def test_settings_are_equal_after_saving_and_loading(tmp_path: Path) -> None:
 
 def test_the_keys_of_the_file_are_those_of_the_bundled_models(weights: Path) -> None:
     stored = GenerationConfig.from_pretrained(weights / "r2gen_cmn").consensus  # type: ignore[attr-defined]
-    assert MBRConfig().to_dict().keys() == stored.keys()
+    assert MBRConfig().to_dict().keys() - {"sentence_bank"} == stored.keys() - {"sentence_bank"}
 
 
 @pytest.fixture

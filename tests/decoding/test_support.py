@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rrg.decoding.ngrams import Words
-from rrg.decoding.recombination import concept_labels, split_sentences
+from rrg.decoding.sentences import concept_labels, split_sentences
 from rrg.decoding.support import Support, measure_support, text_labels
 from rrg.labels.findings import CONCEPTS, Status, label_concepts
 
