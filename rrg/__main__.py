@@ -10,6 +10,7 @@ import tyro
 from tyro.extras import SubcommandApp
 
 from rrg.errors import InputError
+from rrg.evaluate.scorers.options import ScorerOptions
 from rrg.inference.cpu import configure_cpu
 from rrg.ui.commands.feedback import feedback
 from rrg.ui.commands.users import users
@@ -18,7 +19,10 @@ from rrg.ui.settings import Settings
 
 if TYPE_CHECKING:
     from rrg.data.studies import Study
+    from rrg.inference.reporter import Reporter
     from rrg.report import Report
+
+_NO_SCORERS = ScorerOptions()
 
 app = SubcommandApp()
 app.command(feedback, name="feedback", help="What readers corrected: export, analysis, backup and checks.")
@@ -37,17 +41,16 @@ def report(
 
     Args:
         image: The frontal radiograph and, if there is one, the lateral (DICOM, PNG, JPEG, WebP).
-        model: A name that `models` lists.
+        model: A folder of weights, or a name that `models` lists.
         json: Print the whole record, as the app's HTTP interface gives it.
         export: Also write images, report and a map of each sentence to this file: .html, .pdf, .json, or .dcm for
             a DICOM structured report without the images.
     """
-    from rrg.inference.library import ModelLibrary
     from rrg.ui.export import ExportedStudy, format_of, write_export
 
     file_format = format_of(export) if export else None
     study = _study(image)
-    reporter = ModelLibrary(Settings.from_env().weights).reporter(model)
+    reporter = _reporter(model)
     written = reporter.report(study, checked=True)
     if export and file_format:
         maps = reporter.explain(study, written).sentences
@@ -63,14 +66,13 @@ def explain(image: Annotated[tuple[Path, ...], tyro.conf.Positional], out: Path,
     Args:
         image: The frontal radiograph and, if there is one, the lateral (DICOM, PNG, JPEG, WebP).
         out: Folder that receives report.json, maps.npz (raw values), maps.json (metadata) and a picture of each.
-        model: A name that `models` lists.
+        model: A folder of weights, or a name that `models` lists.
     """
     from rrg.data.files import write_text
     from rrg.explanation.rendering import write_maps
-    from rrg.inference.library import ModelLibrary
 
     study = _study(image)
-    reporter = ModelLibrary(Settings.from_env().weights).reporter(model)
+    reporter = _reporter(model)
     written = reporter.report(study, checked=True)
     count = write_maps(reporter.explain(study, written), study.radiographs(), out)
     write_text(out / "report.json", written.to_json())
@@ -100,12 +102,14 @@ def evaluate(
     blank_references: Literal["skip", "refuse"] = "skip",
     predictions: Path | None = None,
     name: str | None = None,
+    images: bool = True,
+    scorers: Annotated[ScorerOptions, tyro.conf.OmitArgPrefixes] = _NO_SCORERS,
 ) -> None:
     """Score the reports of models and of trivial baselines, or the texts of any system.
 
     Args:
         data: Folder with annotation.json and images/ or images.tar.
-        out: Receives a folder MODEL-SPLIT with predictions.jsonl and results.json for each model.
+        out: Receives a folder MODEL-SPLIT for each model: predictions.jsonl, results.json and the page evaluation.html.
         model: Names that `models` lists, or folders of weights; `all` selects every model that has weights.
         split: Which studies of annotation.json.
         limit: Only the first so many studies.
@@ -113,49 +117,82 @@ def evaluate(
         blank_references: Studies whose reference report is empty or "___": leave them out, or refuse the evaluation.
         predictions: Texts of a system to score in place of models: .jsonl or .csv with `id` and `text`.
         name: Name of that system; by default that of the file.
+        images: Show the images of the worst and best studies on the page evaluation.html.
+        scorers: Metrics by a model or a package that you name.
     """
     if predictions is not None:
         from rrg.evaluate.predictions import read_predictions
+        from rrg.evaluate.scorers import open_scorers
         from rrg.evaluate.systems import evaluate_predictions
 
-        print(evaluate_predictions(read_predictions(predictions, name), data, split, out))
+        texts = read_predictions(predictions, name)
+        print(evaluate_predictions(texts, data, split, out, open_scorers(scorers), images).table)
         return
     from rrg.evaluate.measure import measure
 
-    for figures in measure(data, model, Settings.from_env().weights, out, split, limit, force, blank_references):
+    weights = Settings.from_env().weights
+    for figures in measure(data, model, weights, out, split, limit, force, blank_references, scorers, images):
         print(figures, end="\n\n")
 
 
 @app.command
-def compare(systems: Annotated[tuple[Path, ...], tyro.conf.Positional], data: Path, split: str = "val") -> None:
+def compare(
+    systems: Annotated[tuple[str, ...], tyro.conf.Positional],
+    data: Path,
+    split: str = "val",
+    scorers: Annotated[ScorerOptions, tyro.conf.OmitArgPrefixes] = _NO_SCORERS,
+) -> None:
     """Compare the texts of two or more systems: figures, paired differences and their significance.
 
     Args:
-        systems: Files of predictions (.jsonl or .csv with `id` and `text`), or folders that `evaluate` wrote.
+        systems: Files of predictions (.jsonl or .csv with `id` and `text`), or folders that `evaluate` wrote. Several
+            seeds of a system: NAME=seed1.jsonl,seed2.jsonl.
         data: Folder with annotation.json.
         split: Which studies of annotation.json.
+        scorers: Metrics by a model or a package that you name.
     """
     from rrg.evaluate import systems as texts
-    from rrg.evaluate.predictions import read_predictions
+    from rrg.evaluate.predictions import read_system
+    from rrg.evaluate.scorers import open_scorers
 
-    print(texts.compare([read_predictions(path) for path in systems], data, split))
+    read = [read_system(system) for system in systems]
+    print(texts.compare(read, data, split, open_scorers(scorers)))
 
 
 @app.command
-def batch(data: Path, out: Path, model: str = "r2gen_cmn", split: str | None = None, batch_size: int = 16) -> None:
+def batch(
+    images: Annotated[Path | None, tyro.conf.Positional] = None,
+    data: Path | None = None,
+    out: Path | None = None,
+    out_dir: Path | None = None,
+    model: str = "r2gen_cmn",
+    split: str | None = None,
+    batch_size: int = 16,
+) -> None:
     """Write a report on every study of a folder, one JSON object a line; run again after a stop, it continues.
 
     Args:
-        data: Folder with annotation.json and images/ or images.tar, or a plain folder of images.
+        images: A plain folder of images, or a folder with annotation.json and images/ or tars.
+        data: The same, named by an option.
         out: The file of lines. Studies that cannot be read or are refused are named in OUT.errors.jsonl.
+        out_dir: Folder for one text file a study, and for the file of lines, reports.jsonl, unless `out` names it.
         model: A folder of weights, or a name that `models` lists.
         split: Which studies of annotation.json; all without it.
         batch_size: Studies that are decoded together.
     """
     from rrg.inference.batch import run_batch
+    from rrg.inference.report_file import write_texts
 
-    result = run_batch(data, out, model, Settings.from_env().weights, split, batch_size)
+    folder = images or data
+    if folder is None or (images and data):
+        raise InputError("Name the folder of the images once: python -m rrg batch IMAGES --out FILE, or by --data.")
+    out = out or (out_dir and out_dir / "reports.jsonl")
+    if out is None:
+        raise InputError("Name the file of the reports by --out, or a folder for one text a study by --out-dir.")
+    result = run_batch(folder, out, model, Settings.from_env().weights, split, batch_size)
     if result is not None:
+        if out_dir is not None:
+            write_texts(out, out_dir)
         print(
             f"{result.written} reports written to {out}, {result.present} were there, "
             f"{result.unreadable} studies could not be read or were refused"
@@ -191,6 +228,16 @@ def export_weights(model: tyro.conf.Positional[str], out: tyro.conf.Positional[P
     folder = Path(model) if Path(model).is_dir() else Settings.from_env().weights / model
     exported = export_model(folder, out)
     print(f"{exported.files} files, {exported.bytes / 1e6:.1f} MB in {out}. Upload them: hf upload OWNER/NAME {out}")
+
+
+def _reporter(model: str) -> Reporter:
+    """The model of a folder or of a name."""
+    from rrg.inference.library import ModelLibrary
+    from rrg.inference.reporter import Reporter
+
+    if Path(model).is_dir():
+        return Reporter.from_pretrained(model)
+    return ModelLibrary(Settings.from_env().weights).reporter(model)
 
 
 def _print_notes(written: Report) -> None:

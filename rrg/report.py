@@ -68,6 +68,12 @@ class Sentence:
     Definition: `rrg.decoding.support.sentence_support`. None where the decoding has no candidates, and in records
     from before it was measured.
     """
+    probability: float | None = None
+    """Probability, 0 to 1, that the sentence agrees with the report of a radiologist: the support, calibrated on val.
+
+    Definition: `rrg.inference.support_calibration`. None for a sentence without a concept that the labeler knows, and
+    where the support of these weights was not calibrated.
+    """
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,27 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_weights: Path) -> 
     return run
 
 
+def test_a_batch_writes_a_text_file_for_each_study(run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, out = tmp_path / "images", tmp_path / "reports"
+    folder.mkdir()
+    for name in ("first", "second image", "ünïcode"):
+        radiograph = make_phantom(len(name), size=96).study.radiographs()[0]
+        Image.fromarray((radiograph.pixels * 255).round().astype("uint8")).save(folder / f"{name}.png")
+    run("batch", str(folder), "--out-dir", str(out))
+    assert "3 reports written" in capsys.readouterr().out
+    lines = [json.loads(line) for line in (out / "reports.jsonl").read_text(encoding="utf-8").splitlines()]
+    texts = {path.name: path.read_text(encoding="utf-8") for path in out.glob("*.txt")}
+    assert sorted(texts.values()) == sorted(f"{line['text']}\n" for line in lines) and len(texts) == 3
+    assert {"first.txt", "ünïcode.txt"} < texts.keys() and any(name.startswith("second_image-") for name in texts)
+    (out / "first.txt").unlink()
+    run("batch", "--data", str(folder), "--out-dir", str(out))
+    assert "3 were there" in capsys.readouterr().out
+    assert (out / "first.txt").read_text(encoding="utf-8") == texts["first.txt"]
+    for arguments in ([str(folder)], ["--out-dir", str(out)], [str(folder), "--data", str(folder), "--out", "a"]):
+        with pytest.raises(SystemExit, match=r"^Name the f"):
+            run("batch", *arguments)
+
+
 def test_report_prints_the_text_or_the_whole_record(run, images: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     run("report", *images)
     text = capsys.readouterr().out.strip()
@@ -244,7 +265,7 @@ def test_users_are_added_listed_and_disabled(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("users", "disable", "nobody"), "cannot be read"),
+        (("users", "disable", "nobody"), "no user 'nobody'"),
         (("report", "absent.png"), "frontal image cannot be used"),
         (("report", "a.png", "b.png", "c.png"), "3 images"),
         (("report", "{image}", "--model", "gpt"), "no model 'gpt'"),

@@ -1,9 +1,10 @@
 """Reports on a whole folder as JSON lines: constant RAM, one or several processes, resumable after a kill.
 
-A line has `id`, `text`, `findings` (status by name), `sentences` (range [`start`, `end`) in `text` and `support` of
-each), `agreement`, `notes` (warnings about the images), `seconds`, `model` and `weights_sha256`; `rrg.report` defines
-support and agreement. A file of another model is refused. Studies that cannot be read, or that the checks of the images
-refuse, are listed in OUT.errors.jsonl; the next run replaces that file and tries them again.
+A line has `id`, `text`, `findings` (status by name), `sentences` (range [`start`, `end`) in `text`, `support` and
+`probability` of each), `agreement`, `notes` (warnings about the images), `seconds`, `model` and `weights_sha256`;
+`rrg.report` defines support, probability and agreement. A file of another model is refused. Studies that cannot be
+read, or that the checks of the images refuse, are listed in OUT.errors.jsonl; the next run replaces that file and tries
+them again.
 
 Each of several processes writes a part, OUT.RANK-of-COUNT, and the first process joins them at the end. A new run first
 joins the parts that a killed run left, even if that run had another number of processes. A second run on the same
@@ -50,7 +51,12 @@ class BatchResult:
 
 
 def run_batch(
-    data: Path, out: Path, model: str, weights: Path, split: str | None = None, batch_size: int = 16
+    data: Path | str,
+    out: Path | str,
+    model: Path | str,
+    weights: Path | str,
+    split: str | None = None,
+    batch_size: int = 16,
 ) -> BatchResult | None:
     """Write a report for each study of `data` to `out`. Returns None in all but the first of several processes.
 
@@ -64,15 +70,15 @@ def run_batch(
     """
     if batch_size < 1:
         raise InputError(f"--batch-size {batch_size} is too small: give 1 or more.")
-    studies = _studies(data, split)
+    studies = _studies(Path(data), split)
     with _processes() as (rank, count):
         library = ModelLibrary(weights)
-        reporter = Reporter.from_pretrained(model) if Path(model).is_dir() else library.reporter(model)
+        reporter = Reporter.from_pretrained(model) if Path(model).is_dir() else library.reporter(str(model))
         return write_reports(reporter, studies, out, batch_size, rank, count)
 
 
 def write_reports(
-    reporter: Reporter, studies: list[Study], out: Path, batch_size: int, rank: int = 0, count: int = 1
+    reporter: Reporter, studies: list[Study], out: Path | str, batch_size: int, rank: int = 0, count: int = 1
 ) -> BatchResult | None:
     """Write the share of process `rank` of `count`. The first process also joins the parts and returns the counts.
 
@@ -146,7 +152,10 @@ def _line(report: Report) -> dict[str, Any]:
         "id": report.study_id,
         "text": report.text,
         "findings": {finding.name: finding.status for finding in report.findings},
-        "sentences": [{"start": s.start, "end": s.end, "support": _share(s.support)} for s in report.sentences],
+        "sentences": [
+            {"start": s.start, "end": s.end, "support": _share(s.support), "probability": _share(s.probability)}
+            for s in report.sentences
+        ],
         "agreement": _share(report.agreement),
         "notes": [asdict(note) for note in report.notes],
         "seconds": round(report.seconds, 4),

@@ -60,7 +60,7 @@ class ModelLibrary:
     caller that still uses a dropped model keeps it, and gets the same one if it asks again.
     """
 
-    def __init__(self, weights: Path, max_bytes: int | None = None, device: str | None = None):
+    def __init__(self, weights: Path | str, max_bytes: int | None = None, device: str | None = None):
         """Load nothing yet.
 
         Args:

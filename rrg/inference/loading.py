@@ -14,7 +14,7 @@ from rrg.data.quality import QualityHeads
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.data.transforms import ViewTransform, view_transform
 from rrg.decoding.mbr import MBRConfig
-from rrg.decoding.ngrams import NgramFrequencies
+from rrg.decoding.resources import NO_RESOURCES, MBRResources
 from rrg.errors import InputError
 from rrg.inference.quality import heads_for
 from rrg.inference.training_statistics import TrainingStatistics, statistics_beside
@@ -35,8 +35,8 @@ class LoadedModel:
     model: ReportModel
     tokenizer: ReportTokenizer
     weights_sha256: str
-    ngram_frequencies: NgramFrequencies | None = None
-    """Needed where the CIDEr weight of MBR decoding is above 0."""
+    mbr_resources: MBRResources = NO_RESOURCES
+    """What MBR decoding needs beside the weights."""
     statistics: TrainingStatistics | None = None
     """Statistics of the training data, for badges; None where there is no file of them beside the folder."""
     quality: QualityHeads | None = None
@@ -105,8 +105,7 @@ def load_model(
     else:
         model.image_encoder = image_encoder
     model = model.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    mbr = MBRConfig.from_generation_config(model.generation_config)
-    frequencies = NgramFrequencies.from_pretrained(folder) if mbr is not None and mbr.cider_weight else None
+    resources = MBRResources.from_pretrained(folder, MBRConfig.from_generation_config(model.generation_config))
     tokenizer = ReportTokenizer.from_pretrained(folder)
     shared = model.config.image_encoder_file
     return LoadedModel(
@@ -114,7 +113,7 @@ def load_model(
         model,
         tokenizer,
         weights_digest(folder),
-        frequencies,
+        resources,
         statistics_beside(folder),
         heads_for(folder / shared if shared else None, view_transform(model.config)),
     )

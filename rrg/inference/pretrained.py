@@ -18,8 +18,7 @@ from transformers.utils.hub import cached_file
 
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.decoding.mbr import MBRConfig, mbr_decode
-from rrg.decoding.ngrams import FILE as NGRAMS_FILE
-from rrg.decoding.ngrams import NgramFrequencies
+from rrg.decoding.resources import NO_RESOURCES, RESOURCE_FILES, MBRResources
 from rrg.decoding.sampling import study_seed
 from rrg.decoding.search import drop_finished, without_mbr
 from rrg.errors import InputError
@@ -40,10 +39,10 @@ _OF_TRAINING = ("labels", "findings", "scene_graph", "input_ids", "decoder_input
 
 
 class ReportGeneration(_Base):
-    """Mixin: `from_pretrained`, `save_pretrained` and `generate` with tokenizer and n-gram frequencies."""
+    """Mixin: `from_pretrained`, `save_pretrained` and `generate` with tokenizer and what MBR decoding needs."""
 
     tokenizer: ReportTokenizer | None = None
-    ngram_frequencies: NgramFrequencies | None = None
+    mbr_resources: MBRResources = NO_RESOURCES
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *args: Any, **kwargs: Any) -> Self:
@@ -58,9 +57,10 @@ class ReportGeneration(_Base):
         model = super().from_pretrained(folder, *args, **kwargs)
         model.tokenizer = ReportTokenizer.from_pretrained(folder, **source)
         mbr = MBRConfig.from_generation_config(model.generation_config)
-        if mbr is not None and mbr.cider_weight:
-            path = cached_file(str(folder), NGRAMS_FILE, _raise_exceptions_for_missing_entries=False, **source)
-            model.ngram_frequencies = NgramFrequencies.from_pretrained(Path(path).parent if path else Path(folder))
+        options = {"_raise_exceptions_for_missing_entries": False, **source}
+        paths = [cached_file(str(folder), name, **options) for name in RESOURCE_FILES]
+        found = next((Path(path).parent for path in paths if path), Path(folder))
+        model.mbr_resources = MBRResources.from_pretrained(found, mbr)
         return model
 
     def save_pretrained(self, save_directory: str | Path, *args: Any, **kwargs: Any) -> None:
@@ -68,8 +68,7 @@ class ReportGeneration(_Base):
         super().save_pretrained(save_directory, *args, **kwargs)
         if self.tokenizer is not None:
             ReportProcessor(ReportImageProcessor.of_config(self.config), self.tokenizer).save_pretrained(save_directory)
-        if self.ngram_frequencies is not None:
-            self.ngram_frequencies.save_pretrained(Path(save_directory))
+        self.mbr_resources.save_pretrained(Path(save_directory))
 
     @torch.no_grad()
     def generate(  # type: ignore[override]
@@ -110,7 +109,7 @@ class ReportGeneration(_Base):
         if self.tokenizer is None:
             raise InputError("MBR decoding needs the tokenizer: load the model with from_pretrained.")
         ids = mbr_decode(
-            self, encoded, mbr, self.tokenizer, self._seeds(seeds, pixel_values, encoded), self.ngram_frequencies
+            self, encoded, mbr, self.tokenizer, self._seeds(seeds, pixel_values, encoded), self.mbr_resources
         ).ids
         return F.pad(ids, (1, 0), value=self.config.decoder_start_token_id)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import platform
@@ -15,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from filelock import FileLock, Timeout
 
-from rrg.data.files import replaced, write_text
+from rrg.data.files import replaced, write_bytes, write_text
 from rrg.errors import InputError
 
 
@@ -96,6 +97,27 @@ def join_parts(path: Path, writer: Writer | None) -> None:
         whole = sum(len(line) for _, line in _lines(path, writer))
         if whole < path.stat().st_size:
             os.truncate(path, whole)
+
+
+def write_texts(path: Path, folder: Path) -> int:
+    """Write the text of each line of a file into a text file of its own, named by the study. Returns their number.
+
+    A character of an id that a file name should not have becomes `_`, followed by a part of the id's hash at the end.
+    """
+    written = 0
+    for study_id, line in _lines(path, writer=None):
+        target, text = folder / f"{_file_name(study_id)}.txt", f"{json.loads(line)['text']}\n"
+        if not target.is_file() or target.read_text(encoding="utf-8", errors="replace") != text:
+            write_bytes(target, text.encode(errors="replace"))
+        written += 1
+    return written
+
+
+def _file_name(study_id: str) -> str:
+    name = re.sub(r"[^\w.-]", "_", study_id.encode(errors="replace").decode())[:150].lstrip(".")
+    if name == study_id:
+        return name
+    return f"{name}-{hashlib.sha256(study_id.encode(errors='surrogatepass')).hexdigest()[:8]}"
 
 
 def study_ids(path: Path, writer: Writer | None) -> set[str]:

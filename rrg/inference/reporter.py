@@ -237,16 +237,18 @@ class Reporter:
         seeds = [sampling_seed(study.radiographs, study.features.slots[0]) for study in studies]
         batch = StudyFeatures.concatenate([study.features for study in studies])
         encoded = self.model.encode(view_mask=batch.view_mask, features=batch.features)
-        decoded = generate(self.model, encoded, self.tokenizer, seeds, self._loaded.ngram_frequencies, progress)
-        ids, supports = decoded.ids, decoded.supports
+        decoded = generate(self.model, encoded, self.tokenizer, seeds, self._loaded.mbr_resources, progress)
+        ids, supports = decoded.ids, decoded.supports or (None,) * len(studies)
         probabilities = self._word_probabilities(encoded, ids).cpu().numpy()  # [B,T]
         assert encoded.finding_logits is not None
         findings = encoded.finding_logits.float().sigmoid().cpu().numpy()  # [B,14]
         seconds = (time.perf_counter() - started) / len(studies)
         settings = decoding_settings(self.model)
+        statistics = self._loaded.statistics
+        calibration = None if statistics is None else statistics.calibration(self.name, self.weights_sha256)
         return [
             make_report(
-                read_ids(self.tokenizer, ids[i].tolist(), probabilities[i], None if supports is None else supports[i]),
+                read_ids(self.tokenizer, ids[i].tolist(), probabilities[i], supports[i], calibration),
                 findings[i],
                 study.study.id,
                 self.name,

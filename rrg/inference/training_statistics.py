@@ -1,7 +1,8 @@
 """What a report and its images are compared with: statistics of the training reports, images and val reports.
 
 One file beside the folders of weights serves all models (`train/training_statistics.py` writes it). It holds no text
-and no image: hashes of frequent reports, and the mean and covariance of image features.
+and no image: hashes of frequent reports, the mean and covariance of image features,
+and the thresholds and functions that were fitted on val.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +21,7 @@ from safetensors.numpy import save
 
 from rrg.data.files import write_bytes
 from rrg.errors import InputError
+from rrg.inference.support_calibration import SupportCalibration
 from rrg.inference.weights import encoder_digest
 
 FILE = "training_statistics.safetensors"
@@ -100,6 +102,13 @@ class TrainingStatistics:
     encoder_sha256: str | None = None
     """`encoder_digest` of the models whose features `images` describes."""
     images: ImageDistribution | None = None
+    support: Mapping[str, SupportCalibration] = field(default_factory=dict)
+    """By name of the model."""
+
+    def calibration(self, model: str, weights_sha256: str) -> SupportCalibration | None:
+        """The calibration of a model's support; None where it was not fitted with these weights."""
+        known = self.support.get(model)
+        return known if known is not None and known.weights_sha256 == weights_sha256 else None
 
     def agreement_threshold(self, model: str, weights_sha256: str) -> float | None:
         """The threshold of a model; None where it was not measured with these weights."""
@@ -114,6 +123,7 @@ class TrainingStatistics:
             "reports": self.reports,
             "frequent": self.frequent,
             "agreement": {name: vars(of_model) for name, of_model in self.agreement.items()},
+            "support": {name: asdict(of_model) for name, of_model in self.support.items()},
             "annotation_sha256": self.annotation_sha256,
             "encoder_sha256": self.encoder_sha256,
         }
@@ -131,7 +141,10 @@ class TrainingStatistics:
             if record.pop("format", None) != FORMAT:
                 raise InputError(f"{path} has not the format {FORMAT!r}. {REMEDY}")
             agreement = {name: AgreementThreshold(**of_model) for name, of_model in record.pop("agreement").items()}
-            return cls(**record, agreement=agreement, images=ImageDistribution(**arrays) if arrays else None)
+            support = {name: SupportCalibration.from_dict(each) for name, each in record.pop("support", {}).items()}
+            return cls(
+                **record, agreement=agreement, support=support, images=ImageDistribution(**arrays) if arrays else None
+            )
         except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
             raise InputError(f"{path} cannot be read ({error}). {REMEDY}") from error
 

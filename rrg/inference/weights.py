@@ -10,7 +10,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from rrg.decoding.ngrams import FILE as NGRAMS_FILE
+from rrg.decoding.resources import RESOURCE_FILES
 from rrg.errors import InputError
 from rrg.models import ARCHITECTURES
 
@@ -22,7 +22,7 @@ _COPY_AGAIN = "Copy the model's whole folder again, or train the model again."
 def weights_digest(folder: Path) -> str:
     """sha256 over the names and contents of the files that decide a model's reports."""
     digest = hashlib.sha256()
-    others = [*folder.glob("*config.json"), *folder.glob("tokenizer.json"), *folder.glob(NGRAMS_FILE)]
+    others = [path for name in ("*config.json", "tokenizer.json", *RESOURCE_FILES) for path in folder.glob(name)]
     others = [path for path in others if path.name not in _PROCESSOR_FILES]
     for path in sorted([*_tensors(folder), *others]):
         digest.update(path.name.encode() + path.read_bytes())

@@ -11,6 +11,7 @@ import numpy as np
 from rrg.data.text import detokenize
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.decoding.support import Support
+from rrg.inference.support_calibration import SupportCalibration
 from rrg.labels.findings import label_report
 from rrg.report import Note, Report, ReportFinding, Sentence, Word
 
@@ -26,11 +27,16 @@ class ReportContent:
 
 
 def read_ids(
-    tokenizer: ReportTokenizer, ids: list[int], probabilities: np.ndarray, support: Support | None = None
+    tokenizer: ReportTokenizer,
+    ids: list[int],
+    probabilities: np.ndarray,
+    support: Support | None = None,
+    calibration: SupportCalibration | None = None,
 ) -> ReportContent:
     """Ids after BOS and their probabilities [T] -> text with words and sentences as slices of it.
 
-    The probability of a word of several byte pairs is the product of theirs. `support` has one share a sentence.
+    The probability of a word of several byte pairs is the product of theirs. `support` has one share a sentence;
+    with a `calibration` each sentence gets a probability too.
     """
     generated = tokenizer.generated_words(ids)
     text, spans = detokenize([word.text for word in generated])
@@ -41,7 +47,8 @@ def read_ids(
         if word.text == "." or i == len(generated) - 1:
             begin = spans[first][0]
             share = None if support is None else support.sentences[len(sentences)]
-            sentences.append(Sentence(text[begin:end], begin, end, share))
+            known = None if share is None or calibration is None else calibration.probability(text[begin:end], share)
+            sentences.append(Sentence(text[begin:end], begin, end, share, known))
             first = i + 1
     return ReportContent(text, tuple(words), tuple(sentences), None if support is None else support.agreement)
 

@@ -40,6 +40,7 @@ class ReportConfig(PreTrainedConfig):
     attribute_map = {"num_hidden_layers": "num_decoder_layers", "num_attention_heads": "num_heads"}
 
     is_encoder_decoder: bool = True
+    """transformers generates with an encoder and a decoder."""
     vocab_size: int = 761
     """Words, `<unk>` and id 0 (BOS, EOS and PAD)."""
     backbone: str = "resnet101"
@@ -51,20 +52,30 @@ class ReportConfig(PreTrainedConfig):
     image_size: int = 224
     """Side of the square that each view is resized to, in pixels."""
     image_mean: tuple = (0.485, 0.456, 0.406)
+    """Mean of each channel that is subtracted from pixels in [0, 1]."""
     image_std: tuple = (0.229, 0.224, 0.225)
+    """Standard deviation of each channel, by which the pixels are divided."""
     pixels: str = "float"
-    """Resize of the images: `float` keeps the bit depth of the file; `torchvision` is the published one, on 8 bits."""
+    """Resize of the images: `float` keeps the bit depth of the file; `torchvision` is the published one, on 8 bits.
+    Source: our own."""
     num_views: int = 2
     """View slots of a study: 0 frontal, 1 lateral."""
     hidden_size: int = 512
+    """D: length of the vectors of image patches and words."""
     ffn_size: int = 512
+    """Hidden size of the feed-forward layers."""
     num_heads: int = 8
+    """Heads of each attention."""
     num_encoder_layers: int = 3
+    """Layers over the image patches."""
     num_decoder_layers: int = 3
+    """Layers over the words."""
     dropout: float = 0.1
+    """Dropout of the transformer."""
     feature_dropout: float = 0.5
     """Dropout after the projection of visual features (`drop_prob_lm` of the R2Gen code)."""
     label_smoothing: float = 0.0
+    """Share of a word's target probability that is spread over all words. Source: our own."""
     loss_weights: dict = field(default_factory=dict)
     """Weights of the losses by name, default 1. `findings` (classifier on the images) is computed only if named."""
     pad_token_id: int = 0

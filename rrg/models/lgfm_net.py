@@ -55,7 +55,9 @@ class LGFMNetConfig(ReportConfig):
     grid_size: int = 7
     """Largest height and width of the feature grid that the relative positions cover, in cells."""
     lfe_type: Literal["involution", "condconv"] = "involution"
+    """Kind of the local filter."""
     kernel_size: int = 3
+    """Side of the local filter, in cells."""
     groups: int = 16
     """Groups of channels that share a kernel (involution), and groups of every GroupNorm."""
     reduction: int = 4
@@ -69,13 +71,17 @@ class LGFMNetConfig(ReportConfig):
     spatial_gate: bool = False
     """Multiply the local features by a 7x7 convolution over their mean and maximum (CBAM, ECCV 2018)."""
     num_global_layers: int = 2
+    """Layers of the global part."""
     global_ffn_size: int = 2048
+    """Hidden size of its feed-forward layers."""
     token_filter: Literal["query", "token"] = "query"
     """Each query of each head attends to its K best keys, or all queries to the K most salient tokens."""
     keep: float = 0.5
     """K as a share of the tokens, rounded up."""
     memory_slots: int = 2048
+    """Rows of the memory matrix."""
     topk: int = 32
+    """Memory slots that each head of each token attends to."""
 
 
 # Local Feature Encoder ------------------------------------------------------------------------------------------------

@@ -58,13 +58,17 @@ class XProNetConfig(ReportConfig):
     classes: tuple = FINDINGS
     """Classes of the prototypes, in the order of the image encoder's findings."""
     prototypes_per_class: int = 20
+    """P: prototypes of each class."""
     prototype_size: int = 2816
     """Length of a prototype: 2,048 image and 768 text features in the paper."""
     topk: int = 15
+    """Prototypes that each head of each token attends to."""
     finding_thresholds: tuple = (0.5,) * len(FINDINGS)
     """Probability above which the prototypes of a class are used; without any, those of the most probable class."""
     similarity_base: float = 1.5
+    """Base of the similarity that two studies with a common class should have (`contrastive_loss`)."""
     contrast_margin: float = 0.4
+    """Cosine up to which the loss between two studies without a common class is 0."""
     legacy_padded_average: bool = False
     """Average the text responses over padding too, as in the published code. It changes the loss alone."""
     loss_weights: dict = field(default_factory=lambda: {"image_contrast": 1.0, "text_contrast": 0.1})

@@ -108,6 +108,7 @@ def test_a_line_has_the_support_of_each_sentence(data: Path, tiny_weights: Path,
         report, line = reporter.report(study), lines[study.id]
         assert [s["support"] for s in line["sentences"]] == [round(s.support or 0, 4) for s in report.sentences]
         assert line["agreement"] == round(report.agreement or 0, 4)
+        assert [s["probability"] for s in line["sentences"]] == [None] * len(report.sentences), "not calibrated"
     assert any(s["support"] not in (0, 1) for line in lines.values() for s in line["sentences"])
 
 

@@ -17,6 +17,7 @@ from rrg.data.text import clean_iu_xray
 from rrg.errors import InputError
 from rrg.inference.library import ModelLibrary
 from rrg.inference.reporter import Reporter
+from rrg.inference.support_calibration import Logistic, SupportCalibration
 from rrg.inference.training_statistics import (
     FILE,
     AgreementThreshold,
@@ -39,7 +40,8 @@ def statistics() -> TrainingStatistics:
         thresholds=generator.random((2, 2), np.float32),
     )
     agreement = {"r2gen_cmn": AgreementThreshold("0" * 64, 0.125, 100)}
-    return TrainingStatistics(10, {text_digest("No effusion."): 3}, agreement, "a" * 64, "e" * 64, images)
+    support = {"r2gen_cmn": SupportCalibration("0" * 64, Logistic(0.25, 1.5), None, 40)}
+    return TrainingStatistics(10, {text_digest("No effusion."): 3}, agreement, "a" * 64, "e" * 64, images, support)
 
 
 def test_a_report_and_its_cleaned_form_have_one_digest() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.decoding.support import Support
+from rrg.inference.support_calibration import Logistic, SupportCalibration
 from rrg.inference.writing import make_report, read_ids
 from rrg.labels.findings import FINDINGS
 
@@ -46,6 +47,15 @@ def test_each_sentence_has_its_support(byte_pairs: ReportTokenizer) -> None:
     assert [(s.text, s.support) for s in content.sentences] == [("The heart is large.", 0.25), ("No effusion", 0.5)]
     report = make_report(content, np.zeros(14), "study", "model", "0" * 64, {}, 0.5)
     assert (report.sentences, report.agreement) == (content.sentences, 0.125)
+
+
+def test_each_sentence_with_a_finding_has_its_probability(byte_pairs: ReportTokenizer) -> None:
+    ids, _ = byte_pairs.encode_words(
+        ["the", "heart", "is", "large", ".", "no", "effusion", ".", "the", "trachea", "is", "midline", "."]
+    )
+    calibration = SupportCalibration("0" * 64, Logistic(0.0, 1.0), Logistic(0.0, 0.0), 100)
+    content = read_ids(byte_pairs, ids, np.ones(len(ids)), Support((0.25, 0.75, 0.75), 0.5), calibration)
+    assert [s.probability for s in content.sentences] == [pytest.approx(0.25), pytest.approx(0.5), None]
 
 
 def test_a_record_has_the_labels_of_its_text_and_the_probabilities_of_the_classifier(

@@ -24,6 +24,7 @@ class CSRLMCAConfig(ReportConfig):
     dilation: int = 5
     """Side of the square by which the mask grows, in pixels of the model's images."""
     num_mamba_blocks: int = 2
+    """Blocks of the scan."""
     mamba_expand: int = 2
     """Channels of the scan as a multiple of hidden_size."""
     mamba_state: int = 16
@@ -43,4 +44,6 @@ class CSRLMCAConfig(ReportConfig):
     position_kernel: int = 15
     """Odd length of the convolution of EPEG; shorter where the window is smaller."""
     memory_slots: int = 2048
+    """Rows of the memory matrix."""
     topk: int = 32
+    """Memory slots that each head of each token attends to."""

@@ -36,18 +36,26 @@ class ViTGPT2Config(ReportConfig):
     vit_grid: int = 14
     """Side of the table of positions, in patches; for other grids it is interpolated (bicubic)."""
     vit_hidden_size: int = 768
+    """Length of the ViT's vectors."""
     vit_ffn_size: int = 3072
     """Feed-forward size of the ViT and of the mapping network."""
     vit_heads: int = 12
+    """Heads of each attention of the ViT."""
     vit_dropout: float = 0.0
+    """Dropout of the ViT's layers."""
     mapper: Literal["transformer", "linear"] = "transformer"
-    """transformer: learned queries attend to the visual tokens. linear: each visual token is projected."""
+    """transformer: learned queries attend to the visual tokens. linear: each visual token is projected.
+    Source: our own."""
     mapped_tokens: int = 32
-    """K of the transformer."""
+    """K of the transformer. Source: our own."""
     mapper_layers: int = 2
+    """Layers of the mapping network. Source: our own."""
     mapper_heads: int = 8
+    """Heads of each attention of the mapping network. Source: our own."""
     fusion: Literal["prefix", "cross_attention"] = "prefix"
+    """prefix: the mapped tokens precede the words. cross_attention: every layer attends to them. Source: our own."""
     language_model: Literal["gpt2", "biogpt"] = "gpt2"
+    """Kind of the language model."""
     max_positions: int = 1024
     """Positions of the language model: mapped tokens of the prefix, and words."""
     init_std: float = 0.02

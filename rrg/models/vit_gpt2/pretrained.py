@@ -23,9 +23,16 @@ def load_part(
         learned: Parts of the names of tensors that may be missing or of another size; these are trained from scratch.
         options: Arguments of `from_pretrained`.
 
-    Raises InputError if any other tensor is missing or of another size.
+    Raises InputError if there is no such model, or if any other tensor is missing or of another size.
     """
-    given, own = type(part).from_pretrained(source, **options).state_dict(), part.state_dict()
+    try:
+        given = type(part).from_pretrained(source, **options).state_dict()
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(
+            f"The {name} {source} cannot be loaded ({reason}). Name a folder or a model of the hub."
+        ) from (error)
+    own = part.state_dict()
     fitting = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
     unfit = [k for k in own if k not in fitting and not any(word in k for word in learned)]
     unfit += [k for k in given if k not in own]  # further layers
