@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -85,11 +86,17 @@ _Edits = Annotated[tuple[SentenceEdit, ...], Field(max_length=MAX_EDITS)]
 _Boxes = Annotated[tuple[Box, ...], Field(max_length=MAX_BOXES)]
 
 
-@dataclass(frozen=True)
-class Assessment:
-    """What a reader says of a report beside the corrected text."""
+_T = TypeVar("_T", bound="_Judgement")
 
-    verdict: Verdict
+
+@dataclass(frozen=True)
+class _Judgement:
+    """What an assessment and the draft of one have in common."""
+
+    called: ClassVar[str]
+    """Its name in messages."""
+
+    verdict: Verdict | None
     quality: Quality | None = None
     comment: _Comment = ""
     edits: _Edits = ()
@@ -100,43 +107,36 @@ class Assessment:
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to a value for JSON."""
-        return _as_json(self)
+        return json.loads(json.dumps(asdict(self)))  # lists for tuples, as the database returns them
 
     @classmethod
-    def from_dict(cls, value: object) -> Assessment:
+    def from_dict(cls: type[_T], value: object) -> _T:
         """Read a value from JSON. Unknown names are ignored. Raises InputError for what is malformed."""
-        return _read(_ASSESSMENT, value, "assessment")
+        return _read(_adapter(cls), value, cls.called)
 
 
 @dataclass(frozen=True)
-class DraftContent:
+class Assessment(_Judgement):
+    """What a reader says of a report beside the corrected text."""
+
+    called = "assessment"
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class DraftContent(_Judgement):
     """The content of a submission that is not complete."""
 
-    text: _Text = ""
+    called = "draft"
+
     verdict: Verdict | None = None
-    quality: Quality | None = None
-    comment: _Comment = ""
-    edits: _Edits = ()
-    boxes: _Boxes = ()
-    seconds: _Seconds | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Convert to a value for JSON."""
-        return _as_json(self)
-
-    @classmethod
-    def from_dict(cls, value: object) -> DraftContent:
-        """Read a value from JSON. Unknown names are ignored. Raises InputError for what is malformed."""
-        return _read(_DRAFT, value, "draft")
+    text: _Text = ""
 
 
-_T = TypeVar("_T")
-_ASSESSMENT = TypeAdapter(Assessment)
-_DRAFT = TypeAdapter(DraftContent)
-
-
-def _as_json(record: Assessment | DraftContent) -> dict[str, Any]:
-    return json.loads(json.dumps(asdict(record)))  # lists for tuples, as the database returns them
+@cache
+def _adapter(kind: type[_T]) -> TypeAdapter[_T]:
+    return TypeAdapter(kind)
 
 
 def _read(adapter: TypeAdapter[_T], value: object, name: str) -> _T:

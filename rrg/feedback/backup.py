@@ -40,7 +40,7 @@ class Backup:
     """Newest entry of the ledger."""
 
 
-def back_up(database: Database, out: Path) -> Backup:
+def back_up(database: Database, out: Path | str) -> Backup:
     """Write all records and drafts to a file, as they are at one moment; others may go on writing.
 
     The file is readable by its owner alone and appears when it is complete. Raises InputError when the database cannot

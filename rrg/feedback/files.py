@@ -13,22 +13,24 @@ from rrg.errors import InputError
 
 
 @contextmanager
-def private_file(out: Path, name: str) -> Iterator[Path]:
+def private_file(out: Path | str, name: str) -> Iterator[Path]:
     """Yield a temporary file that replaces `out` at the end of the block; until then an older file stays.
 
     Raises InputError, which calls the file `name`, when `out` cannot be written or its folder does not exist.
     """
+    out = Path(out)
     with _explained(out, name), replaced(out, durable=True) as temporary:
         temporary.touch(mode=0o600)
         yield temporary
 
 
 @contextmanager
-def private_folder(out: Path, name: str) -> Iterator[Path]:
+def private_folder(out: Path | str, name: str) -> Iterator[Path]:
     """Yield a temporary folder that becomes `out` at the end of the block.
 
     Raises InputError as `private_file` does, and when `out` is a folder that is not empty.
     """
+    out = Path(out)
     if out.is_dir() and any(out.iterdir()):
         raise InputError(f"The folder {str(out)!r} is not empty. Name a new one for the {name}.")
     with _explained(out, name), replaced(out) as temporary:

@@ -12,21 +12,34 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import String, cast, select
+from sqlalchemy import ColumnElement, String, cast, select
 from sqlalchemy.orm import Session
 
 from rrg.feedback.records import Head, Problem
-from rrg.feedback.tables import Base, CorrectionRow, FlagRow, LedgerRow, ReportRow, VoteRow
+from rrg.feedback.tables import (
+    Base,
+    CorrectionRow,
+    FlagRow,
+    LedgerRow,
+    ReportRow,
+    VoteRow,
+    WorklistItemRow,
+    WorklistRow,
+    WorklistSkipRow,
+)
 
 START = "0" * 64
 """Stands for the hash before the first entry."""
-IDS: dict[str, tuple[type[Base], str]] = {
-    "report": (ReportRow, "report_id"),
-    "correction": (CorrectionRow, "correction_id"),
-    "flag": (FlagRow, "number"),
-    "vote": (VoteRow, "vote_id"),
+IDS: dict[str, tuple[type[Base], tuple[str, ...]]] = {
+    "report": (ReportRow, ("report_id",)),
+    "correction": (CorrectionRow, ("correction_id",)),
+    "flag": (FlagRow, ("number",)),
+    "vote": (VoteRow, ("vote_id",)),
+    "worklist": (WorklistRow, ("name",)),
+    "worklist item": (WorklistItemRow, ("worklist", "reader", "position")),
+    "worklist skip": (WorklistSkipRow, ("number",)),
 }
-"""Kinds of records, with their tables and the columns that identify them."""
+"""Kinds of records, with their tables and the columns that identify them. Their values, joined by "/", are the id."""
 _CHUNK = 500
 _UNREADABLE = "unreadable"
 
@@ -42,14 +55,19 @@ def entry_hash(previous: str, number: int, kind: str, record_id: str, record_sha
     return hashlib.sha256(f"{previous}\n{number}\n{kind}\n{record_id}\n{record_sha256}".encode()).hexdigest()
 
 
+def record_id_of(values: Mapping[Any, Any], identity: Sequence[str]) -> str:
+    """Return the id of a record, given its columns and the names of those that identify it."""
+    return "/".join(str(values[name]) for name in identity)
+
+
 def save(session: Session, row: Base) -> None:
     """Insert the row of a record, and its entry. The transaction must be the only one that writes."""
     session.add(row)
     session.flush()  # the database gives the number
     kind, identity = next((kind, identity) for kind, (table, identity) in IDS.items() if isinstance(row, table))
     last = head(session) or Head(0, START)
-    number, record_id = last.number + 1, str(getattr(row, identity))
-    record_sha256 = record_hash({column.key: getattr(row, column.key) for column in row.__table__.columns})
+    values = {column.key: getattr(row, column.key) for column in row.__table__.columns}
+    number, record_id, record_sha256 = last.number + 1, record_id_of(values, identity), record_hash(values)
     chained = entry_hash(last.sha256, number, kind, record_id, record_sha256)
     session.add(LedgerRow(number=number, kind=kind, record_id=record_id, record_sha256=record_sha256, sha256=chained))
 
@@ -139,14 +157,26 @@ def _hashes(session: Session, kind: str, ids: Sequence[str]) -> dict[tuple[str, 
 def _records(session: Session, kind: str, ids: Sequence[str]) -> dict[tuple[str, str], dict[str, Any]]:
     table, identity = IDS[kind]
     columns = table.__table__.columns
-    wanted = [int(record_id) for record_id in ids] if identity == "number" else ids
-    rows = session.execute(select(*columns).where(columns[identity].in_(wanted))).mappings() if ids else ()
-    return {(kind, str(row[identity])): {column.name: row[column.name] for column in columns} for row in rows}
+    if identity == ("number",):
+        named = columns["number"].in_([int(record_id) for record_id in ids])
+    else:
+        named = _id_column(table, identity).in_(ids)
+    rows = session.execute(select(*columns).where(named)).mappings() if ids else ()
+    found = ({column.name: row[column.name] for column in columns} for row in rows)
+    return {(kind, record_id_of(record, identity)): record for record in found}
+
+
+def _id_column(table: type[Base], identity: Sequence[str]) -> ColumnElement[str]:
+    """The ids of the records of a table."""
+    first, *others = (cast(table.__table__.columns[name], String) for name in identity)
+    for column in others:
+        first = first + "/" + column
+    return first
 
 
 def _without_entry(session: Session) -> Iterator[Problem]:
     for kind, (table, identity) in IDS.items():
-        record_id = cast(table.__table__.columns[identity], String)
+        record_id = _id_column(table, identity)
         known = select(LedgerRow.number).where(LedgerRow.kind == kind, LedgerRow.record_id == record_id)
         for (found,) in session.execute(select(record_id).where(~known.exists()).order_by(record_id)):
             yield Problem(None, kind, found, "inserted")

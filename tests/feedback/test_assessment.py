@@ -27,7 +27,7 @@ FULL = Assessment(
 
 def test_round_trip_through_json() -> None:
     assert Assessment.from_dict(json.loads(json.dumps(FULL.to_dict()))) == FULL
-    draft = DraftContent("half a", edits=FULL.edits, boxes=FULL.boxes)
+    draft = DraftContent(text="half a", edits=FULL.edits, boxes=FULL.boxes)
     assert DraftContent.from_dict(json.loads(json.dumps(draft.to_dict()))) == draft
 
 

@@ -13,10 +13,12 @@ from sqlalchemy import create_engine, text
 from rrg.errors import InputError
 from rrg.feedback import Assessment, FeedbackStore, Head, Problem
 from rrg.feedback.urls import checked_database_url
+from rrg.feedback.worklists.store import PlannedItem
 from rrg.report import Report
 
 Tamper = Callable[..., None]
-TABLES = ("reports", "corrections", "flags", "votes", "ledger")
+WORKLISTS = ("worklists", "worklist_items", "worklist_skips")
+TABLES = ("reports", "corrections", "flags", "votes", "ledger", *WORKLISTS)
 
 
 @pytest.fixture
@@ -158,3 +160,62 @@ def test_a_head_is_read_as_it_is_written() -> None:
     for wrong in ("", "8", "0:" + "0f" * 32, "8:" + "0f" * 31, json.dumps("8")):
         with pytest.raises(InputError, match="head"):
             Head.of(wrong)
+
+
+@pytest.fixture
+def assigned(filled: FeedbackStore) -> FeedbackStore:
+    """Records 9 to 13 are a worklist, its three items, one of them with a probe, and a skip."""
+    items = {"A/1": [PlannedItem("report-1", None), PlannedItem("report-2", 0)], "B": [PlannedItem("report-1", None)]}
+    filled.worklists.create("pilot", items, blind=True, settings={"seed": 7})
+    filled.worklists.skip("pilot", "A/1", 1)
+    return filled
+
+
+def test_worklists_are_in_the_chain(assigned: FeedbackStore) -> None:
+    head = assigned.head()
+    assert head is not None and head.number == 13
+    assert assigned.verify(head) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "number", "kind", "record_id"),
+    [
+        ("UPDATE worklists SET blind = NOT blind", 9, "worklist", "pilot"),
+        ("UPDATE worklists SET settings = '{\"seed\": 8}'", 9, "worklist", "pilot"),
+        ("UPDATE worklist_items SET report_id = 'report-2' WHERE reader = 'B'", 12, "worklist item", "pilot/B/0"),
+        ("UPDATE worklist_items SET probe = NULL WHERE probe = 0", 11, "worklist item", "pilot/A/1/1"),
+        ("UPDATE worklist_items SET probe = 0 WHERE probe IS NULL AND reader = 'B'", 12, "worklist item", "pilot/B/0"),
+        ("UPDATE worklist_skips SET skipped = NOT skipped", 13, "worklist skip", "1"),
+    ],
+)
+def test_a_tampered_assignment_or_probe_is_named(
+    assigned: FeedbackStore, tamper: Tamper, statement: str, number: int, kind: str, record_id: str
+) -> None:
+    tamper(statement)
+    assert assigned.verify() == [Problem(number, kind, record_id, "changed")]
+
+
+def test_an_item_that_was_given_to_another_reader_is_named(assigned: FeedbackStore, tamper: Tamper) -> None:
+    tamper("UPDATE worklist_items SET reader = 'C' WHERE reader = 'B'")
+    assert assigned.verify() == [
+        Problem(12, "worklist item", "pilot/B/0", "removed"),
+        Problem(None, "worklist item", "pilot/C/0", "inserted"),
+    ]
+
+
+def test_the_command_finds_a_tampered_probe(
+    assigned: FeedbackStore,
+    tamper: Tamper,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from rrg.ui.commands.feedback import verify
+
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    verify(str(assigned.head()))
+    assert "13 records agree with the ledger." in capsys.readouterr().out
+    tamper("UPDATE worklist_items SET probe = 1 WHERE probe = 0")
+    with pytest.raises(SystemExit, match="do not agree with the ledger: 1"):
+        verify()
+    assert "worklist item pilot/A/1/1, number 11: changed" in capsys.readouterr().out

@@ -120,3 +120,29 @@ def test_a_failed_upgrade_leaves_the_old_database(tmp_path, report: Report, monk
     with FeedbackStore(url) as store:
         assert store.verify() == []
         assert store.counts().reports == 1
+
+
+def test_worklists_of_an_earlier_version_are_chained(database_url: str, report: Report, tmp_path) -> None:
+    (tmp_path / "home").mkdir(exist_ok=True)
+    engine = create_engine(checked_database_url(database_url))
+    with engine.begin() as connection:
+        upgrade(connection, "0006")
+        values = {"json": report.to_json(), "at": OLD, "yes": True, "no": False}
+        for statement in (
+            "INSERT INTO reports VALUES ('report-1', 'study-1', 'r2gen_cmn', 'w', :at, :json)",
+            "INSERT INTO worklists (name, blind, settings, created_at) VALUES ('pilot', :yes, '{\"seed\": 7}', :at)",
+            "INSERT INTO worklist_items VALUES ('pilot', 'A', 0, 'report-1', 0)",
+            "INSERT INTO worklist_items VALUES ('pilot', 'B', 0, 'report-1', NULL)",
+            "INSERT INTO worklist_skips (worklist, reader, position, skipped, saved_at) "
+            "VALUES ('pilot', 'A', 0, :no, :at)",
+        ):
+            connection.execute(text(statement), values)
+    engine.dispose()
+    with FeedbackStore(database_url) as store:
+        head = store.head()
+        assert head is not None and head.number == 4
+        # The report was put in without an entry, as no version of the store does.
+        assert [(p.kind, p.what) for p in store.verify(head)] == [("report", "inserted")]
+        assert [item.report_id for item in store.worklists.items("pilot", "A")] == ["report-1"]
+        store.worklists.skip("pilot", "A", 0)
+        assert [problem.kind for problem in store.verify(head)] == ["report"]

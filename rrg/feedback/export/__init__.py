@@ -43,7 +43,7 @@ class Exported:
 
 
 def export_corrections(
-    store: FeedbackStore, out: Path, file_format: Format = "jsonl", selection: Selection | None = None
+    store: FeedbackStore, out: Path | str, file_format: Format = "jsonl", selection: Selection | None = None
 ) -> Exported:
     """Write corrections in a format, in the order of saving.
 
@@ -58,4 +58,4 @@ def export_corrections(
         records = (record for record in records if record[1].correction_id in current)
     if selection is not None:
         records = (record for record in records if record in selection)
-    return Exported(_WRITERS[file_format](records, out), tuple(unreadable))
+    return Exported(_WRITERS[file_format](records, Path(out)), tuple(unreadable))

@@ -56,7 +56,7 @@ Models: {models}.
 """
 
 
-def write_dataset(records: Iterable[tuple[Report, Correction]], out: Path) -> int:
+def write_dataset(records: Iterable[tuple[Report, Correction]], out: Path | str) -> int:
     """Write a folder with a Parquet file and README.md, and return the number of rows.
 
     Raises InputError when pyarrow is not installed, and for a folder that is not empty or cannot be made.

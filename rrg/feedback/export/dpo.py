@@ -11,7 +11,7 @@ from rrg.feedback.records import Correction
 from rrg.report import Report
 
 
-def write_dpo(records: Iterable[tuple[Report, Correction]], out: Path) -> int:
+def write_dpo(records: Iterable[tuple[Report, Correction]], out: Path | str) -> int:
     """Write one JSON object for each changed report and return their number.
 
     `prompt` is the id of the study, whose images a trainer looks up; `chosen` and `rejected` are the corrected and the

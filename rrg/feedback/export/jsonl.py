@@ -15,12 +15,12 @@ from rrg.report import Report
 _LINE_BREAKS = {ord(character): f"\\u{ord(character):04x}" for character in "\x85\u2028\u2029"}
 
 
-def write_jsonl(records: Iterable[tuple[Report, Correction]], out: Path) -> int:
+def write_jsonl(records: Iterable[tuple[Report, Correction]], out: Path | str) -> int:
     """Write one JSON object a correction, in UTF-8, and return their number."""
     return write_lines((entry(report, correction) for report, correction in records), out)
 
 
-def write_lines(entries: Iterable[dict[str, Any]], out: Path) -> int:
+def write_lines(entries: Iterable[dict[str, Any]], out: Path | str) -> int:
     """Write JSON objects, one a line, and return their number."""
     count = 0
     with private_file(out, "export") as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:

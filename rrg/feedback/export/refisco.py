@@ -32,7 +32,7 @@ COLUMNS = (
 NO_ERROR = "no error"
 
 
-def write_refisco(records: Iterable[tuple[Report, Correction]], out: Path) -> int:
+def write_refisco(records: Iterable[tuple[Report, Correction]], out: Path | str) -> int:
     """Write one row for each sentence of each assessed report and for each inserted one. Returns their number.
 
     `error_category` is `no error` for a sentence that was kept and empty for a change without a reason. A correction

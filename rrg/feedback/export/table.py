@@ -38,7 +38,7 @@ COLUMNS = (
 _FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
 
 
-def write_csv(records: Iterable[tuple[Report, Correction]], out: Path) -> int:
+def write_csv(records: Iterable[tuple[Report, Correction]], out: Path | str) -> int:
     """Write a table and return the number of its rows.
 
     `errors` and `significant_errors` count the changed sentences, all and those that the reader called clinically
@@ -47,7 +47,7 @@ def write_csv(records: Iterable[tuple[Report, Correction]], out: Path) -> int:
     return write_table(COLUMNS, (_row(report, correction) for report, correction in records), out)
 
 
-def write_table(columns: Sequence[str], rows: Iterable[dict[str, Any]], out: Path) -> int:
+def write_table(columns: Sequence[str], rows: Iterable[dict[str, Any]], out: Path | str) -> int:
     """Write rows as CSV with a heading and return their number. Missing values are empty.
 
     UTF-8 with a byte order mark, without which Excel takes it for another encoding. Texts that a spreadsheet would run

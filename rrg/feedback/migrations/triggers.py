@@ -15,12 +15,12 @@ def define_append_only() -> None:
     )
 
 
-def make_append_only(table: str, keys: Sequence[str]) -> None:
+def make_append_only(table: str, keys: Sequence[str | tuple[str, ...]]) -> None:
     """Create the triggers of a table.
 
     Args:
         table: name of the table.
-        keys: its unique columns.
+        keys: its unique columns; a tuple of columns is unique together.
     """
     if op.get_bind().dialect.name == "postgresql":
         op.execute(
@@ -34,7 +34,8 @@ def make_append_only(table: str, keys: Sequence[str]) -> None:
             f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
         )
     # INSERT OR REPLACE deletes without firing the delete trigger.
-    same_key = " OR ".join(f"{key} = NEW.{key}" for key in keys)
+    unique = [(key,) if isinstance(key, str) else key for key in keys]
+    same_key = " OR ".join(" AND ".join(f"{column} = NEW.{column}" for column in key) for key in unique)
     op.execute(
         f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
         f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same_key}) "

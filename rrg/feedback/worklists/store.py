@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from rrg.errors import InputError
+from rrg.feedback import ledger
 from rrg.feedback.database import Database
 from rrg.feedback.records import required_reader, utc_now
 from rrg.feedback.tables import CorrectionRow, ReportRow, WorklistItemRow, WorklistRow, WorklistSkipRow
@@ -54,7 +55,7 @@ class Worklist:
 
 
 class WorklistStore:
-    """Worklists in the feedback database. Worklists cannot be changed; skips are records of their own."""
+    """Worklists in the feedback database, all in the ledger. They cannot be changed; skips are records of their own."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -81,15 +82,17 @@ class WorklistStore:
         with self._database.writing("worklist") as session:
             if session.get(WorklistRow, name) is not None:
                 raise InputError(f"There is a worklist {name!r} already. Choose another name.")
-            session.add(WorklistRow(name=name, blind=blind, settings=settings, created_at=utc_now()))
-            session.flush()
-            session.add_all(
-                WorklistItemRow(
-                    worklist=name, reader=readers[reader], position=position, report_id=item.report_id, probe=item.probe
-                )
-                for reader, planned in items.items()
-                for position, item in enumerate(planned)
-            )
+            ledger.save(session, WorklistRow(name=name, blind=blind, settings=settings, created_at=utc_now()))
+            for reader, planned in items.items():
+                for position, item in enumerate(planned):
+                    row = WorklistItemRow(
+                        worklist=name,
+                        reader=readers[reader],
+                        position=position,
+                        report_id=item.report_id,
+                        probe=item.probe,
+                    )
+                    ledger.save(session, row)
 
     def list(self, reader: str | None = None) -> list[Worklist]:
         """Return all worklists, or those with items of a reader, in the order of their creation."""
@@ -136,9 +139,8 @@ class WorklistStore:
         with self._database.writing("mark") as session:
             if session.get(WorklistItemRow, (name, reader, position)) is None:
                 raise InputError("This report is not on your worklist. Reload the page.")
-            session.add(
-                WorklistSkipRow(worklist=name, reader=reader, position=position, skipped=skipped, saved_at=utc_now())
-            )
+            row = WorklistSkipRow(worklist=name, reader=reader, position=position, skipped=skipped, saved_at=utc_now())
+            ledger.save(session, row)
 
     def probes(self, name: str | None = None) -> dict[str, int]:
         """Return the index of the inserted sentence by report id, of one worklist or of all."""
@@ -147,6 +149,26 @@ class WorklistStore:
             rows = rows.where(WorklistItemRow.worklist == name)
         with self._database.reading() as session:
             return {row.report_id: row.probe for row in session.execute(rows)}
+
+    def blind_lists(self, report_id: str) -> dict[str, bool]:
+        """Return the blind worklists with a report by name, and whether all of their readers have corrected it."""
+        items = (
+            select(WorklistItemRow.worklist, WorklistItemRow.reader)
+            .join(WorklistRow, WorklistRow.name == WorklistItemRow.worklist)
+            .where(WorklistItemRow.report_id == report_id, WorklistRow.blind)
+        )
+        last = (
+            select(func.max(CorrectionRow.number))
+            .where(CorrectionRow.report_id == report_id)
+            .group_by(CorrectionRow.reader)
+        )
+        done = select(CorrectionRow.reader).where(CorrectionRow.number.in_(last), CorrectionRow.status != "withdrawn")
+        found: dict[str, bool] = {}
+        with self._database.reading() as session:
+            readers = set(session.scalars(done))
+            for worklist, reader in session.execute(items):
+                found[worklist] = found.get(worklist, True) and reader in readers
+        return found
 
     def report_ids(self, name: str) -> frozenset[str]:
         """Return the reports of a worklist. Raises InputError for an unknown one."""

@@ -83,5 +83,10 @@ def test_a_name_is_used_once_and_is_a_plain_name(filled: FeedbackStore) -> None:
 def test_worklists_cannot_be_changed(filled: FeedbackStore) -> None:
     from sqlalchemy.exc import DBAPIError
 
-    with pytest.raises((DBAPIError, InputError)), filled.database.writing("change") as session:
-        session.execute(text("UPDATE worklists SET blind = NOT blind"))
+    for statement in (
+        "UPDATE worklists SET blind = NOT blind",
+        "UPDATE worklist_items SET probe = NULL",
+        "DELETE FROM worklist_items",
+    ):
+        with pytest.raises((DBAPIError, InputError)), filled.database.writing("change") as session:
+            session.execute(text(statement))
