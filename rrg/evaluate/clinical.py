@@ -30,7 +30,12 @@ from rrg.labels.findings import FINDINGS, LABELER, asserted_concepts, label_vect
 FIVE = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
 """The five findings of the CheXpert competition."""
 
-_AVERAGED = {"13": np.arange(13), "5": np.array([FINDINGS.index(name) for name in FIVE])}
+_AVERAGED = {
+    "14": np.arange(14),
+    "13": np.arange(13),
+    "5": np.array([FINDINGS.index(name) for name in FIVE]),
+}
+"""Name of a set of findings -> their indices. "14" includes "No Finding", as in CheXbert's F1."""
 _PARTS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
     "precision": lambda tp, fp, fn: ratio(tp, tp + fp),
     "recall": lambda tp, fp, fn: ratio(tp, tp + fn),
@@ -87,22 +92,40 @@ def clinical_scores(
         raise InputError(f"Uncertain findings count as 1 (present) or 0 (absent), not as {uncertain!r}.")
     predicted = np.stack([_labels(text, uncertain) for text in hypotheses])  # bool [N, 14]
     labels = np.stack([_labels(text, uncertain) for text in references])
-    outcomes = [predicted & labels, predicted & ~labels, ~predicted & labels]
-    counts = np.stack(outcomes, axis=-1).astype(np.int64)  # [N, 14, 3]
-    correct = predicted == labels
+    counts = outcome_counts(predicted, labels)
     terms = [_set_f1(asserted_concepts(h), asserted_concepts(r)) for h, r in zip(hypotheses, references, strict=True)]
 
-    measures = {
-        f"{kind}-{part}-{size}": _averaged(counts[:, columns], kind, part)
-        for size, columns in _AVERAGED.items()
+    measures = averaged_measures(counts, ("13", "5"))
+    measures["example-F1-14"] = mean_measure(_PARTS["F1"](*np.moveaxis(counts.sum(axis=1), -1, 0)))
+    measures |= accuracy_measures(predicted == labels, ("14",))
+    measures["clinical-terms-F1"] = mean_measure(np.array(terms))
+    return ClinicalScores(LABELER, uncertain, _classes(counts), measures, counts)
+
+
+def averaged_measures(counts: np.ndarray, sizes: Sequence[str]) -> dict[str, Measure]:
+    """{micro,macro}-{precision,recall,F1}-SIZE of outcome counts [N, 14, 3]; a size is "14", "13" or "5" findings."""
+    return {
+        f"{kind}-{part}-{size}": _averaged(counts[:, _AVERAGED[size]], kind, part)
+        for size in sizes
         for kind in ("micro", "macro")
         for part in _PARTS
     }
-    measures["example-F1-14"] = mean_measure(_PARTS["F1"](*np.moveaxis(counts.sum(axis=1), -1, 0)))
-    measures["accuracy-14"] = mean_measure(correct.mean(axis=1))
-    measures["exact-match-14"] = mean_measure(correct.all(axis=1).astype(float))
-    measures["clinical-terms-F1"] = mean_measure(np.array(terms))
-    return ClinicalScores(LABELER, uncertain, _classes(counts), measures, counts)
+
+
+def accuracy_measures(correct: np.ndarray, sizes: Sequence[str]) -> dict[str, Measure]:
+    """Agreement of labels, bool [N, 14]: accuracy-SIZE over labels, exact-match-SIZE over reports with all right."""
+    measures: dict[str, Measure] = {}
+    for size in sizes:
+        own = correct[:, _AVERAGED[size]]
+        measures[f"accuracy-{size}"] = mean_measure(own.mean(axis=1))
+        measures[f"exact-match-{size}"] = mean_measure(own.all(axis=1).astype(float))
+    return measures
+
+
+def outcome_counts(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """True positives, false positives, false negatives, int64 [N, 14, 3], of labels bool [N, 14]."""
+    outcomes = [predicted & labels, predicted & ~labels, ~predicted & labels]
+    return np.stack(outcomes, axis=-1).astype(np.int64)
 
 
 def _classes(counts: np.ndarray) -> dict[str, ClassScore]:

@@ -19,6 +19,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from rrg.data.files import replaced
 from rrg.data.quality.heads import FILE as QUALITY_FILE
 from rrg.data.tokenizer import ReportTokenizer
+from rrg.decoding.resources import RESOURCE_FILES
 from rrg.errors import InputError
 from rrg.evaluate.model_card import METRICS
 from rrg.inference.exported_code import ExportedCode, exported_code
@@ -28,7 +29,7 @@ from rrg.inference.weights import bytes_on_disk, check_weights, shared_encoder, 
 from rrg.models import ARCHITECTURES
 
 TASK = "image-text-to-text"
-_COPIED = ("*.safetensors", "*.safetensors.index.json", "generation_config.json", "tokenizer*", "ngrams.npz")
+_COPIED = ("*.safetensors", "*.safetensors.index.json", "generation_config.json", "tokenizer*", *RESOURCE_FILES)
 _BESIDE = (QUALITY_FILE, STATISTICS_FILE)
 """Files beside the folders of weights: the checks of images, and what badges compare with."""
 _HUB_NAMES = {"iu_xray": "IU X-Ray", "mimic_cxr": "MIMIC-CXR"}
@@ -57,11 +58,12 @@ class Exported:
     bytes: int
 
 
-def export_model(folder: Path, out: Path) -> Exported:
+def export_model(folder: Path | str, out: Path | str) -> Exported:
     """Write the folder `out` from a folder of weights; it appears when it is complete.
 
     Raises InputError where `out` exists, or the weights are not whole.
     """
+    folder, out = Path(folder), Path(out)
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder} holds no model. Name a folder of weights, or a name that `models` lists.")
     if out.exists():

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from rrg.errors import InputError
+from rrg.evaluate.evaluation_page import HTML, MARKDOWN
 from rrg.evaluate.results import read_results
 from rrg.evaluate.run import check_references, evaluate, evaluated_on
+from rrg.evaluate.scorers import ScorerOptions, open_scorers
 from rrg.evaluate.table import render
 from rrg.evaluate.unfinished import NAME as UNFINISHED
 from rrg.inference.library import ModelLibrary
@@ -20,14 +22,16 @@ ALL = "all"
 
 
 def measure(
-    data: Path,
+    data: Path | str,
     models: Sequence[str],
-    weights: Path,
-    out: Path,
+    weights: Path | str,
+    out: Path | str,
     split: str = "val",
     limit: int | None = None,
     force: bool = False,
     blank_references: Literal["skip", "refuse"] = "skip",
+    options: ScorerOptions = ScorerOptions(),  # noqa: B008 - frozen
+    images: bool = True,
 ) -> Iterator[str]:
     """Evaluate models and the floors, each model into `out`/MODEL-SPLIT; yield the figures of each as a table.
 
@@ -42,9 +46,14 @@ def measure(
         limit: Only the first so many studies.
         force: Evaluate again even if there are cached results.
         blank_references: "skip" leaves studies without a reference report out, "refuse" raises InputError.
+        options: Further scorers.
+        images: Show the images of the worst and best studies on the page of each model.
 
-    Raises InputError for an unknown model, for unusable data, and for cached results of another shape.
+    Raises InputError for an unknown model, for unusable data, for a scorer that cannot be used, and for cached results
+    of another shape.
     """
+    data, weights, out = Path(data), Path(weights), Path(out)
+    scorers = open_scorers(options)
     if blank_references == "refuse":
         check_references(data, split)  # also for cached results
     for folder in _folders(models, weights):
@@ -55,14 +64,16 @@ def measure(
             cached is not None
             and cached.weights_sha256 == weights_digest(folder)
             and cached.provenance.evaluated_on == evaluated_on(data, split, limit)
+            and {scorer.group: scorer.description for scorer in scorers}.items() <= cached.scorers.items()
         ):
             yield f"{render(cached)}\n\nCached results: {target / 'results.json'} (--force evaluates again)"
             continue
         if force:
             (target / UNFINISHED).unlink(missing_ok=True)
-        command = shlex.join(_command(data, models, folder, out, split, limit))
-        results = evaluate(Reporter.from_pretrained(folder), data, split, target, limit, command, out / "features")
-        yield f"{render(results)}\n\nSaved {target / 'predictions.jsonl'} and {target / 'results.json'}"
+        command = shlex.join(_command(data, models, folder, out, split, limit, options))
+        reporter = Reporter.from_pretrained(folder)
+        results = evaluate(reporter, data, split, target, limit, command, out / "features", scorers, images)
+        yield f"{render(results)}\n\nSaved {target}: predictions.jsonl, results.json, {HTML}, {MARKDOWN}"
 
 
 def _folders(models: Sequence[str], weights: Path) -> list[Path]:
@@ -87,7 +98,13 @@ def _folders(models: Sequence[str], weights: Path) -> list[Path]:
 
 
 def _command(
-    data: Path, models: Sequence[str], folder: Path, out: Path, split: str, limit: int | None
+    data: Path,
+    models: Sequence[str],
+    folder: Path,
+    out: Path,
+    split: str,
+    limit: int | None,
+    options: ScorerOptions,
 ) -> Iterator[str]:
     """The words of the command that evaluates this model alone."""
     model = str(folder) if str(folder) in models else folder.name
@@ -95,3 +112,4 @@ def _command(
     yield from ("--out", str(out))
     if limit is not None:
         yield from ("--limit", str(limit))
+    yield from options.arguments()

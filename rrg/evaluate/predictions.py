@@ -29,7 +29,33 @@ class Predictions:
     """Rows that were left out, each as "line 3: no `id`"."""
 
 
-def read_predictions(path: Path, name: str | None = None) -> Predictions:
+@dataclass(frozen=True)
+class System:
+    """A system with its runs, such as the seeds of its training."""
+
+    name: str
+    runs: tuple[Predictions, ...]
+
+
+def read_system(text: Path | str) -> System:
+    """Read a system of the command line: a file or folder (`read_predictions`), or "NAME=FILE,FILE,..." for its runs.
+
+    Raises InputError as `read_predictions`, and for a name without files.
+    """
+    if Path(text).exists() or "=" not in str(text):
+        run = read_predictions(text)
+        return System(run.name, (run,))
+    name, _, files = str(text).partition("=")
+    paths = [file.strip() for file in files.split(",") if file.strip()]
+    if not name.strip() or not paths:
+        raise InputError(f"{text} names no system. Give it as NAME=seed1.jsonl,seed2.jsonl.")
+    if len(set(paths)) < len(paths):
+        raise InputError(f"{text} names a file twice. Give each seed once.")
+    alone = len(paths) == 1
+    return System(name.strip(), tuple(read_predictions(path, name.strip() if alone else None) for path in paths))
+
+
+def read_predictions(path: Path | str, name: str | None = None) -> Predictions:
     """Read the file of a system's texts. Rows that cannot be used are left out and named.
 
     Args:
@@ -39,6 +65,7 @@ def read_predictions(path: Path, name: str | None = None) -> Predictions:
     Raises:
         InputError: there is no such file, it is of another kind, or no row of it can be used.
     """
+    path = Path(path)
     if (path / "predictions.jsonl").is_file():
         name, path = name or path.resolve().name, path / "predictions.jsonl"
     if not path.is_file():

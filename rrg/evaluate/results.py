@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
@@ -12,10 +12,12 @@ from rrg.data.files import write_text
 from rrg.errors import InputError
 from rrg.evaluate.behaviour import Auroc, ImageSensitivity
 from rrg.evaluate.clinical import ClassScore
+from rrg.evaluate.sentence_quality import SentenceQuality
 from rrg.evaluate.significance import Difference, Interval
+from rrg.evaluate.support_figures import SupportFigures
 
 Figures: TypeAlias = dict[str, dict[str, dict[str, Interval]]]
-"""Group ("r2gen", "raw" or "clinical") -> system (the model or a floor) -> metric -> figure with its interval."""
+"""Group ("r2gen", "raw", "clinical" or a scorer's) -> system (the model or a floor) -> metric -> figure."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,10 @@ class Behaviour:
     distinct_by_system: dict[str, int]
     black_images: ImageSensitivity
     shuffled_images: ImageSensitivity
+    sentences_by_system: dict[str, SentenceQuality] = field(default_factory=dict)
+    """Empty in results from before it was measured."""
+    support: SupportFigures | None = None
+    """None for a model without candidates, and in results from before it was measured."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,8 @@ class Results:
     """Metric or floor -> why it is missing."""
     warnings: tuple[str, ...]
     provenance: Provenance
+    scorers: dict[str, str] = field(default_factory=dict)
+    """Group of a further scorer (`rrg.evaluate.scorers`) -> its description."""
 
     def to_dict(self) -> dict[str, Any]:
         """The content of `results.json`: fields of the provenance at the top level, sensitivities with their share."""
@@ -107,14 +115,23 @@ class Results:
         for name in ("black_images", "shuffled_images"):
             sensitivity: ImageSensitivity = getattr(self.behaviour, name)
             record["behaviour"][name]["share"] = sensitivity.share
+        # Results from before these were measured stay as they were.
+        for group, name in (
+            (record, "scorers"),
+            (record["behaviour"], "sentences_by_system"),
+            (record["behaviour"], "support"),
+        ):
+            if not group[name]:
+                del group[name]
         return record | provenance.pop("evaluated_on") | provenance
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Self:
         """The inverse of `to_dict`. Raises InputError for a record of another shape."""
-        flat = {field.name for field in fields(cls)} - {"provenance"}
-        of_studies = {field.name for field in fields(EvaluatedOn)}
-        of_provenance = {field.name for field in fields(Provenance)} - {"evaluated_on"}
+        flat = {entry.name for entry in fields(cls)} - {"provenance"}
+        of_studies = {entry.name for entry in fields(EvaluatedOn)}
+        of_provenance = {entry.name for entry in fields(Provenance)} - {"evaluated_on"}
+        record = {"scorers": {}, **record}  # files of earlier versions have none
         check_keys(record, flat | of_studies | of_provenance)
         evaluated_on = EvaluatedOn(**{name: record[name] for name in of_studies})
         try:
@@ -144,14 +161,14 @@ class Results:
             raise InputError(f"These are not results of this version: {error}.") from error
         return cls(**{name: record[name] for name in flat - nested.keys()}, **nested)
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path | str) -> None:
         """Write `results.json` atomically; on an error an existing file stays unchanged."""
-        write_text(path, json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n")
+        write_text(Path(path), json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n")
 
 
-def read_results(path: Path) -> Results | None:
+def read_results(path: Path | str) -> Results | None:
     """The results in a file; None where there is no file. Raises InputError for a file of another shape."""
-    record = read_record(path)
+    record = read_record(Path(path))
     if record is None:
         return None
     try:
@@ -195,4 +212,12 @@ def _behaviour(record: Mapping[str, Any]) -> Behaviour:
         name: ImageSensitivity(record[name]["studies"], record[name]["changed"])
         for name in ("black_images", "shuffled_images")
     }
-    return Behaviour(**{**record, **images})
+    return Behaviour(**{**record, **images, **sentences_and_support(record)})
+
+
+def sentences_and_support(behaviour: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of these names in a stored behaviour as dataclasses; without values where they are not stored."""
+    sentences = {name: SentenceQuality(**counts) for name, counts in behaviour.get("sentences_by_system", {}).items()}
+    support = behaviour.get("support")
+    figures = None if support is None else SupportFigures.from_dict(support)
+    return {"sentences_by_system": sentences, "support": figures}

@@ -9,9 +9,10 @@ import hashlib
 import json
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Protocol
@@ -22,13 +23,16 @@ from tqdm import tqdm
 from rrg.data.annotation import read_annotation
 from rrg.data.files import replaced, write_text
 from rrg.data.studies import Study
-from rrg.data.text import is_blank
+from rrg.data.text import CLEANERS, is_blank
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.errors import InputError
 from rrg.evaluate import floors, protocols
 from rrg.evaluate.behaviour import image_sensitivity, shuffle_sensitivity
+from rrg.evaluate.evaluation_page import page_content, results_facts, results_tables, write_page
 from rrg.evaluate.results import EvaluatedOn, Provenance, Results
+from rrg.evaluate.scorers import Scorer
 from rrg.evaluate.scoring import compute_results
+from rrg.evaluate.sentence_quality import SentenceQuality, sentence_quality, trigrams
 from rrg.evaluate.unfinished import NAME as UNFINISHED
 from rrg.evaluate.unfinished import ReportModel, UnfinishedReports
 from rrg.labels.findings import label_report
@@ -60,6 +64,8 @@ class _Splits:
     """Ids of the studies of the evaluated split that were left out because they have no reference report."""
     train: list[Study]
     val: list[Study]
+    extra: list[Study]
+    """Studies outside train, val and test, from which the sentences of the corpus are known too."""
 
     @classmethod
     def read(cls, folder: Path, split: str, limit: int | None) -> _Splits:
@@ -80,17 +86,25 @@ class _Splits:
             without_reference=blank,
             train=[study for study in studies if study.split == "train" and not is_blank(study.report)],
             val=[study for study in studies if study.split == "val" and not is_blank(study.report)],
+            extra=[study for study in studies if study.split == "extra" and not is_blank(study.report)],
         )
 
 
-def check_references(folder: Path, split: str) -> None:
+def check_references(folder: Path | str, split: str) -> None:
     """Raise InputError, with the ids, if a study of a split has no reference report."""
+    folder = Path(folder)
     blank = _Splits.read(folder, split, None).without_reference
     if blank:
         raise InputError(
             f"{folder / 'annotation.json'}: {_listed(blank)} of the split {split!r} without a text in `report` to "
             "compare with. Complete or remove the records, or leave the studies out with --blank-references skip."
         )
+
+
+def _empty(texts: Mapping[str, str]) -> list[str]:
+    """A note on the studies whose report is empty, if any is."""
+    empty = [study for study, text in texts.items() if not text.strip()]
+    return [f"Empty reports: {_listed(empty)}"] if empty else []
 
 
 def _listed(ids: Sequence[str]) -> str:
@@ -101,14 +115,18 @@ def _listed(ids: Sequence[str]) -> str:
 
 def evaluate(
     model: EvaluatedModel,
-    folder: Path,
+    folder: Path | str,
     split: str,
-    out: Path,
+    out: Path | str,
     limit: int | None = None,
     command: str | None = None,
     features: Path | None = None,
+    scorers: Sequence[Scorer] = (),
+    images: bool = True,
 ) -> Results:
-    """Generate and score a report for each study of a split; write `predictions.jsonl` and `results.json`.
+    """Generate and score a report for each study of a split.
+
+    Written are `predictions.jsonl`, `results.json`, `evaluation.html` and `evaluation.md`.
 
     Studies without a reference report are found before a report is generated. They are left out, counted and named in
     the warnings. `predictions.jsonl` is written before anything is scored. Until the results are written,
@@ -118,11 +136,13 @@ def evaluate(
         model: The model.
         folder: Folder with annotation.json and images/ or images.tar.
         split: Which studies of annotation.json.
-        out: Folder for both files.
+        out: Folder for the files.
         limit: Only the first so many studies.
         command: The command line that repeats the evaluation, for the record.
         features: Cache for the image features of the train split, which models with the same image encoder share;
             without it a folder in `out`.
+        scorers: Further scorers.
+        images: Show the images of the worst and best studies on the page.
 
     Raises InputError for a folder, a split or a limit that cannot be evaluated.
     """
@@ -143,9 +163,10 @@ def evaluate(
     floor_rows, floors_not_computed = _floors(model, splits, features or out / "features")
     subsets = _subsets(splits)
     texts = {report.study_id: report.text for report in reports}
+    references = {study.id: _reference(study) for study in studies}
     results = compute_results(
         reports,
-        {study.id: _reference(study) for study in studies},
+        references,
         floor_rows,
         (_r2gen_protocol(model, splits), protocols.RAW),
         subsets,
@@ -153,6 +174,7 @@ def evaluate(
         shuffled_images=shuffle_sensitivity(studies, subsets[ABNORMAL].tolist(), texts, unfinished.reports),
         left_out_without_reference=len(splits.without_reference),
         floors_not_computed=floors_not_computed,
+        sentences=_sentence_counter(model, splits),
         provenance=Provenance(
             evaluated_on(folder, split, limit),
             train_studies=len(splits.train),
@@ -161,9 +183,21 @@ def evaluate(
             machine=_machine(),
             versions={"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
         ),
+        scorers=scorers,
     )
     if splits.without_reference:
         results = replace(results, warnings=(*results.warnings, left_out))
+    content = page_content(
+        f"{model.name} on {split} of {folder.resolve().name}",
+        results_facts(results),
+        results_tables(results),
+        {model.name: texts, **{floor.name: floor.texts for floor in floor_rows}},
+        references,
+        studies if images else (),
+        reports,
+        [*results.warnings, *(f"{name}: {why}" for name, why in results.not_computed.items()), *_empty(texts)],
+    )
+    write_page(content, out)
     results.write(out / "results.json")
     unfinished.discard()
     return results
@@ -186,6 +220,13 @@ def _r2gen_protocol(model: EvaluatedModel, splits: _Splits) -> protocols.Protoco
         reports = [_reference(study) for study in splits.train]
         tokenizer = ReportTokenizer.build(reports, MIN_WORD_COUNT, tokenizer.cleaner)
     return protocols.r2gen_protocol(tokenizer)
+
+
+def _sentence_counter(model: EvaluatedModel, splits: _Splits) -> Callable[[Iterable[str]], SentenceQuality]:
+    """Counts the faults of sentences, with the trigrams of train and extra in the cleaning of the model."""
+    clean = CLEANERS[model.tokenizer.cleaner]
+    known = trigrams([_reference(study) for study in (*splits.train, *splits.extra)], clean)
+    return partial(sentence_quality, clean=clean, known=known)
 
 
 def _subsets(splits: _Splits) -> dict[str, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -12,7 +12,10 @@ from rrg.evaluate.floors import Floor
 from rrg.evaluate.language import LanguageScores, language_scores
 from rrg.evaluate.protocols import Protocol
 from rrg.evaluate.results import Behaviour, Figures, Provenance, Results, Subset
+from rrg.evaluate.scorers import Scorer
+from rrg.evaluate.sentence_quality import SentenceQuality
 from rrg.evaluate.significance import RESAMPLES, SEED, Difference, Measure, intervals, paired_difference
+from rrg.evaluate.support_figures import support_figures
 from rrg.labels.findings import LABELER
 from rrg.report import Report
 
@@ -28,7 +31,9 @@ def compute_results(
     shuffled_images: ImageSensitivity,
     left_out_without_reference: int,
     floors_not_computed: Mapping[str, str],
+    sentences: Callable[[Iterable[str]], SentenceQuality],
     provenance: Provenance,
+    scorers: Sequence[Scorer] = (),
 ) -> Results:
     """Score the reports of a model and of the floors against the references.
 
@@ -42,19 +47,20 @@ def compute_results(
         shuffled_images: Sensitivity of the model to images of another study.
         left_out_without_reference: Studies of the split without a reference report.
         floors_not_computed: Floor -> reason.
+        sentences: Counts the faults of the sentences of a system's texts.
         provenance: What is needed to repeat the evaluation.
+        scorers: Further scorers; each gives a group of figures.
     """
     model = reports[0].model
     texts = {model: {report.study_id: report.text for report in reports}}
     texts |= {floor.name: floor.texts for floor in floors}
     targets = list(references.values())
     language = {protocol.name: _language(protocol, model, reports, floors, references) for protocol in protocols}
-    clinical = {
-        system: clinical_scores([by_study[study] for study in references], targets)
-        for system, by_study in texts.items()
-    }
+    ordered = {system: [by_study[study] for study in references] for system, by_study in texts.items()}
+    clinical = {system: clinical_scores(own, targets) for system, own in ordered.items()}
     measures = {group: {system: row.measures for system, row in rows.items()} for group, rows in language.items()}
     measures["clinical"] = {system: row.measures for system, row in clinical.items()}
+    measures |= {scorer.group: scorer.measures(ordered, targets) for scorer in scorers}
     generated = diversity([report.text for report in reports])
     return Results(
         model=model,
@@ -85,12 +91,17 @@ def compute_results(
             },
             black_images=black_images,
             shuffled_images=shuffled_images,
+            sentences_by_system={
+                system: sentences([by_study[study] for study in references]) for system, by_study in texts.items()
+            },
+            support=support_figures(reports, targets),
         ),
         classifier_auroc=classifier_auroc(reports, targets),
         not_computed={metric: why for rows in language.values() for metric, why in rows[model].not_computed.items()}
         | dict(floors_not_computed),
         warnings=tuple(sorted({text for rows in language.values() for row in rows.values() for text in row.warnings})),
         provenance=provenance,
+        scorers={scorer.group: scorer.description for scorer in scorers},
     )
 
 

@@ -7,14 +7,16 @@ each study was drawn, so 2,000 samples are one matrix product, and no text is sc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 
 from rrg.errors import InputError
 
+Name = TypeVar("Name", bound=Hashable)
 RESAMPLES = 2_000
 SEED = 0
 
@@ -40,6 +42,21 @@ class Measure:
 def mean_measure(scores: np.ndarray) -> Measure:
     """The mean of per-study scores [N] as a Measure."""
     return Measure(np.stack([scores, np.ones_like(scores)], axis=1), lambda sums: ratio(sums[..., 0], sums[..., 1]))
+
+
+def mean_of_runs(runs: Sequence[Measure], repeat: int = 1) -> Measure:
+    """The mean figure of several runs of one system, such as training seeds, on the same studies.
+
+    Each run is repeated `repeat` times, which changes no figure: systems with other numbers of runs then have
+    statistics of one shape, which a paired test needs.
+    """
+    count, width = len(runs) * repeat, runs[0].per_study.shape[1]
+    per_study = np.concatenate([run.per_study for run in runs for _ in range(repeat)], axis=1)
+
+    def figure(sums: np.ndarray) -> np.ndarray:
+        return runs[0].figure(np.reshape(sums, (*np.shape(sums)[:-1], count, width))).mean(axis=-1)
+
+    return Measure(per_study, figure)
 
 
 def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
@@ -69,8 +86,8 @@ class Difference:
 
 
 def intervals(
-    measures: Mapping[str, Measure], *, resamples: int = RESAMPLES, level: float = 0.95, seed: int = SEED
-) -> dict[str, Interval]:
+    measures: Mapping[Name, Measure], *, resamples: int = RESAMPLES, level: float = 0.95, seed: int = SEED
+) -> dict[Name, Interval]:
     """Percentile bootstrap intervals of several figures of one system, on the same resamples of the studies.
 
     Resamples on which a figure is not defined (NaN) are left out of its interval.
@@ -81,7 +98,7 @@ def intervals(
         return {}
     draws = _draws(_studies(*measures.values()), resamples, seed)
     tails = [(1 - level) / 2, (1 + level) / 2]
-    result: dict[str, Interval] = {}
+    result: dict[Name, Interval] = {}
     for name, measure in measures.items():
         low, high = np.nanquantile(measure.figure(draws @ measure.per_study), tails)
         result[name] = Interval(measure.value, float(low), float(high))

@@ -22,8 +22,9 @@ OPACITY = 0.65
 """Opacity of the highest value. Lower values are more transparent, so that the anatomy stays visible."""
 
 
-def write_maps(explanation: Explanation, radiographs: Sequence[Radiograph], out: Path) -> int:
+def write_maps(explanation: Explanation, radiographs: Sequence[Radiograph], out: Path | str) -> int:
     """Write every map to `out`: raw values in maps.npz, metadata in maps.json, one PNG each. Returns their number."""
+    out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     values, described = {}, {}
     for key, heatmap in _named(explanation):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from rrg.evaluate import measure as module
 from rrg.evaluate.measure import measure
 from rrg.evaluate.results import Results
 from rrg.evaluate.run import evaluated_on
+from rrg.evaluate.scorers import Scorer, ScorerOptions
 from rrg.inference.weights import weights_digest
 from tests.example_results import example_results
 
@@ -36,20 +38,41 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
+class Named:
+    """A scorer that only has a name."""
+
+    def __init__(self, description: str):
+        self.group, self.description = "bertscore", description
+
+
+def _named(options: ScorerOptions) -> tuple[Any, ...]:
+    return (Named(f"{options.bertscore} {options.bertscore_layer}"),) if options.bertscore else ()
+
+
 @pytest.fixture
 def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The calls of `evaluate`, which is replaced by one that writes made-up results for the weights and studies."""
     calls: list[dict[str, Any]] = []
 
     def evaluate(
-        folder: Path, data: Path, split: str, out: Path, limit: int | None, command: str, features: Path
+        folder: Path,
+        data: Path,
+        split: str,
+        out: Path,
+        limit: int | None,
+        command: str,
+        features: Path,
+        scorers: Sequence[Scorer],
+        images: bool,
     ) -> Results:
         calls.append({"model": folder.name, "out": out, "command": command, "features": features})
         studies = asdict(evaluated_on(data, split, limit))
+        studies["scorers"] = {scorer.group: scorer.description for scorer in scorers}
         results = Results.from_dict(example_results(folder.name, weights_digest(folder), 0.4, **studies))
         results.write(out / "results.json")
         return results
 
+    monkeypatch.setattr(module, "open_scorers", _named)
     monkeypatch.setattr(module.Reporter, "from_pretrained", lambda folder: folder)
     monkeypatch.setattr(module, "evaluate", evaluate)
     monkeypatch.setattr(module, "render", lambda results: results.weights_sha256)
@@ -85,6 +108,11 @@ def test_results_are_cached_per_weights_hash_and_studies(
     assert names() == ["second"]
     assert names(limit=3) == ["r2gen_cmn", "second"]
     assert names() == ["r2gen_cmn", "second"]
+    assert names(options=ScorerOptions(bertscore="tiny", bertscore_layer=2)) == ["r2gen_cmn", "second"]
+    assert names(options=ScorerOptions(bertscore="tiny", bertscore_layer=2)) == []
+    assert names(options=ScorerOptions(bertscore="other")) == ["r2gen_cmn", "second"]
+    assert evaluated[-1]["command"].endswith("--bertscore other")
+    assert names() == [], "results with more figures serve too"
     assert names(split="test") == ["r2gen_cmn", "second"]
     (data / "annotation.json").write_text("{} ")
     assert names() == ["r2gen_cmn", "second"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rrg.errors import InputError
-from rrg.evaluate.predictions import read_predictions
+from rrg.evaluate.predictions import read_predictions, read_system
 
 ROWS = '{"id": "1", "text": " The heart is normal. "}\n\n{"study_id": 2, "report": null}\nno json\n[1]\n'
 MORE = '{"text": "x"}\n{"id": "3"}\n{"id": "1", "text": "again"}\n{"id": "4", "text": 5}\n'
@@ -55,3 +55,18 @@ def test_a_file_without_a_row_is_refused(name: str, content: bytes | None, messa
         (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
         read_predictions(tmp_path / name)
+
+
+def test_a_system_is_a_file_or_named_seeds(tmp_path: Path) -> None:
+    for name in ("a", "b", "with=sign"):
+        (tmp_path / f"{name}.jsonl").write_text('{"id": "1", "text": "x"}\n')
+    one = read_system(tmp_path / "a.jsonl")
+    assert (one.name, [run.name for run in one.runs]) == ("a", ["a"])
+    seeds = read_system(f"CMN={tmp_path}/a.jsonl, {tmp_path}/b.jsonl")
+    assert (seeds.name, [run.name for run in seeds.runs]) == ("CMN", ["a", "b"])
+    renamed = read_system(f"CMN={tmp_path}/a.jsonl")
+    assert (renamed.name, [run.name for run in renamed.runs]) == ("CMN", ["CMN"])
+    assert read_system(f"{tmp_path}/with=sign.jsonl").name == "with=sign", "a file of that name comes first"
+    for text, message in (("CMN=", "names no system"), (f"CMN={tmp_path}/a.jsonl,{tmp_path}/a.jsonl", "a file twice")):
+        with pytest.raises(InputError, match=message):
+            read_system(text)

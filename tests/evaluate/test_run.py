@@ -299,7 +299,7 @@ def test_reports_generated_before_an_error_are_reused(data: Path, tmp_path: Path
     assert results.figures == expected.figures
     assert results.behaviour == expected.behaviour
     names = [path.name for path in sorted(out.iterdir())]
-    assert names == ["features", "predictions.jsonl", "results.json"]
+    assert names == ["evaluation.html", "evaluation.md", "features", "predictions.jsonl", "results.json"]
     assert (out / "predictions.jsonl").read_bytes() == (tmp_path / "whole" / "predictions.jsonl").read_bytes()
 
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rrg.evaluate.pages.drawing import COLOURS, colours, error_bars, new_axes, svg
 from rrg.evaluate.reader_study.analysis import StudyAnalysis
 from rrg.evaluate.reader_study.rates import REASONS, Rate
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-COLOURS = ("#14608f", "#b45f06", "#3d7a4e", "#7a4b94", "#8d2233", "#5c6670", "#2a8c8c")
 SUPPORT_BINS = 5
 
 
@@ -32,60 +26,39 @@ def figures(analysis: StudyAnalysis) -> dict[str, str]:
     return {title: svg for title, svg in drawn.items() if svg}
 
 
-def _axes(height: float) -> tuple[Figure, Axes]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.2, height), layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="x", color="#e3e8ee", linewidth=0.8)
-    axes.set_axisbelow(True)
-    return figure, axes
-
-
-def _svg(figure: Figure) -> str:
-    import matplotlib as mpl
-
-    file = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "rrg"}):
-        figure.savefig(file, format="svg", metadata={"Date": None})
-    text = file.getvalue()
-    return text[text.index("<svg") :]
-
-
 def _errors(analysis: StudyAnalysis, significant: bool) -> str:
     rows: dict[str, Mapping[str, Rate]] = {
         errors.model: {**(errors.significant if significant else errors.categories)} for errors in analysis.models
     }
     if not rows:
         return ""
-    figure, axes = _axes(0.9 + 0.28 * len(REASONS) * max(1, len(rows) * 0.6))
+    figure, axes = new_axes(0.9 + 0.28 * len(REASONS) * max(1, len(rows) * 0.6))
     offsets = np.linspace(-0.3, 0.3, len(rows)) if len(rows) > 1 else [0.0]
-    for (model, rates), offset, colour in zip(rows.items(), offsets, _cycle(len(rows)), strict=True):
+    for (model, rates), offset, colour in zip(rows.items(), offsets, colours(len(rows)), strict=True):
         places = np.arange(len(REASONS)) + offset
         values = np.array([100 * rates[reason].value for reason in REASONS])
         ends = np.array([[100 * rates[reason].low, 100 * rates[reason].high] for reason in REASONS]).T
-        axes.errorbar(values, places, xerr=_bars(values, ends), fmt="o", ms=4, lw=1.2, color=colour, label=model)
+        axes.errorbar(values, places, xerr=error_bars(values, ends), fmt="o", ms=4, lw=1.2, color=colour, label=model)
     axes.set_yticks(range(len(REASONS)), REASONS)
     axes.invert_yaxis()
     axes.set_xlim(left=-0.5)
     axes.set_xlabel("% of readings, with 95 % interval")
     axes.legend(frameon=False, fontsize=8)
-    return _svg(figure)
+    return svg(figure)
 
 
 def _ranking(analysis: StudyAnalysis) -> str:
     if not analysis.ranking:
         return ""
-    figure, axes = _axes(0.9 + 0.32 * len(analysis.ranking))
+    figure, axes = new_axes(0.9 + 0.32 * len(analysis.ranking))
     values = np.array([one.strength for one in analysis.ranking])
     ends = np.array([[one.low, one.high] for one in analysis.ranking]).T
     axes.axvline(0, color="#9aa5b1", linewidth=0.8)
-    axes.errorbar(values, range(len(values)), xerr=_bars(values, ends), fmt="o", ms=5, lw=1.2, color=COLOURS[0])
+    axes.errorbar(values, range(len(values)), xerr=error_bars(values, ends), fmt="o", ms=5, lw=1.2, color=COLOURS[0])
     axes.set_yticks(range(len(values)), [one.model for one in analysis.ranking])
     axes.invert_yaxis()
     axes.set_xlabel("log odds against the average model, with 95 % interval")
-    return _svg(figure)
+    return svg(figure)
 
 
 def _times(analysis: StudyAnalysis) -> str:
@@ -96,12 +69,12 @@ def _times(analysis: StudyAnalysis) -> str:
     times = {name: seconds for name, seconds in times.items() if seconds}
     if not times:
         return ""
-    figure, axes = _axes(0.9 + 0.4 * len(times))
+    figure, axes = new_axes(0.9 + 0.4 * len(times))
     axes.boxplot([*times.values()], orientation="horizontal", tick_labels=[*times], widths=0.5, flierprops={"ms": 3})
     axes.invert_yaxis()
     axes.set_xlim(left=0)
     axes.set_xlabel("seconds a report: quartiles, whiskers to 1.5 interquartile ranges")
-    return _svg(figure)
+    return svg(figure)
 
 
 def _support(analysis: StudyAnalysis) -> str:
@@ -115,7 +88,7 @@ def _support(analysis: StudyAnalysis) -> str:
         return ""
     support, changed = np.array(pairs, dtype=float).T
     bins = np.minimum((support * SUPPORT_BINS).astype(int), SUPPORT_BINS - 1)
-    figure, axes = _axes(2.6)
+    figure, axes = new_axes(2.6)
     shares = [changed[bins == index].mean() * 100 if (bins == index).any() else 0.0 for index in range(SUPPORT_BINS)]
     bars = axes.bar(range(SUPPORT_BINS), shares, color=COLOURS[0], width=0.7)
     axes.bar_label(bars, [f"n = {(bins == index).sum()}" for index in range(SUPPORT_BINS)], fontsize=8)
@@ -125,13 +98,4 @@ def _support(analysis: StudyAnalysis) -> str:
     axes.set_ylabel("% changed")
     axes.margins(y=0.12)
     axes.grid(False)
-    return _svg(figure)
-
-
-def _bars(values: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Lengths [2, N] of the error bars of `values` to `ends` [2, N]."""
-    return np.maximum(np.stack([values - ends[0], ends[1] - values]), 0)
-
-
-def _cycle(count: int) -> Sequence[str]:
-    return [COLOURS[index % len(COLOURS)] for index in range(count)]
+    return svg(figure)

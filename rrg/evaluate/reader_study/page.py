@@ -8,22 +8,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rrg.data.files import write_text
+from rrg.evaluate.pages import offline_page
 from rrg.evaluate.reader_study.analysis import StudyAnalysis
 from rrg.evaluate.reader_study.figures import figures
 from rrg.evaluate.reader_study.rates import REASONS, VERDICTS, Rate
 from rrg.evaluate.significance import Interval
 
-_TEMPLATES = Environment(
-    loader=PackageLoader("rrg.evaluate.reader_study", "."),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -35,8 +28,8 @@ def study_page(analysis: StudyAnalysis, title: str, created: str) -> str:
         title: heading of the page.
         created: time of writing, UTC.
     """
-    template = _TEMPLATES.get_template("page.html")
-    return template.render(
+    return offline_page(
+        "reader_study/page.html",
         analysis=analysis,
         title=title,
         created=created,
@@ -106,11 +99,12 @@ def study_tables(analysis: StudyAnalysis) -> dict[str, str]:
     }
 
 
-def write_study(analysis: StudyAnalysis, out: Path, title: str, created: str) -> list[Path]:
+def write_study(analysis: StudyAnalysis, out: Path | str, title: str, created: str) -> list[Path]:
     """Write the page to `out` and the tables into the folder `<name of out>_tables`. Returns what was written.
 
     Raises InputError where a file cannot be written.
     """
+    out = Path(out)
     tables = out.with_name(f"{out.stem}_tables")
     texts = {out: study_page(analysis, title, created)}
     texts |= {tables / name: text for name, text in study_tables(analysis).items()}
