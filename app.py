@@ -15,7 +15,7 @@ from rrg.errors import InputError
 from rrg.inference.cpu import configure_cpu
 from rrg.ui.address import bypass_proxy, check_address
 from rrg.ui.gradio_stubs import skip_stub_files
-from rrg.ui.settings import Settings
+from rrg.ui.settings import OAUTH, Settings
 from rrg.ui.upload_folder import UploadFolder
 from rrg.ui.zero_gpu import register_zero_gpu
 
@@ -32,7 +32,9 @@ def main(data: Path | None = None) -> None:
     settings.make_home()
     check_address(settings.host, settings.port)
     bypass_proxy(os.environ, settings.host)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl+C, so that uploads are deleted
+    # SIGTERM ends like Ctrl+C, so that uploads are deleted. A shell starts a background job with SIGINT ignored.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     uploads = UploadFolder(settings.home / "uploads")
     try:
         serve(settings, uploads.path)
@@ -66,7 +68,7 @@ def serve(settings: Settings, uploads: Path) -> None:
         mirror = Mirror(store.database, settings.mirror, settings.home / "mirror")
         mirror.start()
     service = Service(settings, library, store, mirror)
-    app = create_app(service)
+    app = create_app(service, settings.auth == OAUTH)
     app.launch(**launch_options(settings, service), prevent_thread_lock=True)
     send_json(app)
     # The page is up. Only now load torch and the first model, which takes seconds.

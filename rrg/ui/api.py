@@ -65,7 +65,7 @@ def add_endpoints(service: Service) -> None:
         """Return where the model looked: maps of a stored report over its radiographs, as rows of numbers.
 
         Attention does not prove that an area caused a word. Errors name the cause: a report that is not known, images
-        that have left the server (write the report again), a model that has other weights now.
+        that have left the server (write the report again), a model that has other weights now, a blind worklist.
 
         Args:
             report_id: The report_id that the tool `report` returned.
@@ -84,7 +84,9 @@ def add_endpoints(service: Service) -> None:
         written = await asyncio.to_thread(service.find_report, report_id)
         if written is None:
             raise InputError("This report is not known here. Give the report_id that `report` returned.")
-        study = await asyncio.to_thread(service.find_study, written.study_id, current_session(request).viewer)
+        session = current_session(request)
+        await asyncio.to_thread(service.blinding.check, report_id, session)
+        study = await asyncio.to_thread(service.find_study, written.study_id, session.viewer)
         if study is None:
             raise InputError("The images of this report are no longer on the server. Write the report again.")
         shown = shown or written.text
@@ -114,7 +116,7 @@ def add_endpoints(service: Service) -> None:
             correction_id and saved_at (UTC, ISO 8601), once the database has stored it
         """
         name = current_session(request).reader(_string("reader", reader))
-        correction = service.save_correction(_string("report_id", report_id), _string("text", text), name)
+        correction = service.records.save_correction(_string("report_id", report_id), _string("text", text), name)
         return {"correction_id": correction.correction_id, "saved_at": correction.saved_at}
 
     # Hidden components instead of gr.api: a File input accepts only files uploaded through Gradio, whereas gr.api

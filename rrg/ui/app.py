@@ -26,12 +26,14 @@ QUEUE = 1000
 """Events that wait in Gradio's queue."""
 
 
-def create_app(service: Service) -> gr.Blocks:
-    """Build the app; launch it with `launch_options`."""
+def create_app(service: Service, oauth: bool = False) -> gr.Blocks:
+    """Build the app; launch it with `launch_options`. `oauth`: Hugging Face logs users in."""
     with gr.Blocks(
         title="Chest X-ray reports", analytics_enabled=False, delete_cache=(SWEEP, UPLOAD_AGE), fill_width=True
     ) as app:
         build_page(service)
+        if oauth:
+            gr.LoginButton(visible=False)  # with it Gradio adds the routes of the login, to which our page leads
         add_endpoints(service)
     return app.queue(max_size=QUEUE, default_concurrency_limit=4)
 
@@ -56,7 +58,7 @@ def launch_options(settings: Settings, service: Service, security: Security | No
             "routes": [
                 image_route(service.find_study),
                 export_route(service),
-                study_route(service.feedback),
+                study_route(service.feedback, service.audit),
                 *security.routes(),
             ],
             "middleware": security.middleware(scripts),

@@ -45,7 +45,7 @@ window.rrg = (() => {
   const COMPARE_KEYS = { j: KEYS.j, k: KEYS.k, g: () => document.querySelector("#compare-write")?.click() };
   const visible = (selector) => Boolean(document.querySelector(selector)?.offsetParent);
   document.addEventListener("keydown", (event) => {
-    const keys = visible("#room") ? KEYS : visible("#compare-room") ? COMPARE_KEYS : null;
+    const keys = visible("#read-layout") ? KEYS : visible("#compare-layout") ? COMPARE_KEYS : null;
     if (!keys) return; // another tab is open
     if (keys === KEYS && event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();

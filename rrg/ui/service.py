@@ -13,16 +13,17 @@ from rrg.data.annotation import read_annotation
 from rrg.data.studies import Study, study_of_files
 from rrg.errors import InputError
 from rrg.evaluate.model_card import model_card
-from rrg.feedback import Assessment, Correction, Draft, DraftConflict, FeedbackStore, Vote
+from rrg.feedback import FeedbackStore
 from rrg.feedback.records import MAX_TEXT
-from rrg.labels.findings import FINDINGS
 from rrg.report import Note, Remedy, Report
+from rrg.ui.blinding import Blinding
 from rrg.ui.examples import EXAMPLES, PUBLIC, SYNTHETIC, cached_example, open_example
-from rrg.ui.export import ExportedStudy, export
-from rrg.ui.images import png16
+from rrg.ui.export import ExportedStudy, chosen_maps, export
 from rrg.ui.model_queue import ModelQueue, Tell, finish
+from rrg.ui.reader_records import ReaderRecords
 from rrg.ui.security.audit import AuditLog
 from rrg.ui.security.sessions import NO_SESSION, NOBODY, Session, Viewer
+from rrg.ui.security.users import user_file
 from rrg.ui.settings import Settings
 from rrg.ui.speed import SpeedRecord
 from rrg.ui.study_list import Entry, Query, Rows, StudyList
@@ -30,7 +31,7 @@ from rrg.ui.uploads import StudyCache
 from rrg.ui.worklists import ReaderWorklists
 
 if TYPE_CHECKING:
-    from rrg.explanation.maps import Explanation, Heatmap
+    from rrg.explanation.maps import Explanation
     from rrg.feedback.mirror import Mirror
     from rrg.inference.badges import Badge
     from rrg.inference.blank_check import BlankCheck
@@ -49,22 +50,8 @@ class Analysis:
     badges: tuple[Badge, ...]
 
 
-@dataclass(frozen=True)
-class OwnWork:
-    """What a reader has saved on a report. Nobody else sees it."""
-
-    reader: str
-    """Empty without a name."""
-    correction: Correction | None = None
-    """The newest one of any report by the same model on the same study."""
-    draft: Draft | None = None
-    """It is newer than the correction."""
-    count: int = 0
-    """Number of the reader's corrections of all reports."""
-
-
 class Service:
-    """Opens studies, generates and explains reports, stores corrections.
+    """Opens studies, generates, explains and exports reports; `records` stores what readers save.
 
     One instance serves all readers of a process and is safe for concurrent threads. It holds nothing that belongs to
     one session.
@@ -84,6 +71,7 @@ class Service:
         """The studies of the data folder by id."""
         self.queue = ModelQueue()
         self.audit = AuditLog(settings.home / "audit.jsonl")
+        self.users = user_file(settings)
         self._list = StudyList(
             [
                 *map(Entry.of_study, self.dataset.values()),
@@ -95,6 +83,9 @@ class Service:
         """The copy of the records in a dataset repository, where one is kept."""
         self.worklists = ReaderWorklists(store)
         """The readers' ways through worklists."""
+        self.blinding = Blinding(store)
+        self.records = ReaderRecords(store, self.audit, self.worklists, self.blinding)
+        """What readers save: corrections, drafts and votes."""
         self._examples = settings.home / "examples"
         self._uploads = StudyCache()
 
@@ -247,24 +238,39 @@ class Service:
         return self._store.get_report(report_id)
 
     def written_report(self, study: Study, model: str) -> Report | None:
-        """Return the stored report of a model, with the weights that it has now, on a study, or None."""
+        """Return a model's stored report, with its present weights, on a study. None where the model is hidden."""
         weights = self.models[model].weights_sha256 if model in self.models else None
-        return self._store.find_report(study.id, model, weights) if weights else None
+        report = self._store.find_report(study.id, model, weights) if weights else None
+        return None if report is None or self.blinding.hides(report.report_id) else report
 
-    def analyse(self, study: Study, report: Report) -> Analysis:
-        """Compute the maps of a report and the reasons to doubt it.
+    def shown(self, report: Report, worklist: str | None = None) -> Report:
+        """Return a report as the page shows it, on a worklist or outside of one."""
+        return self.blinding.report(report) if self.blinding.hides(report.report_id, worklist) else report
 
-        Both are empty when its model has other weights now than those that generated it.
+    def analyse(self, study: Study, report: Report, worklist: str | None = None) -> Analysis:
+        """Compute the maps of a report and the reasons to doubt it, as the page shows them.
+
+        Both are empty when its model has other weights now than those that generated it. Raises InputError when the
+        model cannot be loaded; where it is hidden, both are empty instead, because the message would name it.
         """
+        hidden = self.blinding.hides(report.report_id, worklist)
         if report.model not in self.models:
             return Analysis(None, ())
-        reporter = self.library.reporter(report.model)
+        try:
+            reporter = self.library.reporter(report.model)
+        except InputError:
+            if hidden:
+                return Analysis(None, ())
+            raise
         if reporter.weights_sha256 != report.weights_sha256:
             return Analysis(None, ())
-        return Analysis(reporter.explain(study, report), reporter.badges(study, report))
+        explanation, badges = reporter.explain(study, report), reporter.badges(study, report)
+        if hidden:
+            return Analysis(self.blinding.explanation(explanation), self.blinding.badges(report, badges))
+        return Analysis(explanation, badges)
 
-    def explain_text(self, study: Study, report: Report, text: str) -> Explanation:
-        """Compute the maps of an edited text of a report.
+    def explain_text(self, study: Study, report: Report, text: str, worklist: str | None = None) -> Explanation:
+        """Compute the maps of an edited text of a report, as the page shows them.
 
         Raises InputError when the model cannot be loaded or has other weights now than those that generated the report,
         and for a text without words or of more than `MAX_TEXT` characters.
@@ -273,14 +279,22 @@ class Service:
             raise InputError(
                 f"The text has {len(text):,} characters, more than the {MAX_TEXT:,} that are read. Shorten it."
             )
-        return self.library.reporter(report.model).explain_text(study, report, text)
+        explanation = self.library.reporter(report.model).explain_text(study, report, text)
+        hidden = self.blinding.hides(report.report_id, worklist)
+        return self.blinding.explanation(explanation) if hidden else explanation
 
     def blank_check(self, study: Study, report: Report, tell: Tell) -> BlankCheck:
         """Compare a report with the one that its model writes for blank images; the progress is told.
 
-        Raises InputError when the model has other weights now than those that generated the report.
+        Raises InputError when the model cannot be loaded, or has other weights now than those that generated the
+        report. The message names no model that is hidden.
         """
-        reporter = self.library.reporter(report.model)
+        try:
+            reporter = self.library.reporter(report.model)
+        except InputError:
+            if self.blinding.hides(report.report_id):
+                raise InputError("The model of this report cannot be used now. Tell the lead of the study.") from None
+            raise
         if reporter.weights_sha256 != report.weights_sha256:
             raise InputError("The model has other weights now. Write the report again, then check it.")
         return reporter.blank_check(study, report, tell)
@@ -304,13 +318,14 @@ class Service:
             session: who asks.
 
         Raises:
-            InputError: the report is unknown, its images are not there for this session, or the correction is that of
-                another user.
+            InputError: the report is unknown, its images are not there for this session, its model is hidden from it,
+                or the correction is that of another user.
         """
         report = self.find_report(report_id)
         study = self.find_study(report.study_id, session.viewer) if report else None
         if report is None or study is None:
             raise InputError("The report or its images are no longer on the server. Open the study again.")
+        self.blinding.check(report_id, session)
         correction = self._store.get_correction(correction_id) if correction_id else None
         if correction is not None and not session.may_see(correction.reader):
             raise InputError("This correction is that of another reader. Export your own.")
@@ -320,83 +335,8 @@ class Service:
             study,
             report,
             correction,
-            _chosen_maps(analysis.explanation, report, maps),
+            chosen_maps(analysis.explanation, report, maps),
             notes=tuple(badge.text for badge in analysis.badges),
             reference=study.report,
         )
         return report, await asyncio.to_thread(export, exported, suffix)
-
-    # Corrections
-
-    def save_correction(self, report_id: str, text: str, reader: str) -> Correction:
-        """Store a correction of a report. Raises InputError as `FeedbackStore.save_correction` does."""
-        correction = self._store.save_correction(report_id, text, reader)
-        self.audit.record("save correction", reader, correction.correction_id)
-        return correction
-
-    def submit(self, report_id: str, text: str, reader: str, assessment: Assessment, key: str) -> Correction:
-        """Store a correction with its assessment. Raises InputError as `FeedbackStore.submit` does."""
-        correction = self._store.submit(report_id, text, reader, assessment, key)
-        self.audit.record("save correction", reader, correction.correction_id)
-        return correction
-
-    def keep_images(self, study: Study) -> None:
-        """Keep the images of a corrected study as 16-bit PNG, where the settings say so.
-
-        A failure is logged: the correction is stored already.
-        """
-        if self._store.images is None:
-            return
-        try:
-            for radiograph in study.radiographs():
-                self._store.keep_image(radiograph.sha256, png16(radiograph.pixels))
-        except InputError as error:
-            logger.warning("%s", error)
-
-    def own_work(self, report: Report, reader: str, worklist: str | None = None) -> OwnWork:
-        """Return what a reader has saved on a report. It is empty for a reader without a name.
-
-        On a worklist only corrections of this very report count: another one on the study may have other sentences.
-        """
-        if not reader.strip():
-            return OwnWork(reader)
-        return OwnWork(
-            reader,
-            self.worklists.correction_of(report, reader)
-            if worklist
-            else self._store.latest_correction(report.study_id, report.model, reader),
-            self._store.get_draft(report.report_id, reader),
-            self._store.count_corrections(reader),
-        )
-
-    def save_draft(self, report_id: str, reader: str, content: object, base_revision: int) -> Draft:
-        """Store a draft. Raises DraftConflict and InputError as `FeedbackStore.save_draft` does."""
-        return self._store.save_draft(report_id, reader, content, base_revision)
-
-    def discard_draft(self, report_id: str, reader: str, base_revision: int) -> None:
-        """Remove a draft. Raises DraftConflict when a newer one than that of `base_revision` is stored."""
-        stored = self._store.get_draft(report_id, reader)
-        if stored is not None and stored.revision != base_revision:
-            raise DraftConflict(stored)
-        self._store.discard_draft(report_id, reader)
-
-    # Votes
-
-    def save_vote(self, vote_id: str, report_a: str, report_b: str, choice: str, reason: str, reader: str) -> Vote:
-        """Store a vote between two reports. Raises InputError as `FeedbackStore.save_vote` does."""
-        vote = self._store.save_vote(vote_id, report_a, report_b, choice, reason, reader)
-        self.audit.record("save vote", reader, vote_id)
-        return vote
-
-
-def _chosen_maps(
-    explanation: Explanation | None, report: Report, chosen: Sequence[tuple[str, int]]
-) -> tuple[Heatmap, ...]:
-    if explanation is None:
-        return ()
-    kinds = {"word": explanation.words, "sentence": explanation.sentences, "native": explanation.native}
-    asserted = {finding.name for finding in report.findings if finding.status in ("present", "uncertain")}
-    if chosen:
-        asserted = {FINDINGS[index] for kind, index in chosen if kind == "finding" and index < len(FINDINGS)}
-    picked = [kinds[kind][index] for kind, index in chosen if kind in kinds and index < len(kinds[kind])]
-    return (*picked, *(heatmap for heatmap in explanation.findings if heatmap.target in asserted))

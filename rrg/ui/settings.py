@@ -15,6 +15,8 @@ from rrg.errors import InputError
 from rrg.feedback.urls import checked_database_url, sqlite_url
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+OAUTH = "oauth"
+"""Value of `RRG_AUTH` for users whom Hugging Face logs in."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,11 @@ class Settings:
     hosts: tuple[str, ...] = ()
     """Names, other than localhost and `host`, by which browsers reach the app."""
     auth: str | None = None
-    """How users log in: the path of a file of users, or "header:NAME" behind a proxy; None for no login."""
+    """How users log in: the path of a file of users, "header:NAME" behind a proxy, or `OAUTH`; None for no login."""
+    oauth_admins: tuple[str, ...] = ()
+    """Accounts of Hugging Face, and organisations as "org:NAME", that are admins with `OAUTH`."""
+    oauth_leads: tuple[str, ...] = ()
+    oauth_readers: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ()
     """Addresses or networks of the reverse proxies whose headers are believed."""
     space: bool = False
@@ -72,6 +78,9 @@ class Settings:
             memory=_size(environ.get("RRG_MEMORY") or "2GB"),
             hosts=tuple(map(_host, _listed(environ.get("RRG_HOSTS"), environ.get("SPACE_HOST")))),
             auth=_auth(environ.get("RRG_AUTH")),
+            oauth_admins=tuple(_listed(environ.get("RRG_OAUTH_ADMINS"))),
+            oauth_leads=tuple(_listed(environ.get("RRG_OAUTH_LEADS"))),
+            oauth_readers=tuple(_listed(environ.get("RRG_OAUTH_READERS"))),
             # The address of the proxy in front of a Space is not known, and no other way leads to the app.
             proxies=tuple(map(_proxy, _listed(environ.get("RRG_PROXIES") or ("*" if environ.get("SPACE_ID") else "")))),
             space=bool(environ.get("SPACE_ID")),
@@ -80,6 +89,11 @@ class Settings:
             mcp=_switch(environ, "RRG_MCP"),
             mirror=_repository(environ.get("RRG_MIRROR") or ""),
         )
+
+    @property
+    def asks_password(self) -> bool:
+        """Whether the app itself asks for name and password: `auth` is then the path of a file of users."""
+        return self.auth is not None and self.auth != OAUTH and not self.auth.startswith("header:")
 
     @property
     def images(self) -> Path | None:
@@ -155,6 +169,8 @@ def _proxy(text: str) -> str:
 def _auth(text: str | None) -> str | None:
     if not text:
         return None
+    if text.lower() == OAUTH:
+        return OAUTH
     if text.lower().startswith("header:"):
         if not re.fullmatch(r"header:[A-Za-z0-9-]{1,60}", text, re.IGNORECASE):
             raise InputError(f"RRG_AUTH is {text[:80]!r}: name the header, as in header:X-Remote-User.")

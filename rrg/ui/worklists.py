@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from rrg.errors import InputError
@@ -88,11 +88,6 @@ class ReaderWorklists:
         """Return the reader's newest correction of this very report, or None when there is none or it is withdrawn."""
         own = [c for c in self._store.corrections(report.report_id) if c.reader == reader.strip()]
         return own[-1] if own and own[-1].status != "withdrawn" else None
-
-    def shown(self, name: str, report: Report) -> Report:
-        """Return the report as readers of the worklist see it: without its model where that is blind."""
-        blind = any(worklist.blind for worklist in self._store.worklists.list() if worklist.name == name)
-        return replace(report, model="", weights_sha256="", decoding={}, seconds=0.0) if blind else report
 
     def skip(self, name: str, reader: str, study_id: str) -> None:
         """Mark an item as skipped. Raises InputError for a study that is not on the reader's list."""

@@ -35,7 +35,7 @@ from rrg.ui.mcp import send_json
 from rrg.ui.security import Security
 from rrg.ui.security.limits import Limits
 from rrg.ui.service import Service
-from rrg.ui.settings import CHECKOUT, Settings
+from rrg.ui.settings import CHECKOUT, OAUTH, Settings
 from scripts.browser import launch_chromium
 
 WEIGHTS = "a" * 64
@@ -163,10 +163,10 @@ class FakeLibrary:
         return FakeReporter(name, self.texts[name])
 
 
-def documented_example(name: str, url: str) -> str:
-    """The Python example of docs/api.md that names `name`, for the app at `url`."""
-    page = (CHECKOUT / "docs" / "api.md").read_text(encoding="utf-8")
-    (example,) = (block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if name in block)
+def documented_example(name: str, url: str, page: str = "docs/api.md") -> str:
+    """The Python example of a page that names `name`, for the app at `url`."""
+    text = (CHECKOUT / page).read_text(encoding="utf-8")
+    (example,) = (block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if name in block)
     return re.sub(r"http://127\.0\.0\.1:7860/?", url, example)
 
 
@@ -199,7 +199,7 @@ def running(
     settings = replace(settings, **(changes or {}))
     store = FeedbackStore(settings.database_url)
     service = Service(settings, library or FakeLibrary(texts), store)  # pyright: ignore[reportArgumentType]
-    blocks = create_app(service)
+    blocks = create_app(service, settings.auth == OAUTH)
     options = (
         launch_options(settings, service, Security(settings, service.audit, limits)) | {"server_port": None} | further
     )

@@ -78,3 +78,15 @@ def save(page: Page) -> None:
 
 def reader(page: Page) -> Locator:
     return page.get_by_label("Reader", exact=True)
+
+
+def correct_listed(page: Page, url: str, text: str, name: str) -> None:
+    """Open the page and a study of the list, write its report, save a correction under a name, and keep a map."""
+    open_page(page, url)
+    open_listed(page, text)
+    write(page)
+    reader(page).fill(name)
+    retype(page, "The text of the reader.")
+    save(page)
+    page.locator("#editor .leave").click()
+    word(page, "heart").click()

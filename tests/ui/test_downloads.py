@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from rrg.report import Report
 from rrg.ui.examples import SYNTHETIC
-from tests.ui.reading import open_listed, open_page, reader, retype, save, word, write
+from tests.ui.reading import correct_listed, open_page
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +64,7 @@ def test_a_map_that_does_not_exist_is_left_out(app: Any, report: Report, chosen:
 def test_the_menu_exports_what_is_on_the_page(app: Any, page: Page, tmp_path: Path) -> None:
     open_page(page, app.url)
     expect(page.locator("#export summary")).to_be_hidden()
-    open_listed(page, SYNTHETIC[1].label)
-    write(page)
-    reader(page).fill("Dr Export")
-    retype(page, "The text of the reader.")
-    save(page)
-    page.locator("#editor .leave").click()
-    word(page, "heart").click()
+    correct_listed(page, app.url, SYNTHETIC[1].label, "Dr Export")
     page.locator("#export summary").click()
     with page.expect_download() as download:
         page.get_by_role("link", name="Web page").click()

@@ -91,14 +91,6 @@ def test_only_the_own_list_is_open(worklists: ReaderWorklists) -> None:
     assert worklists.of_reader("carl") == []
 
 
-def test_a_blind_list_hides_the_model(worklists: ReaderWorklists) -> None:
-    report = worklists.report_of("pilot", "anna", "s0")
-    shown = worklists.shown("pilot", report)
-    assert "xpronet" not in shown.to_json().replace(report.report_id, "")
-    assert shown.text == report.text
-    assert worklists.shown("open", report) == report
-
-
 def test_only_corrections_of_the_very_report_are_shown(store: FeedbackStore, worklists: ReaderWorklists) -> None:
     report = worklists.report_of("pilot", "anna", "s0")
     other = replace(report, report_id="again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -11,10 +12,11 @@ from rrg.data.radiographs import Radiograph
 from rrg.data.studies import Study
 from rrg.feedback import Correction
 from rrg.feedback.records import app_version
+from rrg.labels.findings import FINDINGS
 from rrg.report import Report
 
 if TYPE_CHECKING:
-    from rrg.explanation.maps import Heatmap
+    from rrg.explanation.maps import Explanation, Heatmap
 
 DISCLAIMER = "Research use only, not a medical device"
 """Stands on top and at the bottom of every page, and in every file."""
@@ -81,6 +83,20 @@ class ExportedStudy:
         """Time of the newest text in it: of the correction, or of the report. UTC."""
         newest = self.report.created_at if self.correction is None else self.correction.saved_at
         return utc(newest)
+
+
+def chosen_maps(
+    explanation: Explanation | None, report: Report, chosen: Sequence[tuple[str, int]]
+) -> tuple[Heatmap, ...]:
+    """Return the maps that are named by kind and index, else those of the findings that the report asserts."""
+    if explanation is None:
+        return ()
+    kinds = {"word": explanation.words, "sentence": explanation.sentences, "native": explanation.native}
+    asserted = {finding.name for finding in report.findings if finding.status in ("present", "uncertain")}
+    if chosen:
+        asserted = {FINDINGS[index] for kind, index in chosen if kind == "finding" and index < len(FINDINGS)}
+    picked = [kinds[kind][index] for kind, index in chosen if kind in kinds and index < len(kinds[kind])]
+    return (*picked, *(heatmap for heatmap in explanation.findings if heatmap.target in asserted))
 
 
 def utc(time: str) -> datetime:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from starlette.middleware import Middleware
 from starlette.routing import Route
@@ -15,14 +14,14 @@ from rrg.ui.security.headers import SecurityHeaders
 from rrg.ui.security.hosts import HostCheck
 from rrg.ui.security.limits import UPLOAD, Limits, RequestLimits
 from rrg.ui.security.login import Authentication, SessionCheck
+from rrg.ui.security.oauth import CALLBACK, LOGIN, OAuthRoles
 from rrg.ui.security.proxies import ForwardedFor
 from rrg.ui.security.sessions import SESSION
 from rrg.ui.security.upload_names import NeutralNames
-from rrg.ui.security.users import UserFile
-from rrg.ui.settings import Settings
+from rrg.ui.security.users import user_file
+from rrg.ui.settings import OAUTH, Settings
 
-USERS_FILE = "users.toml"
-"""File in RRG_HOME that gives roles to the users whom a proxy names."""
+__all__ = ["MCP", "Security", "user_file"]
 
 MCP = "/gradio_api/mcp"
 """First part of the paths of the tools."""
@@ -37,7 +36,12 @@ class Security:
         self._settings = settings
         self._limits = limits or Limits()
         self._authentication = Authentication(
-            settings.auth, settings.proxies, user_file(settings), self.audit, settings.space
+            settings.auth,
+            settings.proxies,
+            user_file(settings),
+            self.audit,
+            settings.space,
+            OAuthRoles.of(settings) if settings.auth == OAUTH else None,
         )
 
     def routes(self) -> list[Route]:
@@ -47,6 +51,7 @@ class Security:
     def middleware(self, scripts: Sequence[str]) -> list[Middleware]:
         """Return the guards as middleware. `scripts`: code of inline scripts that the page adds to itself."""
         settings = self._settings
+        further = ((MCP,) if settings.mcp else ()) + ((LOGIN, CALLBACK) if settings.auth == OAUTH else ())
 
         def refused(action: str, client: str) -> None:
             self.audit.record(action, address=client)
@@ -60,13 +65,7 @@ class Security:
             Middleware(SecurityHeaders, scripts=scripts, space=settings.space),
             Middleware(HostCheck, address=settings.host, hosts=settings.hosts, refused=refused),
             Middleware(RequestLimits, limits=self._limits, refused=refused),
-            Middleware(OpenEndpoints, further=(MCP,) if settings.mcp else ()),
+            Middleware(OpenEndpoints, further=further),
             Middleware(SessionCheck, authentication=self._authentication, framed=settings.space),
             Middleware(NeutralNames, path=UPLOAD, uploaded=uploaded),
         ]
-
-
-def user_file(settings: Settings) -> UserFile:
-    """Return the file of users that the settings name, else the one in RRG_HOME."""
-    is_path = settings.auth is not None and not settings.auth.startswith("header:")
-    return UserFile(Path(settings.auth) if is_path and settings.auth else settings.home / USERS_FILE)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-_ID = re.compile(r"[A-Za-z0-9._:-]{1,80}")
+_ID = re.compile(r"[A-Za-z0-9._:@-]{1,80}")
 
 logger = logging.getLogger(__name__)
 

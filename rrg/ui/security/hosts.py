@@ -61,7 +61,7 @@ class HostCheck:
         await answer(scope, receive, send)
 
     def _is_allowed(self, host: str) -> bool:
-        name = _name(host)
+        name = name_of(host)
         return name in self._allowed or (self._any_address and _is_address(name))
 
     def _is_foreign(self, method: str, host: str, headers: Headers) -> bool:
@@ -70,15 +70,15 @@ class HostCheck:
             parts = urlsplit(origin)
             if _without_default_port(parts.netloc, parts.scheme) != _without_default_port(host, parts.scheme):
                 # A proxy may send its own name as the host. Then the origin is a name of the settings.
-                return _name(parts.netloc) not in self._named
+                return name_of(parts.netloc) not in self._named
         if headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none"):
             return False
         is_link = method in ("GET", "HEAD") and headers.get("sec-fetch-mode") == "navigate"
         return not is_link
 
 
-def _name(host: str) -> str:
-    """The host without its port."""
+def name_of(host: str) -> str:
+    """Return the name in a `Host` header, without the port; empty for what is malformed."""
     end = host.find("]") + 1 if host.startswith("[") else host.find(":")
     name, port = (host, "") if end <= 0 else (host[:end], host[end:])
     if port and not (port.startswith(":") and port[1:].isdigit()):

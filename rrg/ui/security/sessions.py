@@ -52,6 +52,8 @@ class Session:
     address: str
     """Address of the client."""
     user: User | None = None
+    is_local: bool = False
+    """Whether no login is asked for and the request comes from the machine of the app."""
 
     @property
     def name(self) -> str:
@@ -64,6 +66,11 @@ class Session:
         if self.user is None:
             return Viewer(self.id)
         return Viewer(f"user:{self.user.name}", self.user.is_lead)
+
+    @property
+    def sees_all_readers(self) -> bool:
+        """Whether the session may see the study: a lead; without a login whoever sits at the machine of the app."""
+        return self.user.is_lead if self.user else self.is_local
 
     def reader(self, given: str) -> str:
         """Return the reader's name: that of the user, else the given one."""
@@ -120,8 +127,12 @@ def set_cookie(scope: Scope, token: str, framed: bool = False) -> str:
 
 
 @dataclass
-class _Login:
+class Login:
+    """Someone who logged in with a password."""
+
     name: str
+    credential: str
+    """Hash of the password at that time. Another one since then ends the login."""
     began: float
     seen: float
 
@@ -131,19 +142,19 @@ class Logins:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._logins: LRUCache[str, _Login] = LRUCache(10_000)
+        self._logins: LRUCache[str, Login] = LRUCache(10_000)
         self._lock = Lock()
 
-    def begin(self, name: str) -> str:
+    def begin(self, name: str, credential: str = "") -> str:
         """Return the cookie of a new login."""
         token = new_token()
         with self._lock:
             now = self._clock()
-            self._logins[session_id(token)] = _Login(name, now, now)
+            self._logins[session_id(token)] = Login(name, credential, now, now)
         return token
 
-    def name(self, token: str) -> str | None:
-        """Return the name of the user whose login a cookie is; None for one that ended."""
+    def find(self, token: str) -> Login | None:
+        """Return the login whose cookie this is; None for one that ended."""
         with self._lock:
             login = self._logins.get(session_id(token))
             if login is None:
@@ -153,7 +164,7 @@ class Logins:
                 del self._logins[session_id(token)]
                 return None
             login.seen = now
-            return login.name
+            return login
 
     def end(self, token: str) -> None:
         """End a login."""

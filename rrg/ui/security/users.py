@@ -11,20 +11,28 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Literal, get_args
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from filelock import FileLock, Timeout
 
 from rrg.data.files import replaced
 from rrg.errors import InputError
+from rrg.ui.settings import Settings
 
 Role = Literal["reader", "lead", "admin"]
 """A reader sees own records, a lead those of the study, an admin also the users."""
+USERS_FILE = "users.toml"
+"""File in RRG_HOME that gives roles to users whom somebody else logs in."""
 MIN_PASSWORD = 10
+LOCK_SECONDS = 10
+"""Seconds to wait for another process that changes the file."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _HASHER = PasswordHasher()
 
@@ -41,6 +49,11 @@ class User:
         """Whether the user sees the records of all readers."""
         return self.role in ("lead", "admin")
 
+    @property
+    def is_admin(self) -> bool:
+        """Whether the user sees and changes the users."""
+        return self.role == "admin"
+
 
 @dataclass(frozen=True)
 class Account:
@@ -55,8 +68,10 @@ class Account:
 class UserFile:
     """The file of users. It is read again when it changes, so that a disabled user is out at once."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, passwords: bool = True) -> None:
+        """`passwords`: the app asks for them; else somebody else logs users in, and the file gives roles."""
         self.path = path
+        self.passwords = passwords
         self._lock = Lock()
         self._read: tuple[tuple[int, int], dict[str, Account]] | None = None
 
@@ -87,26 +102,65 @@ class UserFile:
             return None
         return account.user if account and account.password and not account.disabled else None
 
-    def add(self, name: str, role: str, password: str | None) -> None:
-        """Add a user, or give an existing one another role and password. Raises InputError for unusable values."""
+    def add(self, name: str, role: str, password: str | None, overwrite: bool = True) -> None:
+        """Add a user, or give an existing one another role and password where `overwrite` allows it.
+
+        The password is None for a user whom somebody else logs in. Raises InputError for unusable values.
+        """
         if not _NAME.fullmatch(name):
             raise InputError(f"{name[:70]!r} is no user name: use up to 64 letters, digits and . _ @ -")
-        if role not in get_args(Role):
-            raise InputError(f"{role!r} is no role: choose {', '.join(get_args(Role))}.")
-        if password is not None and len(password) < MIN_PASSWORD:
-            raise InputError(f"The password is too short: choose one of at least {MIN_PASSWORD} characters.")
-        hashed = _HASHER.hash(password) if password is not None else ""
-        accounts = dict(self.accounts()) if self.path.exists() else {}
-        accounts[name] = Account(User(name, role), hashed)  # pyright: ignore[reportArgumentType]
-        self._write(accounts)
+        account = Account(User(name, _checked_role(role)), _hashed(password))
+        with self._changing() as accounts:
+            if name in accounts and not overwrite:
+                raise InputError(f"There is a user {name!r} already. Change that one, or choose another name.")
+            accounts[name] = account
 
-    def disable(self, name: str) -> None:
-        """Keep a user from logging in, and end what is logged in. Raises InputError for an unknown name."""
-        accounts = dict(self.accounts())
+    def set_role(self, name: str, role: str, keep_admin: bool = False) -> None:
+        """Give a user another role.
+
+        Raises InputError for an unknown name or role and, with `keep_admin`, where no admin would be left.
+        """
+        checked = _checked_role(role)
+        with self._changing(keep_admin) as accounts:
+            known = self._known(accounts, name)
+            accounts[name] = replace(known, user=User(name, checked))
+
+    def set_password(self, name: str, password: str) -> None:
+        """Give a user another password, which ends what is logged in. Raises InputError for unusable values."""
+        hashed = _hashed(password)
+        with self._changing() as accounts:
+            accounts[name] = replace(self._known(accounts, name), password=hashed)
+
+    def disable(self, name: str, keep_admin: bool = False) -> None:
+        """Keep a user from logging in, and end what is logged in. Raises InputError as `set_role` does."""
+        with self._changing(keep_admin) as accounts:
+            accounts[name] = replace(self._known(accounts, name), disabled=True)
+
+    def enable(self, name: str) -> None:
+        """Let a disabled user log in again. Raises InputError for an unknown name."""
+        with self._changing() as accounts:
+            accounts[name] = replace(self._known(accounts, name), disabled=False)
+
+    @contextmanager
+    def _changing(self, keep_admin: bool = False) -> Iterator[dict[str, Account]]:
+        """Give the accounts to change, then write them. Other processes wait."""
+        try:
+            with FileLock(self.path.with_name(f"{self.path.name}.lock"), timeout=LOCK_SECONDS):
+                accounts = dict(self.accounts()) if self.path.exists() else {}
+                yield accounts
+                if keep_admin and not any(one.user.is_admin and not one.disabled for one in accounts.values()):
+                    raise InputError("This is the last admin. Give another user the role admin first.")
+                self._write(accounts)
+        except (OSError, Timeout) as error:
+            raise InputError(
+                f"The file of users {self.path} cannot be written ({type(error).__name__}). Nothing was changed. Make "
+                "its folder writable, then try again."
+            ) from error
+
+    def _known(self, accounts: Mapping[str, Account], name: str) -> Account:
         if name not in accounts:
             raise InputError(f"There is no user {name!r} in {self.path}.")
-        accounts[name] = Account(accounts[name].user, accounts[name].password, disabled=True)
-        self._write(accounts)
+        return accounts[name]
 
     def _parse(self) -> dict[str, Account]:
         try:
@@ -127,6 +181,27 @@ class UserFile:
         with replaced(self.path) as temporary:
             temporary.touch(mode=0o600)
             temporary.write_text("\n".join(entries), encoding="utf-8")
+
+
+def user_file(settings: Settings) -> UserFile:
+    """Return the file of users that the settings name, else the one in RRG_HOME."""
+    if settings.asks_password:
+        return UserFile(Path(settings.auth or ""))
+    return UserFile(settings.home / USERS_FILE, passwords=False)
+
+
+def _checked_role(role: str) -> Role:
+    for known in get_args(Role):
+        if role == known:
+            return known
+    raise InputError(f"{role!r} is no role: choose {', '.join(get_args(Role))}.")
+
+
+def _hashed(password: str | None) -> str:
+    """The hash of a password, empty without one. Raises InputError for a short one."""
+    if password is not None and len(password) < MIN_PASSWORD:
+        raise InputError(f"The password is too short: choose one of at least {MIN_PASSWORD} characters.")
+    return "" if password is None else _HASHER.hash(password)
 
 
 def _account(name: str, values: dict[str, object]) -> Account:

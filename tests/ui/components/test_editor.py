@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from rrg.errors import InputError
 from rrg.feedback import Correction
 from rrg.ui.components.element import FOLDER
 from rrg.ui.examples import SYNTHETIC
+from tests.ui.conftest import LIMIT
 from tests.ui.reading import correct, editor, reader, retype, save, saved, sentence, status
 
 pytestmark = pytest.mark.ui
@@ -57,8 +59,39 @@ def reading(app: Any, chromium: Browser) -> Reading:
     return Reading(app, chromium, 0)
 
 
+class HeldAnswers:
+    """A method of the service that does its work for a reader, and whose first answer is held back."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, service: Any, method: str, reader: str) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self._released = threading.Event()
+        original = getattr(service, method)
+
+        def held(*values: Any) -> Any:
+            result = original(*values)
+            if reader in values:
+                self.calls.append(values)
+                if len(self.calls) == 1:
+                    self._released.wait(LIMIT / 1000)
+            return result
+
+        monkeypatch.setattr(service, method, held)
+
+    def release(self) -> None:
+        self._released.set()
+
+
 def _field(page: Page, number: int) -> Locator:
     return sentence(page, number).locator("textarea")
+
+
+def _until(page: Page, condition: Callable[[], bool]) -> None:
+    """Let the page go on until the condition holds."""
+    for _ in range(600):
+        if condition():
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("The condition never held.")
 
 
 def _texts(page: Page) -> list[str]:
@@ -438,27 +471,16 @@ def test_without_a_connection_the_text_stays_and_is_sent_later(reading: Reading,
 # Saving
 
 
-def test_a_save_whose_answer_is_lost_is_stored_once(reading: Reading, page: Page) -> None:
+def test_a_save_whose_answer_is_late_is_stored_once(
+    reading: Reading, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reading.open(page, "Dr Retry")
-    sent: list[dict[str, Any]] = []
-
-    def lose_the_first(route: Route) -> None:
-        values = (route.request.post_data_json or {}).get("event_data")
-        if not isinstance(values, dict) or "key" not in values:
-            route.continue_()
-            return
-        sent.append(values)
-        if len(sent) == 1:
-            route.fetch()
-            route.abort()
-        else:
-            route.continue_()
-
-    page.route("**/gradio_api/run/**", lose_the_first)
+    held = HeldAnswers(monkeypatch, reading.app.service.records, "submit", "Dr Retry")
     page.keyboard.press("a")
-    expect.set_options(timeout=60_000)
     expect(saved(page)).to_contain_text("1 by you")
-    assert len(sent) > 1 and len({values["key"] for values in sent}) == 1
+    held.release()
+    first, second = held.calls
+    assert first[-1] == second[-1], "the same submission has the same key"
     assert len(reading.records("Dr Retry")) == 1
 
 
@@ -481,7 +503,7 @@ def test_a_failed_save_is_loud_and_keeps_the_text(
     correct(page)
     sentence(page, 1).get_by_label("Delete the sentence").click()
     keys: list[str] = []
-    submit = reading.app.service.submit
+    submit = reading.app.service.records.submit
 
     def full(*values: Any) -> Any:
         keys.append(values[-1])
@@ -489,7 +511,7 @@ def test_a_failed_save_is_loud_and_keeps_the_text(
             raise InputError("The disk is full.")
         return submit(*values)
 
-    monkeypatch.setattr(reading.app.service, "submit", full)
+    monkeypatch.setattr(reading.app.service.records, "submit", full)
     page.locator("#editor .save").click()
     expect(page.locator("#editor .foot").get_by_role("alert")).to_have_text("NOT saved. The disk is full.")
     expect(sentence(page, 1)).to_have_attribute("data-action", "delete")
@@ -497,16 +519,16 @@ def test_a_failed_save_is_loud_and_keeps_the_text(
     assert len(set(keys)) == 1, "the same content is the same submission"
 
 
-def test_saves_and_drafts_do_not_wait_in_the_queue(reading: Reading, page: Page) -> None:
-    reading.open(page, "Dr Queue")
-    joined: list[str] = []
-    page.on("request", lambda request: joined.append(request.post_data or "") if "queue/join" in request.url else None)
-    correct(page)
-    sentence(page, 1).get_by_label("Delete the sentence").click()
-    expect(saved(page)).to_contain_text("Draft kept")
-    save(page)
-    # Only the maps of the edited text wait for the model.
-    assert [sent for sent in joined if '"divide"' not in sent] == []
+def test_saves_and_drafts_do_not_wait_in_the_queue(app: Any) -> None:
+    config = app.blocks.config
+    (own,) = (part["id"] for part in config["components"] if part["props"].get("elem_id") == "editor")
+    waits = {
+        event: event_handler["queue"]
+        for event_handler in config["dependencies"]
+        for component, event in event_handler["targets"]
+        if component == own and event in ("save", "draft", "restore")
+    }
+    assert waits == {"save": False, "draft": False, "restore": False}
 
 
 def test_the_name_is_asked_in_place_and_nothing_is_saved_without_it(reading: Reading, page: Page) -> None:
@@ -536,6 +558,42 @@ def test_another_reader_in_the_same_window_sees_nothing_of_the_first(reading: Re
     reader(page).blur()
     expect(editor(page)).to_have_value(f"Words of the one who left.{reading.report.text.removeprefix(FIRST)}")
     assert reading.app.store.get_draft(reading.report.report_id, "Dr Came") is None
+
+
+def test_a_name_that_changes_back_before_the_answer_brings_the_draft_back(
+    reading: Reading, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading.open(page, "Dr Back")
+    correct(page)
+    _field(page, 1).fill("Words that stay.")
+    expect(saved(page)).to_contain_text("Draft kept")
+    held = HeldAnswers(monkeypatch, reading.app.service.records, "own_work", "Dr Brief")
+    reader(page).fill("Dr Brief")
+    reader(page).blur()
+    expect(editor(page)).to_have_value(reading.report.text)
+    _until(page, lambda: len(held.calls) == 1)
+    reader(page).fill("Dr Back")
+    reader(page).blur()
+    held.release()
+    expect(editor(page)).to_have_value(f"Words that stay.{reading.report.text.removeprefix(FIRST)}")
+    _field(page, 2).fill("More of it.")
+    expect(saved(page)).to_contain_text("Draft kept")
+    draft = reading.app.store.get_draft(reading.report.report_id, "Dr Back")
+    assert draft.content.text.startswith("Words that stay. More of it.")
+    assert reading.app.store.get_draft(reading.report.report_id, "Dr Brief") is None
+
+
+def test_the_text_of_the_reader_is_asked_for_again_when_the_answer_is_lost(
+    reading: Reading, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading.open(page, "Dr Here")
+    held = HeldAnswers(monkeypatch, reading.app.service.records, "own_work", "Dr Patient")
+    reader(page).fill("Dr Patient")
+    reader(page).blur()
+    expect(page.locator("#editor .editor")).to_have_js_property("inert", True)
+    expect(page.locator("#editor .editor")).to_have_js_property("inert", False)
+    held.release()
+    assert len(held.calls) == 2
 
 
 def test_pauses_count_up_to_two_minutes(page: Page) -> None:

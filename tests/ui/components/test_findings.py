@@ -71,4 +71,4 @@ def test_the_table_shows_thresholds_as_ticks_and_differences_as_words(
         expect(last).to_contain_text("8.0 %")
         expect(last.locator(".tick")).to_have_count(0)
         expect(page.locator("#findings .conflicts")).to_contain_text("states and negates")
-        expect(page.locator("#findings .summary")).to_contain_text("1 differ from the reference")
+        expect(page.locator("#findings .summary")).to_contain_text("1 differs from the reference")

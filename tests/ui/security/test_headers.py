@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from rrg.ui.examples import SYNTHETIC
 from rrg.ui.security.headers import content_policy, script_hash
-from tests.ui.reading import open_listed, open_page, reader, retype, save, upload, word, write
+from tests.ui.reading import correct_listed, open_page, upload
 
 
 def _policy(answer: httpx.Response) -> dict[str, str]:
@@ -69,14 +69,7 @@ def test_nothing_of_the_page_is_blocked(app: Any, page: Page, radiograph_file: C
     page.on("request", lambda r: foreign.append(r.url) if not r.url.startswith((app.url, "data:", "blob:")) else None)
     closed: list[str] = []
     page.on("response", lambda answer: closed.append(answer.url) if answer.status >= 400 else None)
-    open_page(page, app.url)
-    open_listed(page, SYNTHETIC[1].label)
-    write(page)
-    reader(page).fill("Dr Policy")
-    retype(page, "The text of the reader.")
-    save(page)
-    page.locator("#editor .leave").click()
-    word(page, "heart").click()
+    correct_listed(page, app.url, SYNTHETIC[1].label, "Dr Policy")
     upload(page, radiograph_file(3))
     for tab in ("Compare", "Worklist", "Study", "Models", "About"):
         page.get_by_role("tab", name=tab, exact=True).click()

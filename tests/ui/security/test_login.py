@@ -135,12 +135,13 @@ def test_sessions_end_by_time() -> None:
     logins = Logins(clock=lambda: now[0])
     token = logins.begin("anna")
     for now[0] in range(0, LONGEST, IDLE // 2):
-        assert logins.name(token) == "anna"
+        login = logins.find(token)
+        assert login and login.name == "anna"
     now[0] = LONGEST + 1
-    assert logins.name(token) is None
+    assert logins.find(token) is None
     other = logins.begin("anna")
     now[0] += IDLE + 1
-    assert logins.name(other) is None
+    assert logins.find(other) is None
 
 
 def test_a_disabled_user_is_out_with_the_next_request(guarded: Any, users: UserFile) -> None:
@@ -148,6 +149,17 @@ def test_a_disabled_user_is_out_with_the_next_request(guarded: Any, users: UserF
     assert browser.get("config").status_code == 200
     users.disable("out")
     assert browser.get("config").status_code == 401
+
+
+def test_another_password_ends_what_is_logged_in(guarded: Any, users: UserFile) -> None:
+    users.add("changed", "reader", PASSWORD)
+    browser = _browser(guarded, "changed")
+    assert browser.get("config").status_code == 200
+    users.set_role("changed", "lead")
+    assert browser.get("rrg/me").json()["role"] == "lead"
+    users.set_password("changed", PASSWORD + "2")
+    assert browser.get("config").status_code == 401
+    assert _browser(guarded, "changed", PASSWORD + "2").get("config").status_code == 200
 
 
 # Attempts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,55 @@ def test_a_damaged_file_is_named(tmp_path: Path, text: str) -> None:
 def test_disabling_an_unknown_user_is_an_error(users: UserFile) -> None:
     with pytest.raises(InputError, match="no user"):
         users.disable("nobody")
+
+
+def test_role_password_and_state_change_alone(users: UserFile) -> None:
+    users.set_role("anna", "lead")
+    assert users.verify("anna", PASSWORD) == User("anna", "lead")
+    users.set_password("anna", "another password")
+    assert users.verify("anna", PASSWORD) is None
+    users.disable("anna")
+    assert users.verify("anna", "another password") is None
+    users.enable("anna")
+    assert users.verify("anna", "another password") == User("anna", "lead")
+    for change in (users.enable, users.disable):
+        with pytest.raises(InputError, match="no user"):
+            change("nobody")
+    with pytest.raises(InputError, match="no role"):
+        users.set_role("anna", "king")
+    with pytest.raises(InputError, match="too short"):
+        users.set_password("anna", "short")
+
+
+def test_an_existing_user_is_overwritten_only_where_that_is_meant(users: UserFile) -> None:
+    with pytest.raises(InputError, match="already"):
+        users.add("anna", "admin", "another password", overwrite=False)
+    assert users.verify("anna", PASSWORD) == User("anna", "reader")
+
+
+def test_the_last_admin_stays_where_that_is_asked_for(users: UserFile) -> None:
+    users.add("root", "admin", PASSWORD)
+    for change in (lambda: users.disable("root", keep_admin=True), lambda: users.set_role("root", "lead", True)):
+        with pytest.raises(InputError, match="last admin"):
+            change()
+    assert users.verify("root", PASSWORD) == User("root", "admin")
+    users.set_role("anna", "admin")
+    users.disable("root", keep_admin=True)
+    users.disable("anna")
+    assert users.get("anna") is None
+
+
+def test_changes_of_two_processes_do_not_overwrite_each_other(users: UserFile) -> None:
+    files = [UserFile(users.path) for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda pair: pair[1].add(f"user{pair[0]}", "reader", None), enumerate(files)))
+    assert {f"user{number}" for number in range(8)} < users.accounts().keys()
+
+
+def test_a_file_that_cannot_be_written_is_said(users: UserFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(InputError, match="Nothing was changed"):
+        users.disable("anna")

@@ -372,7 +372,7 @@ def test_a_failure_to_save_is_never_shown_as_saved(
     def full(*_: object) -> None:
         raise OSError("disk full at /srv/SMITH")
 
-    monkeypatch.setattr(service, "save_vote", full)
+    monkeypatch.setattr(service.records, "save_vote", full)
     updates = _all(handlers.vote(service, page, VOTE))
     assert [set(update) for update in updates] == [{"vote"}, {"vote"}]
     assert "SMITH" not in updates[-1]["vote"]["failure"] and "value" not in updates[-1]["vote"]

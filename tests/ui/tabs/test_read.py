@@ -267,6 +267,35 @@ def test_the_status_is_that_of_the_newest_event(service: Service) -> None:
     assert all(shown), "an empty update would be taken for the value of the first component"
 
 
+def test_a_page_that_loads_late_leaves_the_status_of_an_opened_study(service: Service) -> None:
+    """On a slow connection the event of the page may begin after the click on a study."""
+    with gr.Blocks():
+        components = Components(service)
+    wiring = _Wiring(service, components)
+    loaded = asyncio.Event()
+
+    async def opened(*_: object) -> AsyncIterator[Updates]:
+        yield status("Reading the images")
+        await loaded.wait()
+        yield status("Ready. Write the report.")
+
+    async def use() -> list[dict[Any, Any]]:
+        shown: list[dict[Any, Any]] = []
+        request = SimpleNamespace(session_hash="session", query_params={}, username=None)
+        request.request = SimpleNamespace(client=None, headers={})
+        event = SimpleNamespace(_data={})
+        async for update in wiring.running(opened)(None, None, "", None, request, event):  # pyright: ignore
+            shown.append(update)
+            if not loaded.is_set():
+                async for nothing in wiring.load("", request):  # pyright: ignore
+                    assert nothing == {components.status: gr.skip()}
+                loaded.set()
+        return shown
+
+    told = [update[components.status]["text"] for update in asyncio.run(use()) if components.status in update]
+    assert told == ["Reading the images", "Ready. Write the report."]
+
+
 def test_an_edit_that_is_ended_before_its_maps_empties_nothing(service: Service) -> None:
     """Gradio takes an event that yields nothing for one that empties all its components."""
     with gr.Blocks():

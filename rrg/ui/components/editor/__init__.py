@@ -13,7 +13,7 @@ from rrg.ui.components.element import element
 from rrg.ui.corrections import NAMED_IN_BOXES, Checks, edits_of
 
 if TYPE_CHECKING:
-    from rrg.ui.service import OwnWork
+    from rrg.ui.reader_records import OwnWork
 
 
 def editor() -> gr.HTML:
@@ -27,7 +27,7 @@ def editor() -> gr.HTML:
       repeated request has the same key.
     - `draft`: `{report_id, base_revision, content, reader, stamp}`, a moment after a change; content None discards it.
     - `edited`: `{report_id, text, saved, boxes, divide}`, a moment after a change; `divide` asks for the edits.
-    - `restore`: `{report_id}`, when the reader has changed, or wants the stored text.
+    - `restore`: `{report_id, stamp}`, when the reader has changed, or wants the stored text. The answer has the stamp.
     """
     return element(
         "editor",
@@ -41,10 +41,10 @@ def editor() -> gr.HTML:
     )
 
 
-def editor_value(report: Report, own: OwnWork, reload: bool = False) -> dict[str, Any]:
+def editor_value(report: Report, own: OwnWork, stamp: str | None = None) -> dict[str, Any]:
     """Convert a report with what its reader has saved to the value of the component.
 
-    `reload` shows the stored text also where the window shows another one.
+    With the stamp of a `restore`, the stored text is shown also where the window shows another one.
     """
     return {
         "report_id": report.report_id,
@@ -54,7 +54,7 @@ def editor_value(report: Report, own: OwnWork, reload: bool = False) -> dict[str
         "reader": own.reader.strip(),
         "saved": _saved(report, own.correction, own.count) if own.correction else None,
         "draft": _draft(report, own.draft) if own.draft else None,
-        "reload": reload,
+        "stamp": stamp,
     }
 
 
@@ -93,7 +93,7 @@ def _saved(report: Report, correction: Correction, count: int) -> dict[str, Any]
 def _content(report: Report, correction: Correction) -> dict[str, Any]:
     """What was saved, on the sentences of this report: the correction may be of an earlier one."""
     text, assessment = correction.text, correction.assessment
-    content = assessment.to_dict() if assessment else {**DraftContent().to_dict(), "verdict": None}
+    content = assessment.to_dict() if assessment else DraftContent().to_dict()
     if correction.report_id != report.report_id or not content["edits"]:
         content["edits"] = [asdict(edit) for edit in edits_of(report, text)]
     return {**content, "text": text}

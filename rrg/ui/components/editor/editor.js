@@ -28,6 +28,7 @@ const kept = drafts.create({
   send: (event) => trigger("draft", event), changed: describe,
 });
 const submitted = submission.create({ send: (event) => trigger("save", event), changed: describe });
+const own = restoring.create({ tab: TAB, reader, report_id: () => value().report_id, send: (event) => trigger("restore", event), late: () => readerChanged() });
 const list = rows.create(find(".rows"), {
   state: () => state, report, expand: (event) => phrases.expand(event, reader()),
   change: (sentences, label) => step({ ...state, rows: sentences, whole: null }, label),
@@ -119,7 +120,7 @@ function receive(next) {
     return;
   }
   if (next.saved && submitted.acknowledged(next.saved.key) && identity === identityOf(next)) saved(next);
-  else if (identity !== identityOf(next) || next.reload) open(next);
+  else if (identity !== identityOf(next) || next.stamp) open(next);
   else base = baseOf(next);
   show();
 }
@@ -257,15 +258,20 @@ function readerChanged() {
   const name = reader(), shown = value();
   if (!shown || name === shown.reader) return;
   if (shown.reader) { // another person: nothing of the one before stays on the page
+    current = { ...shown, reader: null }; // nobody's, until the answer is there
+    identity = null;
     state = base = correction.untouched(shown.report);
     history.begin(state);
     props.checks = null;
     leave();
     show();
-    editor.inert = true; // until the answer is there
+    editor.inert = true;
   }
-  setTimeout(() => trigger("restore", { report_id: shown.report_id }), 0); // once Gradio has the new name
+  own.ask();
 }
+
+// Whether an answer is that of the reader who is named now.
+const isOfReader = (answer) => (answer.stamp ? own.accepts(answer.stamp) : value().reader !== null);
 
 // Input -----------------------------------------------------------------------------------------------------------------
 
@@ -314,7 +320,7 @@ const pressed = {
   whole: () => { isWhole = !isWhole; if (!isWhole && !isDivided()) compared.ask(0); show(); if (isWhole) area.focus(); else list.focusSource(null); },
   "use-theirs": () => {
     kept.forget(value(), value().reader);
-    trigger("restore", { report_id: value().report_id });
+    own.ask();
   },
   "keep-mine": () => { kept.keepMine(); describe(); },
 };
@@ -344,18 +350,18 @@ window.addEventListener("rrg:shown", ({ detail }) => {
 });
 window.addEventListener("rrg:connection", (event) => {
   isReachable = event.detail;
-  if (isReachable) { submitted.retry(); kept.flush(); readerChanged(); }
+  if (isReachable) { submitted.retry(); kept.flush(); own.end(); readerChanged(); }
   describe();
 });
 windows.onmessage = (event) => {
   if (identity && event.data.identity === identity && event.data.tab !== TAB) { isElsewhere = true; describe(); }
 };
-watch("value", () => receive(props.value || null)); // Gradio converts None to an empty string
+watch("value", () => { own.end(); receive(props.value || null); }); // Gradio converts None to an empty string
 // The answer to a save or to a change of reader. It may be of a report that is no longer shown.
 watch("answer", () => {
   const answer = props.answer || null;
   if (!answer) return;
-  if (answer.report_id !== current?.report_id) { submitted.acknowledged(answer.saved?.key); return; }
+  if (answer.report_id !== current?.report_id || !isOfReader(answer)) { submitted.acknowledged(answer.saved?.key); return; }
   receive(answer);
   const action = afterName;
   if (!action || !answer.reader || answer.reader !== reader()) return;

@@ -48,11 +48,11 @@ function summary(table) {
   if (!table.has_classifier) parts.push("This model has no classifier");
   else {
     const differing = count(["text only", "image only"]);
-    parts.push(differing === 0 ? "Text and image agree" : `${differing} differ between text and image`);
+    parts.push(differing === 0 ? "Text and image agree" : `${differing} ${differing === 1 ? "differs" : "differ"} between text and image`);
   }
   if (table.has_reference) {
     const differing = count(REFERENCE_FLAGS);
-    parts.push(differing === 0 ? "text and reference agree" : `${differing} differ from the reference`);
+    parts.push(differing === 0 ? "text and reference agree" : `${differing} ${differing === 1 ? "differs" : "differ"} from the reference`);
   }
   return parts.join(" · ");
 }

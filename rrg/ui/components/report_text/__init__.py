@@ -57,6 +57,7 @@ def report_value(report: Report) -> dict[str, Any]:
         "lines": [
             {
                 "support": sentence.support,
+                "probability": sentence.probability,
                 "words": [
                     {
                         "index": index,

@@ -25,6 +25,9 @@ function supportOf(line) {
   node.className = "support";
   node.textContent = `${Math.round(line.support * 100)} %`;
   node.title = `${Math.round(line.support * 100)} % of the candidates say the same`;
+  if (line.probability !== null && line.probability !== undefined) {
+    node.title += `; ${Math.round(line.probability * 100)} % of such sentences agreed with the radiologist on val`;
+  }
   return node;
 }
 

@@ -133,7 +133,7 @@ async def vote(service: Service, page: Page, values: object) -> AsyncIterator[Up
         if ballot.vote is not None:
             raise InputError("This vote is already saved and cannot be changed. Take another pair to vote again.")
         stored = await asyncio.to_thread(
-            service.save_vote, ballot.vote_id, ballot.reports[0], ballot.reports[1], choice, reason, reader
+            service.records.save_vote, ballot.vote_id, ballot.reports[0], ballot.reports[1], choice, reason, reader
         )
     except Exception as error:
         yield {"vote": gr.update(failure=error_message(error))}

@@ -35,7 +35,7 @@ class Components:
                 interactive=False,
             )
             self.stop = gr.Button("Stop", size="sm", elem_id="compare-stop", min_width=0, scale=0)
-        with gr.Row(elem_id="compare-room"):
+        with gr.Row(elem_id="compare-layout"):
             with gr.Column(elem_id="compare-columns", min_width=0):
                 self.comparison = comparison()
             with gr.Column(elem_id="compare-side", min_width=0, scale=0):

@@ -111,10 +111,10 @@ class _Wiring:
             yield update
 
     async def load(self, reader: Any, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
-        """Show what the address names."""
-        page = _page(None, self._service.first_model, reader, None, request)
-        updates = handlers.restore(self._service, page, dict(request.query_params))
-        async for update in self._followed(page.client, updates):
+        """Show what the address names. Without a name it says nothing: a study may have been opened already."""
+        page, address = _page(None, self._service.first_model, reader, None, request), dict(request.query_params)
+        updates = handlers.restore(self._service, page, address)
+        async for update in self._followed(page.client, updates, tells=handlers.names_something(address)):
             yield update
 
     def stop(self, request: gr.Request) -> Any:

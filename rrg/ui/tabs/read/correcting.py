@@ -42,7 +42,7 @@ async def save(service: Service, page: Page, values: object) -> Updates:
         report = await asyncio.to_thread(_known, service, submission.report_id)
         assessment = _assessment(report, submission.text, sent)
         correction = await asyncio.to_thread(
-            service.submit, submission.report_id, submission.text, page.reader, assessment, submission.key
+            service.records.submit, submission.report_id, submission.text, page.reader, assessment, submission.key
         )
         shown = await asyncio.to_thread(_own, service, report, page)
         study = await asyncio.to_thread(_study, service, page, report)
@@ -52,7 +52,7 @@ async def save(service: Service, page: Page, values: object) -> Updates:
     updates = {"editor": gr.update(answer=shown, failure=None)} | listed(service, submission.query, page.reader)
     if study is None:
         return updates
-    await asyncio.to_thread(service.keep_images, study)
+    await asyncio.to_thread(service.records.keep_images, study)
     return updates | compared(
         report.report_id, correction.text, page.reference_of(study, committed=True), corrected=True
     )
@@ -71,9 +71,9 @@ async def keep_draft(service: Service, page: Page, values: object) -> Updates:
         _check_reader(page, sent)
         report = await asyncio.to_thread(_known, service, report_id)
         if content is None:
-            await asyncio.to_thread(service.discard_draft, report_id, page.reader, base)
+            await asyncio.to_thread(service.records.discard_draft, report_id, page.reader, base)
             return {"editor": gr.update(draft={"stamp": stamp, "revision": 0, "saved_at": None})}
-        draft = await asyncio.to_thread(service.save_draft, report_id, page.reader, content, base)
+        draft = await asyncio.to_thread(service.records.save_draft, report_id, page.reader, content, base)
     except DraftConflict as error:
         return {"editor": gr.update(draft=draft_conflict(stamp, report, error.draft))}
     except Exception as error:
@@ -83,9 +83,12 @@ async def keep_draft(service: Service, page: Page, values: object) -> Updates:
 
 async def restore_own(service: Service, page: Page, values: object) -> Updates:
     """Show the reader's own correction and draft of the report that is open."""
-    report_id = values.get("report_id") if isinstance(values, dict) else None
+    sent = values if isinstance(values, dict) else {}
+    report_id, stamp = sent.get("report_id"), sent.get("stamp")
+    if not isinstance(stamp, str):
+        raise InputError("The request for the stored text is malformed. Reload the page.")
     report = await asyncio.to_thread(_known, service, report_id)
-    return {"editor": gr.update(answer=await asyncio.to_thread(_own, service, report, page, True))}
+    return {"editor": gr.update(answer=await asyncio.to_thread(_own, service, report, page, stamp))}
 
 
 async def edited(service: Service, page: Page, values: object) -> Updates:
@@ -108,9 +111,9 @@ async def edited(service: Service, page: Page, values: object) -> Updates:
     return await asyncio.to_thread(compare)
 
 
-def _own(service: Service, report: Report, page: Page, reload: bool = False) -> dict[str, Any]:
-    own = service.own_work(report, page.reader, page.worklist)
-    return editor_value(service.worklists.shown(page.worklist, report) if page.worklist else report, own, reload)
+def _own(service: Service, report: Report, page: Page, stamp: str | None = None) -> dict[str, Any]:
+    own = service.records.own_work(report, page.reader, page.worklist)
+    return editor_value(service.shown(report, page.worklist), own, stamp)
 
 
 def _study(service: Service, page: Page, report: Report) -> Study | None:

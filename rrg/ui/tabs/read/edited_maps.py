@@ -28,5 +28,6 @@ async def explain_edited(service: Service, page: Page, values: object) -> AsyncI
     explanation = None
     if study is not None and text.strip() != report.text.strip():
         with suppress(InputError):
-            explanation = await finish(service.queue.run(lambda _: service.explain_text(study, report, text)))
+            job = service.queue.run(lambda _: service.explain_text(study, report, text, page.worklist))
+            explanation = await finish(job)
     yield edited_explained(text, explanation)

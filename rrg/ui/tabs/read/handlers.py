@@ -189,7 +189,7 @@ async def write_report(service: Service, page: Page) -> AsyncIterator[Updates]:
             case Waiting(ahead):
                 yield status(_waiting(ahead), "busy")
             case Running(Report() as report):
-                yield reported(report, page.reference_of(study), service.own_work(report, page.reader))
+                yield reported(report, page.reference_of(study), service.records.own_work(report, page.reader))
                 yield status("Computing where the model looked", "busy")
             case Running(progress) if progress is not None:
                 yield in_progress(progress)
@@ -197,6 +197,11 @@ async def write_report(service: Service, page: Page) -> AsyncIterator[Updates]:
                 assert report is not None
                 service.audit.record("write report", page.session.name, report.report_id, page.session.address)
                 yield analysed(analysis) | status(f"Written in {report.seconds:.1f} s.", "good")
+
+
+def names_something(address: dict[str, str]) -> bool:
+    """Whether the address names a worklist, a report or a study."""
+    return any(address.get(name) for name in ("worklist", "report", "study"))
 
 
 async def restore(service: Service, page: Page, address: dict[str, str]) -> AsyncIterator[Updates]:
@@ -209,11 +214,12 @@ async def restore(service: Service, page: Page, address: dict[str, str]) -> Asyn
         report = await asyncio.to_thread(service.find_report, report_id)
         if report is None:
             raise InputError("The report in the address is not known here. Open a study and have it reported again.")
+        await asyncio.to_thread(service.blinding.check, report_id)
         study = await asyncio.to_thread(service.find_study, report.study_id, page.session.viewer)
         yield {"model": report.model if report.model in service.models else gr.skip()}
         if study is None:
             warning = "The uploaded image was deleted. Upload it again to see it with its maps."
-            yield reported(report, None, service.own_work(report, page.reader)) | status(warning, "warning")
+            yield reported(report, None, service.records.own_work(report, page.reader)) | status(warning, "warning")
             return
         async for update in _show(service, replace(page, model=report.model), study):
             yield update
@@ -257,7 +263,8 @@ async def paste(service: Service, page: Page, values: object) -> AsyncIterator[U
     if not isinstance(text, str) or page.study_id is None or written is None:
         raise InputError("There is no report to compare with the reference. Open a study and have it reported.")
     pasted = Pasted(page.study_id, text[:MAX_TEXT])
-    shown = reported(written, pasted.text, service.own_work(written, page.reader))
+    report = await asyncio.to_thread(service.shown, written, page.worklist)
+    shown = reported(report, pasted.text, service.records.own_work(written, page.reader))
     yield {"pasted": pasted, "findings": shown["findings"], "reference": shown["reference"]}
 
 
@@ -314,14 +321,14 @@ async def _show(service: Service, page: Page, study: Study, fill_slots: bool = F
     else:
         report = await asyncio.to_thread(service.written_report, study, page.model) if page.model else None
     if report is not None:
-        own = await asyncio.to_thread(service.own_work, report, page.reader, page.worklist)
-        shown = service.worklists.shown(page.worklist, report) if page.worklist else report
+        own = await asyncio.to_thread(service.records.own_work, report, page.reader, page.worklist)
+        shown = await asyncio.to_thread(service.shown, report, page.worklist)
         yield reported(shown, page.reference_of(study, committed=own.correction is not None), own, page.worklist)
     yield status("Checking the images" if report is None else "Computing where the model looked", "busy")
 
     def work(tell: Tell) -> Analysis | None:
         tell(_Checked(service.check(study, report.model if report else page.model)))
-        return None if report is None else service.analyse(study, report)
+        return None if report is None else service.analyse(study, report, page.worklist)
 
     notes: tuple[Note, ...] = ()
     async for state in service.queue.run(work, page.client, page.session.address):

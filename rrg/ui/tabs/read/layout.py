@@ -69,7 +69,7 @@ class Components:
             self.reader = gr.Textbox(
                 label="Reader", placeholder="Name or code", max_lines=1, elem_id="reader", min_width=120, scale=0
             )
-        with gr.Row(elem_id="room"):
+        with gr.Row(elem_id="read-layout"):
             with gr.Column(elem_id="studies", min_width=0, scale=0):
                 self.studies = study_list(service.study_rows(Query(), ""))
             with gr.Column(elem_id="images", min_width=0):

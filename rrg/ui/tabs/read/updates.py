@@ -25,7 +25,8 @@ from rrg.ui.components import (
     views_value,
 )
 from rrg.ui.progress import progress_text
-from rrg.ui.service import Analysis, OwnWork, Service
+from rrg.ui.reader_records import OwnWork
+from rrg.ui.service import Analysis, Service
 from rrg.ui.study_list import Query
 
 if TYPE_CHECKING:
@@ -75,11 +76,11 @@ def without_report() -> Updates:
 
 
 def opened(service: Service, study: Study, worklist: str | None = None) -> Updates:
-    """Show a study without a report. On a worklist none can be written."""
+    """Show a study without a report. On a worklist none can be written, and the label of an example is not told."""
     radiographs = study.radiographs()
     shown = without_report()
     return shown | {
-        "study": study_value(study, service.title_of(study), radiographs, worklist),
+        "study": study_value(study, study.id if worklist else service.title_of(study), radiographs, worklist),
         "viewer": gr.update(value=views_value(study), maps={}, edited={}),
         "notes": [],
         "write": gr.update(value=WRITE, interactive=worklist is None),

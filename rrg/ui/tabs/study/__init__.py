@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
@@ -11,14 +11,14 @@ import gradio as gr
 from gradio.context import Context
 
 from rrg.ui.events import error_message
-from rrg.ui.security.sessions import current_user
+from rrg.ui.security.sessions import Session, current_session
 from rrg.ui.service import Service
+from rrg.ui.tabs.study.access import reason_closed
 from rrg.ui.tabs.study.overview import ALL, Selection, overview_html
 
 _INTRO = """<h2 class="hidden-text">Study</h2>
 <p>Corrections of all readers, newest first. A reading is a reader's newest correction of a report.</p>
 """
-FOR_LEADS = "This page is for the lead of a study. Log in with the role lead."
 
 
 def build(service: Service) -> None:
@@ -46,23 +46,27 @@ def build(service: Service) -> None:
         tab.select(update, boxes, outputs, **options)
 
 
+async def study_updates(service: Service, values: Sequence[object], session: Session) -> list[Any]:
+    """Return the new values of the four filters and of the overview. Who may not see the study is told why."""
+    if (reason := reason_closed(session)) is not None:
+        return [gr.skip()] * 4 + [f"<p>{reason}</p>"]
+    try:
+        selection = Selection.of_values(*values)
+        choices, html = await asyncio.to_thread(overview_html, service.feedback, selection)
+        if service.mirror is not None:
+            html = f"<p>{escape(await asyncio.to_thread(service.mirror.status))}</p>{html}"
+    except Exception as error:
+        return [gr.skip()] * 4 + [f"<p role='alert'>{escape(error_message(error))}</p>"]
+    chosen = (selection.reader, selection.model, selection.worklist, selection.verdict)
+    boxes = [
+        gr.update(choices=[ALL, *names], value=value if value in names else ALL)
+        for names, value in zip(choices, chosen, strict=True)
+    ]
+    return [*boxes, html]
+
+
 def _updater(service: Service) -> Callable[..., Any]:
     async def update(reader: Any, model: Any, worklist: Any, verdict: Any, request: gr.Request) -> list[Any]:
-        user = current_user(request)
-        if user is not None and not user.is_lead:
-            return [gr.skip()] * 4 + [f"<p>{FOR_LEADS}</p>"]
-        try:
-            selection = Selection.of_values(reader, model, worklist, verdict)
-            choices, html = await asyncio.to_thread(overview_html, service.feedback, selection)
-            if service.mirror is not None:
-                html = f"<p>{escape(await asyncio.to_thread(service.mirror.status))}</p>{html}"
-        except Exception as error:
-            return [gr.skip()] * 4 + [f"<p role='alert'>{error_message(error)}</p>"]
-        chosen = (selection.reader, selection.model, selection.worklist, selection.verdict)
-        boxes = [
-            gr.update(choices=[ALL, *names], value=value if value in names else ALL)
-            for names, value in zip(choices, chosen, strict=True)
-        ]
-        return [*boxes, html]
+        return await study_updates(service, (reader, model, worklist, verdict), current_session(request))
 
     return update

@@ -1,6 +1,7 @@
-"""The HTTP route of the Study tab's exports, for leads.
+"""The HTTP route of the Study tab's exports.
 
-`GET rrg/study/<file>?reader=&model=&worklist=&verdict=` answers with `report.html` or a table as CSV.
+`GET rrg/study/<file>?reader=&model=&worklist=&verdict=` answers with `report.html` or a table as CSV to those who may
+see the study.
 """
 
 from __future__ import annotations
@@ -8,18 +9,19 @@ from __future__ import annotations
 import asyncio
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from rrg.errors import InputError
 from rrg.feedback import FeedbackStore
 from rrg.feedback.records import utc_now
-from rrg.ui.events import error_message
-from rrg.ui.security.sessions import current_user
+from rrg.ui.downloads import Download, NotAllowedError, download_route
+from rrg.ui.security.audit import AuditLog
+from rrg.ui.security.sessions import current_session
+from rrg.ui.tabs.study.access import reason_closed
 from rrg.ui.tabs.study.overview import PREFIX, Selection, analyse_selection
 
 
-def study_route(store: FeedbackStore) -> Route:
+def study_route(store: FeedbackStore, audit: AuditLog) -> Route:
     """Build the route."""
 
     def content(name: str, selection: Selection) -> str:
@@ -33,21 +35,13 @@ def study_route(store: FeedbackStore) -> Route:
             raise InputError(f"There is no export {name!r}. Choose report.html or one of {', '.join(tables)}.")
         return tables[name]
 
-    async def download(request: Request) -> Response:
-        user, name = current_user(request), request.path_params["name"]
-        if user is not None and not user.is_lead:
-            return PlainTextResponse("Only the lead of a study may export it.", status_code=403)
+    async def make(request: Request) -> Download:
+        session, name = current_session(request), request.path_params["name"]
+        if (reason := reason_closed(session)) is not None:
+            raise NotAllowedError(reason)
         fields = [request.query_params.get(field) for field in ("reader", "model", "worklist", "verdict")]
-        try:
-            text = await asyncio.to_thread(content, name, Selection.of_values(*fields))
-        except Exception as error:
-            status = 404 if isinstance(error, InputError) else 500
-            return PlainTextResponse(error_message(error), status_code=status, headers={"Cache-Control": "no-store"})
-        headers = {
-            "Content-Disposition": f'attachment; filename="{name}"',
-            "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
-        }
-        return Response(text, media_type="text/html" if name.endswith("html") else "text/csv", headers=headers)
+        text = await asyncio.to_thread(content, name, Selection.of_values(*fields))
+        audit.record(f"export study {name}", session.name, address=session.address)
+        return Download(name, "text/html" if name.endswith("html") else "text/csv", text)
 
-    return Route(f"/{PREFIX}/{{name}}", download, methods=["GET"])
+    return download_route(f"/{PREFIX}/{{name}}", make)

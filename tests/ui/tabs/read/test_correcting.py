@@ -55,7 +55,7 @@ def _answer(handler: Coroutine[Any, Any, Updates]) -> dict[str, Any]:
 
 
 def _own(service: Service, page: Page, report: Report) -> dict[str, Any]:
-    return _answer(correcting.restore_own(service, page, {"report_id": report.report_id}))["answer"]
+    return _answer(correcting.restore_own(service, page, {"report_id": report.report_id, "stamp": "s"}))["answer"]
 
 
 def _submission(report: Report, **changes: Any) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def test_a_failure_to_save_is_never_shown_as_saved(
     def full(*_: object) -> None:
         raise OSError("disk full at /srv/SMITH")
 
-    monkeypatch.setattr(service, "submit", full)
+    monkeypatch.setattr(service.records, "submit", full)
     sent = _submission(report)
     update = asyncio.run(correcting.save(service, page, sent))
     assert set(update) == {"editor"}
@@ -147,6 +147,13 @@ def test_nothing_is_saved_without_the_name_under_which_it_was_typed(
     draft = _answer(correcting.keep_draft(service, page, {"report_id": report.report_id} | sent))["draft"]
     assert message in draft["failure"]
     assert store.counts().corrections == 0
+
+
+def test_the_stored_text_comes_with_the_stamp_of_its_request(service: Service, page: Page, report: Report) -> None:
+    values = {"report_id": report.report_id, "stamp": "s"}
+    assert _answer(correcting.restore_own(service, page, values))["answer"]["stamp"] == "s"
+    with pytest.raises(InputError, match="malformed"):
+        asyncio.run(correcting.restore_own(service, page, {"report_id": report.report_id}))
 
 
 def test_a_draft_of_another_window_is_not_overwritten(service: Service, page: Page, report: Report) -> None:
