@@ -30,7 +30,7 @@ SPLITS = (("train", 0.7), ("val", 0.1), ("test", 0.2))
 
 @dataclass(frozen=True)
 class PrepareIuXray:
-    """Write annotation.json and a link to the images."""
+    """Write annotation.json, pairs.csv (a row for each image and its report) and a link to the images."""
 
     reports: Path
     """Folder of Open-i's XML reports, or Kaggle's indiana_reports.csv."""

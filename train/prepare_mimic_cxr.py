@@ -21,7 +21,7 @@ from rrg.errors import InputError
 
 @dataclass(frozen=True)
 class PrepareMimicCxr:
-    """Write annotation.json and a link to the images."""
+    """Write annotation.json, pairs.csv (a row for each image and its report) and a link to the images."""
 
     jpg: Path
     """Folder of MIMIC-CXR-JPG: files/ and the metadata and split tables."""

@@ -1,6 +1,8 @@
 """Fine-tune the image encoder on the findings of the reports, on the views, and on further concepts.
 
-    python train/pretrain_encoder.py --data DIR --backbone-weights mobilenetv2.safetensors --out runs/encoder
+    python train/pretrain_encoder.py --data DIR --backbone-weights efficientnet_lite0.safetensors --out runs/encoder
+
+Give --second the folder of a second hospital (ChestX-ray14: labels.csv and images/) to train on both.
 
 Run again with the same --out, an interrupted training resumes.
 """

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from transformers import TrainingArguments
 
 from rrg.errors import InputError
+from rrg.inference.precision import Precision, chosen_dtype
 from rrg.layers.image_encoder import ImageEncoder
 
 
@@ -25,6 +26,8 @@ class ClassifierRecipe(Protocol):
     @property
     def weight_decay(self) -> float: ...
     @property
+    def precision(self) -> Precision: ...
+    @property
     def workers(self) -> int: ...
     @property
     def seed(self) -> int: ...
@@ -33,7 +36,9 @@ class ClassifierRecipe(Protocol):
 def classifier_arguments(
     recipe: ClassifierRecipe, checkpoints: Path, epochs: int, eval_batch_size: int, **further: Any
 ) -> TrainingArguments:
-    """Arguments of the transformers trainer: cosine schedule, bfloat16, and the epoch with the best val AUROC."""
+    """Arguments of the transformers trainer: cosine schedule, and the epoch with the best val AUROC."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = chosen_dtype(recipe.precision, device)
     return TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=epochs,
@@ -43,8 +48,9 @@ def classifier_arguments(
         weight_decay=recipe.weight_decay,
         lr_scheduler_type="cosine",
         max_grad_norm=1.0,
-        bf16=True,
-        use_cpu=not torch.cuda.is_available(),
+        bf16=dtype == torch.bfloat16,
+        fp16=dtype == torch.float16,
+        use_cpu=device.type == "cpu",
         eval_strategy="epoch",
         save_strategy="epoch",
         save_total_limit=2,
@@ -55,6 +61,7 @@ def classifier_arguments(
         dataloader_num_workers=recipe.workers,
         remove_unused_columns=False,
         report_to="none",
+        disable_tqdm=True,  # `monitoring.progress.TrainingProgress` shows it
         seed=recipe.seed,
         **further,
     )

@@ -33,14 +33,17 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from monitoring.progress import Progress
+from pretraining.finding_labels import finding_labels
 from pretraining.image_encoder import read_encoder
-from rrg.data.annotation import read_reported
-from rrg.data.batches import StudyDataset, collate
+from rrg.data.batches import ImagesAlone, StudyDataset, collate
 from rrg.data.files import replaced
+from rrg.data.study_table import cache_folder, open_studies
 from rrg.data.transforms import training_augmentation
 from rrg.errors import InputError
 from rrg.inference.cpu import configure_cpu
-from rrg.labels.findings import FINDINGS, LABELER, label_vector
+from rrg.labels.findings import FINDINGS
+from rrg.labels.labeler import load_labeler
 from rrg.layers.image_encoder import ImageEncoder
 
 FORMAT = "rrg prototypes 1"
@@ -55,6 +58,12 @@ class PrototypeRecipe:
     encoder: Path
     """Image encoder of train/pretrain_encoder.py."""
     out: Path = Path("runs/prototypes.safetensors")
+    labeler: Path | None = None
+    """CheXbert checkpoint (chexbert.pth) that labels the reports, as in the paper; without it our rules do."""
+    labeler_tokenizer: Path | None = None
+    """Folder or vocab.txt of the tokenizer of bert-base-uncased for --labeler; by default that in the hub's cache."""
+    workers: int = 1
+    """Processes that decode images."""
     per_class: int = 20
     """Number of prototypes of each class; even, because half of them come from augmented images."""
     text_model: Path | None = None
@@ -86,14 +95,17 @@ def read_prototypes(path: Path) -> Prototypes:
 
 
 @torch.inference_mode()
-def image_features(encoder: ImageEncoder, studies: StudyDataset) -> np.ndarray:
-    """Pooled features [studies, C] over the valid views."""
+def image_features(encoder: ImageEncoder, studies: StudyDataset, workers: int = 0) -> np.ndarray:
+    """Pooled features [studies, C] over the valid views; `workers` processes decode the images."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     encoder = encoder.to(device)
     pooled = []
-    for batch in DataLoader(studies, batch_size=32, collate_fn=collate):
-        maps = encoder(batch["pixel_values"].to(device))
-        pooled.append(encoder.pool(maps, batch["view_mask"].to(device)).float().cpu().numpy())
+    images = ImagesAlone(studies)
+    with Progress(total=len(images), desc="features", unit="studies") as progress:
+        for batch in DataLoader(images, batch_size=32, collate_fn=collate, num_workers=workers):
+            maps = encoder(batch["pixel_values"].to(device))
+            pooled.append(encoder.pool(maps, batch["view_mask"].to(device)).float().cpu().numpy())
+            progress.update(len(maps))
     return np.concatenate(pooled)
 
 
@@ -159,9 +171,11 @@ def make_prototypes(recipe: PrototypeRecipe) -> None:
         raise InputError(
             f"--per-class is {recipe.per_class}; half of them come from augmented images: give an even number."
         )
-    studies = read_reported(recipe.data, "train")
-    reports = [study.report or "" for study in studies]
-    labels = np.stack([label_vector(report) for report in reports])
+    cache = cache_folder(recipe.data, recipe.out.parent)
+    studies = open_studies(recipe.data, "train", cache)
+    reports = list(studies.reports())
+    labeler = load_labeler(recipe.labeler, recipe.labeler_tokenizer)
+    labels = finding_labels(studies, cache, labeler, recipe.workers)
     encoder, plain = read_encoder(recipe.encoder)
     torch.manual_seed(recipe.seed)
 
@@ -171,7 +185,7 @@ def make_prototypes(recipe: PrototypeRecipe) -> None:
         text, described = language_model_features(reports, recipe.text_model), recipe.text_model.name
     halves, image_size = [], 0
     for transform in (plain, replace(plain, augmentation=training_augmentation())):
-        images = image_features(encoder, StudyDataset(studies, transform))
+        images = image_features(encoder, StudyDataset(studies, transform), recipe.workers)
         image_size = images.shape[1]
         vectors = np.concatenate((standardise(images), standardise(text)), axis=1)
         halves.append(cluster(vectors, labels, recipe.per_class // 2, recipe.seed))
@@ -182,7 +196,7 @@ def make_prototypes(recipe: PrototypeRecipe) -> None:
         "studies": json.dumps(labels.sum(0).astype(int).tolist()),
         "sizes": json.dumps([image_size, text.shape[1]]),
         "text": described,
-        "labeler": LABELER,
+        "labeler": labeler.name,
     }
     with replaced(recipe.out) as temporary:
         save_file({"prototypes": torch.from_numpy(np.concatenate(halves, axis=1))}, temporary, metadata)

@@ -38,6 +38,7 @@ from torch.utils.data import DataLoader
 from transformers import Trainer
 from transformers.trainer_utils import get_last_checkpoint
 
+from monitoring.progress import Progress, TrainingProgress
 from pretraining.classifier_training import classifier_arguments, load_backbone
 from pretraining.image_encoder import auroc, read_encoder
 from rrg.data.annotation import read_reported
@@ -47,6 +48,7 @@ from rrg.data.studies import Study
 from rrg.data.transforms import ViewTransform, training_augmentation
 from rrg.errors import InputError
 from rrg.inference.cpu import configure_cpu
+from rrg.inference.precision import Precision
 from rrg.labels.findings import FINDINGS, LABELER
 from rrg.layers.image_encoder import ImageEncoder
 from rrg.models.csr_lmca.saliency import Discriminator
@@ -77,6 +79,8 @@ class SaliencyRecipe:
     batch_size: int = 32
     learning_rate: float = 1e-4
     weight_decay: float = 0.05
+    precision: Precision = "auto"
+    """auto: bf16 where a probe finds it faster than fp32."""
     workers: int = 1
     seed: int = 9223
 
@@ -112,6 +116,7 @@ def train_discriminator(recipe: SaliencyRecipe, transform: ViewTransform, studie
         eval_dataset=StudyDataset(val, transform),
         data_collator=collate,
         compute_metrics=auroc,
+        callbacks=[TrainingProgress()],
     )
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None)
     return discriminator.eval()
@@ -123,7 +128,8 @@ def probabilities_and_labels(classifier: ImageEncoder, studies: StudyDataset) ->
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     classifier = classifier.to(device)
     probabilities, labels = [], []
-    for batch in DataLoader(studies, batch_size=32, collate_fn=collate):
+    loader = DataLoader(studies, batch_size=32, collate_fn=collate)
+    for batch in Progress(loader, desc="probabilities", unit="batches"):
         maps = classifier(batch["pixel_values"].to(device))  # [B,V,C,h,w]
         logits = classifier.classify(maps, batch["view_mask"].to(device))  # [B,14]
         probabilities.append(logits.float().sigmoid().cpu().numpy())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from publishing.encoder_figures import EncoderFigures
 from publishing.figures import PRECISION, PROTOCOLS, RECALL, PublishedModel, PublishedResults
 from publishing.pages import join_names, split_name
 from publishing.tables import clinical_table, language_table, number, per_cent, protocol_line
@@ -20,7 +21,7 @@ STARTED_FROM = {
     "csr_lmca": "weights of 4 epochs in which studies with a finding were sampled twice as often (`--start-from`)",
 }
 """Bundled model -> the weights its training started from, if they came from another run."""
-BACKBONES = {"mobilenetv2_100": "MobileNetV2"}
+BACKBONES = {"mobilenetv2_100": "MobileNetV2", "tf_efficientnet_lite0": "EfficientNet-Lite0"}
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}
 PRECISIONS = {"float16": "half", "float32": "single"}
 FRONT_MATTER = """---
@@ -32,9 +33,9 @@ MIN_SUPPORT = 5
 """Minimum number of references with a finding for the card to list it as never named."""
 
 
-def card(model: PublishedModel) -> str:
-    """The text of weights/NAME/README.md."""
-    return "\n".join(_lines(model)) + "\n"
+def card(model: PublishedModel, encoder: EncoderFigures | None = None) -> str:
+    """The text of weights/NAME/README.md. `encoder`: what the file of the image encoder says, if it says something."""
+    return "\n".join(_lines(model, encoder)) + "\n"
 
 
 def recipe_of(model: PublishedModel) -> Recipe:
@@ -42,7 +43,7 @@ def recipe_of(model: PublishedModel) -> Recipe:
     return RECIPES[model.config["model_type"]]["small"]
 
 
-def _lines(model: PublishedModel) -> Iterator[str]:
+def _lines(model: PublishedModel, encoder: EncoderFigures | None) -> Iterator[str]:
     results = model.results
     yield from (FRONT_MATTER, f"# {model.name}, small", "")
     yield (
@@ -57,8 +58,10 @@ def _lines(model: PublishedModel) -> Iterator[str]:
     )
     yield (
         f"The image encoder started from ImageNet weights of {_backbone(model)} (Apache-2.0). "
-        "Images are 256 x 256, from one hospital network, with two views."
+        "The images of the data are 256 x 256, from one hospital network, with two views."
     )
+    if encoder is not None:
+        yield encoder.data()
     yield from ("", f"**Recipe.** {_training(model)}")
     yield "`train/LOG.md` has the commands, and the experiments that did not help."
     yield from (
@@ -80,6 +83,8 @@ def _lines(model: PublishedModel) -> Iterator[str]:
     yield from ("", f"Findings in the reports ({results.labeler}); seconds on {results.machine}:", "")
     yield from clinical_table([model], lambda _: "this model")
     yield from ("", *_behaviour(results))
+    if encoder is not None:
+        yield from encoder.results()
     yield from ("", f"**Limits.** {' '.join(_limits(model))}", "")
     yield (
         "**Licence and use.** Trained on data under CC BY-NC-ND 4.0: research use only. "
@@ -150,10 +155,11 @@ def _mbr(settings: Mapping[str, Any]) -> str:
         utility.append(f"CIDEr with weight {settings['cider_weight']:g}")
     if settings.get("findings_bars") and settings.get("findings_weight"):
         utility.append(f"finding probabilities of the image classifier with weight {settings['findings_weight']:g}")
+    bank = "whole sentences of train reports or plain statements; " if settings.get("sentence_bank") else ""
     return (
         f"MBR decoding over recombined sentences of {settings['samples']} samples (temperature "
-        f"{settings['temperature']:g}; utility: {join_names(utility)}; no sentence repeats or contradicts another by "
-        "the rule labeler; `rrg/decoding/mbr.py`)"
+        f"{settings['temperature']:g}; utility: {join_names(utility)}; {bank}no sentence repeats or "
+        "contradicts another by the rule labeler; `rrg/decoding/mbr.py`)"
     )
 
 
@@ -216,7 +222,7 @@ def _limits(model: PublishedModel) -> Iterator[str]:
     size = model.config["image_size"]
     yield (
         f"Small findings are hard to detect at {size} x {size} pixels. "
-        "Other hospitals, children, portable images and supine patients are not in the data."
+        "The reports are of one hospital network; children, portable images and supine patients are not among them."
     )
 
 

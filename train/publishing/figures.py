@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,8 +17,10 @@ from rrg.data.files import write_text
 from rrg.errors import InputError
 from rrg.evaluate.behaviour import ImageSensitivity
 from rrg.evaluate.language import METRICS
-from rrg.evaluate.results import Figures, Results, check_keys, read_record
+from rrg.evaluate.results import Figures, Results, check_keys, read_record, sentences_and_support
+from rrg.evaluate.sentence_quality import SentenceQuality
 from rrg.evaluate.significance import Interval
+from rrg.evaluate.support_figures import SupportFigures
 from rrg.inference.library import ModelInfo
 
 PROTOCOLS = ("r2gen", "raw")
@@ -64,6 +66,10 @@ class PublishedBehaviour:
     """Share of the studies that get the most common report."""
     black_images: ImageSensitivity
     shuffled_images: ImageSensitivity
+    sentences_by_system: dict[str, SentenceQuality] = field(default_factory=dict)
+    """Faults of the sentences; empty in results from before they were measured."""
+    support: SupportFigures | None = None
+    """None for a model without candidates, and in results from before it was measured."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,8 @@ class PublishedResults:
                 _rounded(behaviour.most_common_share),
                 behaviour.black_images,
                 behaviour.shuffled_images,
+                behaviour.sentences_by_system,
+                behaviour.support,
             ),
             classifier_auroc={
                 finding: PublishedAuroc(_rounded(auroc.value), auroc.positives)
@@ -149,7 +157,11 @@ class PublishedResults:
             }
             for group, rows in self.figures.items()
         }
-        return asdict(self) | {"figures": figures}
+        record = asdict(self) | {"figures": figures}
+        not_measured = [name for name in ("sentences_by_system", "support") if not record["behaviour"][name]]
+        for name in not_measured:  # a file from before they were measured stays as it is
+            del record["behaviour"][name]
+        return record
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Self:
@@ -167,7 +179,7 @@ class PublishedResults:
                     for group, rows in record["figures"].items()
                 },
                 "findings": {name: FindingCounts(**counts) for name, counts in record["findings"].items()},
-                "behaviour": PublishedBehaviour(**{**behaviour, **images}),
+                "behaviour": PublishedBehaviour(**{**behaviour, **images, **sentences_and_support(behaviour)}),
                 "classifier_auroc": {
                     name: PublishedAuroc(**auroc) for name, auroc in record["classifier_auroc"].items()
                 },

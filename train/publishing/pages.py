@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from publishing.figures import PROTOCOLS, PublishedModel
-from publishing.tables import clinical_table, language_table, overview_table, protocol_line
+from publishing.tables import clinical_table, language_table, number, overview_table, protocol_line, sentence_table
 from rrg.errors import InputError
 
 OPENING = "<!-- results: written by `make evaluate` from the figures in weights/*/results.json -->"
@@ -18,6 +18,10 @@ DATA = {"iu_xray": "IU X-Ray"}
 """Data folder -> name of the data set in papers."""
 MIN_POSITIVES = 10
 """Positive studies below which the pages do not show an AUROC."""
+_SENTENCES = (
+    "Counts of sentences: with three words in a row (or at an end) that no report of train and extra has so, that "
+    "compare with an earlier image, and of each kind of broken form (`rrg/evaluate/sentence_quality.py`)."
+)
 MIN_AUROC = 0.7
 """AUROC below which the pages warn of the classifier."""
 _INTRODUCTION = """This page compares the bundled models with each other and with floors.
@@ -96,10 +100,29 @@ def _all_results(models: Sequence[PublishedModel]) -> Iterator[str]:
     )
     yield ""
     yield from clinical_table(models, _label)
+    sentences = list(sentence_table(models, _label))
+    if sentences:
+        yield from ("", "### Sentences", _SENTENCES, "", *sentences)
+        yield from ("", *_support(models))
     yield from ("", "### Comparison with the floors", *_comparison(models))
     classifier = list(_classifier(models))
     if classifier:
         yield from ("", "### Classifier on the images", *classifier)
+
+
+def _support(models: Sequence[PublishedModel]) -> Iterator[str]:
+    """What the support of sentences tells, and what leaving out doubtful reports gains; a line for each model."""
+    for model in models:
+        figures = model.results.behaviour.support
+        if figures is None:
+            continue
+        kept = {each.coverage: each for each in figures.coverage}
+        aurocs = ", ".join(f"{name} {number(value)}" for name, value in figures.auroc.items())
+        yield (
+            f"- `{model.name}`: {figures.contradicted} of {figures.sentences} sentences with a finding contradict the "
+            f"reference; AUROC of low values for them: {aurocs}. Without the fifth of the reports with the lowest "
+            f"expected contribution micro-F1 is {number(kept[0.8].micro_f1)} in place of {number(kept[1.0].micro_f1)}."
+        )
 
 
 def _source(model: PublishedModel) -> str:

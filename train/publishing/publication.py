@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from publishing.cards import card
+from publishing.encoder_figures import read_encoder_figures
 from publishing.figures import PublishedModel, PublishedResults, read_published_model
 from publishing.pages import EMPTY_RESULTS_PAGE, readme_block, results_block, with_block
 from rrg.data.files import write_text
 from rrg.errors import InputError
 from rrg.evaluate.results import read_results
 from rrg.inference.library import ModelInfo, ModelLibrary
+
+ENCODER = "image_encoder.safetensors"
+"""Name of the file of the image encoder that the models share."""
 
 
 def publish(out: Path, weights: Path, readme: Path, results_page: Path, split: str = "val") -> list[str]:
@@ -42,7 +46,8 @@ def publish(out: Path, weights: Path, readme: Path, results_page: Path, split: s
         readme: with_block(readme.read_text(encoding="utf-8"), readme_block(models), readme.name),
         results_page: with_block(old, results_block(models), results_page.name),
     }
-    pages |= {weights / model.name / "README.md": card(model) for model in models}
+    encoder = read_encoder_figures(weights / ENCODER)
+    pages |= {weights / model.name / "README.md": card(model, encoder) for model in models}
     for path, text in pages.items():
         write_text(path, text)
     return left_out

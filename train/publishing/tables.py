@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from publishing.figures import CLINICAL, PublishedModel
 from rrg.evaluate.behaviour import ImageSensitivity
 from rrg.evaluate.language import METRICS
+from rrg.evaluate.sentence_quality import BROKEN_FORMS, LONE_WORD
 from rrg.evaluate.significance import Interval
 
 FLOORS = {
@@ -93,6 +94,28 @@ def clinical_table(models: Sequence[PublishedModel], label: Callable[[PublishedM
         ]
 
     yield from _table(headings, _rows(models, cells, label))
+
+
+def sentence_table(models: Sequence[PublishedModel], label: Callable[[PublishedModel], str]) -> Iterator[str]:
+    """Markdown lines: models, then floors, by the faults of their sentences; nothing where none was measured."""
+    measured = [model for model in models if model.results.behaviour.sentences_by_system]
+    if not measured:
+        return
+    headings = ("sentences", "with an unseen trigram", "comparisons", *BROKEN_FORMS, LONE_WORD)
+
+    def cells(model: PublishedModel, system: str | None) -> list[_Cell]:
+        quality = model.results.behaviour.sentences_by_system.get(system or model.results.model)
+        if quality is None:
+            return [_EMPTY] * len(headings)
+        share = quality.unseen_share
+        counts = (quality.comparisons, *(quality.broken.get(kind, 0) for kind in (*BROKEN_FORMS, LONE_WORD)))
+        return [
+            _Cell(str(quality.sentences)),
+            _EMPTY if share is None else _Cell(f"{100 * share:.1f} %"),
+            *(_Cell(str(count)) for count in counts),
+        ]
+
+    yield from _table(headings, _rows(measured, cells, label))
 
 
 def protocol_line(model: PublishedModel, protocol: str) -> str:

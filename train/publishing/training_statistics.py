@@ -1,8 +1,9 @@
 """Compute the statistics of the training data that badges need (`rrg.inference.training_statistics`), for all weights.
 
-Frequent reports come from the train split, the distribution of image features from its images, and the thresholds of
-agreement from the reports that each model writes on the val split. A run that was interrupted goes on, and a later run
-measures only models with other weights, as long as annotation.json and the image encoder are the same.
+Frequent reports come from the train split, the distribution of image features from its images; the thresholds of
+agreement and the calibration of support from the reports that each model writes on the val split. A run that was
+interrupted goes on, and a later run measures only models with other weights, as long as annotation.json and the image
+encoder are the same.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from pathlib import Path
 import numpy as np
 from sklearn.covariance import LedoitWolf
 from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
 from tqdm import tqdm
 
 from rrg.data.annotation import read_annotation
-from rrg.data.studies import Study
+from rrg.data.text import is_blank
 from rrg.errors import InputError
+from rrg.evaluate.support_figures import CheckedSentence, checked_sentences
 from rrg.inference.cpu import configure_cpu
 from rrg.inference.library import ModelLibrary
-from rrg.inference.reporter import Reporter
+from rrg.inference.support_calibration import Logistic, SupportCalibration, log_odds
 from rrg.inference.training_statistics import (
     FILE,
     MIN_COUNT,
@@ -33,11 +36,14 @@ from rrg.inference.training_statistics import (
     text_digest,
 )
 from rrg.inference.weights import encoder_digest
+from rrg.report import Report
 
 COMPONENTS = 64
 """Principal components. From 32 to 96 the false alarms hardly differ; more components see more changes."""
 QUANTILE = 0.995
 """Share of the training images of a slot below each of the two thresholds: about 1 % exceed one of them."""
+FEWEST = 30
+"""Sentences of a kind below which no calibration is fitted."""
 LOWEST = 0.1
 """Share of the val reports of a model whose agreement counts as low."""
 
@@ -52,8 +58,8 @@ class StatisticsRecipe:
     """Folder with one folder a model; it receives the file."""
     models: tuple[str, ...] = ("all",)
     """Models whose agreement is measured; `all` selects every model that has weights."""
-    studies: int = 60
-    """Number of val studies, the first ones, on which the agreement is measured."""
+    studies: int | None = None
+    """Number of val studies, the first ones, on which agreement and support are measured; None for all."""
 
 
 def make_statistics(recipe: StatisticsRecipe) -> Path:
@@ -73,18 +79,27 @@ def make_statistics(recipe: StatisticsRecipe) -> Path:
     if old is None:
         images = fit_distribution([library.reporter(encoder.model).view_features(s) for s in tqdm(train, "images")])
         old = TrainingStatistics(0, {}, {}, digest, encoder.sha256, images)
-    agreement = {name: threshold for name, threshold in old.agreement.items() if name in known}
-    statistics = replace(old, reports=len(reports), frequent=frequent_reports(reports), agreement=agreement)
+    statistics = replace(
+        old,
+        reports=len(reports),
+        frequent=frequent_reports(reports),
+        agreement={name: threshold for name, threshold in old.agreement.items() if name in known},
+        support={name: calibration for name, calibration in old.support.items() if name in known},
+    )
     statistics.save(path)
-    val = read_annotation(recipe.data, "val")[: recipe.studies]
+    val = [study for study in read_annotation(recipe.data, "val") if not is_blank(study.report)][: recipe.studies]
     for name in names:
         reporter, stored = library.reporter(name), statistics.agreement.get(name)
-        if stored is not None and (stored.weights_sha256, stored.studies) == (reporter.weights_sha256, len(val)):
+        digest = reporter.weights_sha256
+        is_measured = stored is not None and (stored.weights_sha256, stored.studies) == (digest, len(val))
+        if is_measured and statistics.calibration(name, digest) is not None:
             continue
-        value = low_agreement(reporter, val)
+        written = list(tqdm(reporter.reports(val), name, total=len(val)))
+        value = low_agreement(written)
         if value is not None:
-            measured = AgreementThreshold(reporter.weights_sha256, value, len(val))
-            statistics = replace(statistics, agreement={**statistics.agreement, name: measured})
+            agreement = {**statistics.agreement, name: AgreementThreshold(digest, value, len(val))}
+            support = {**statistics.support, name: fit_calibration(written, [s.report or "" for s in val], digest)}
+            statistics = replace(statistics, agreement=agreement, support=support)
             statistics.save(path)
     return path
 
@@ -156,8 +171,30 @@ def _moments(projected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return projected.mean(0), LedoitWolf().fit(projected).precision_
 
 
-def low_agreement(reporter: Reporter, studies: Sequence[Study]) -> float | None:
-    """The agreement that a tenth of the reports on `studies` do not reach; None for a model without candidates."""
-    reports = tqdm(reporter.reports(studies), reporter.name, total=len(studies))
+def low_agreement(reports: Sequence[Report]) -> float | None:
+    """The agreement that a tenth of the reports do not reach; None for a model without candidates."""
     agreements = [report.agreement for report in reports if report.agreement is not None]
     return float(np.quantile(agreements, LOWEST)) if agreements else None
+
+
+def fit_calibration(reports: Sequence[Report], references: Sequence[str], weights_sha256: str) -> SupportCalibration:
+    """Fit the probability that a sentence agrees with its reference, given its support (Platt scaling)."""
+    checked = [one for pair in zip(reports, references, strict=True) for one in checked_sentences(*pair)]
+    return SupportCalibration(
+        weights_sha256,
+        asserting=_fit_logistic([one for one in checked if one.asserts]),
+        negating=_fit_logistic([one for one in checked if not one.asserts]),
+        sentences=len(checked),
+    )
+
+
+def _fit_logistic(checked: Sequence[CheckedSentence]) -> Logistic | None:
+    """A logistic function that rises or is constant; None with fewer than `FEWEST` sentences, or of one outcome."""
+    agrees = np.array([not one.contradicts for one in checked])
+    if len(checked) < FEWEST or agrees.all() or not agrees.any():
+        return None
+    odds = np.array([[log_odds(one.support)] for one in checked])
+    fitted = LogisticRegression().fit(odds, agrees)
+    if fitted.coef_[0, 0] < 0:  # support says nothing: all have the share of those that agree
+        return Logistic(log_odds(float(agrees.mean())), 0.0)
+    return Logistic(float(fitted.intercept_[0]), float(fitted.coef_[0, 0]))

@@ -14,6 +14,7 @@ from recipes.small import SMALL, SMALL_TRAINING
 RECIPES: dict[str, Recipe] = {
     "published_iu": Recipe(
         config={},
+        source="CAMANet repository, script for IU X-Ray",
         epochs=30,
         batch_size=32,
         lr_encoder=1e-3,
@@ -27,6 +28,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "published_mimic": Recipe(
         config={"num_views": 1, "topk": 0.3, "loss_weights": {"findings": 1.0, "consistency": 0.5}},
+        source="CAMANet repository, script for MIMIC-CXR",
         cleaner="mimic_cxr",
         min_word_count=10,
         max_length=100,
@@ -45,7 +47,7 @@ RECIPES: dict[str, Recipe] = {
     "small": replace(
         # The encoder is frozen and its classifier pretrained, so there is no findings loss.
         SMALL_TRAINING,
-        config={**SMALL, "loss_weights": {"consistency": 0.15}},
+        config={**SMALL, "memory_slots": 1, "loss_weights": {"consistency": 0.15}},
         epochs=7,
         evaluate_from=5,
     ),

@@ -53,10 +53,18 @@ class CSRLMCAOptions(ModelOptions):
 
 RECIPES: dict[str, Recipe] = {
     "published_iu": Recipe(
-        config={}, epochs=80, batch_size=14, lr_encoder=5e-5, lr_rest=7e-4, schedule="cosine", seed=9223
+        config={},
+        source="CSR-LMCA repository, options for IU X-Ray",
+        epochs=80,
+        batch_size=14,
+        lr_encoder=5e-5,
+        lr_rest=7e-4,
+        schedule="cosine",
+        seed=9223,
     ),
     "published_mimic": Recipe(
         config={"num_views": 1},
+        source="CSR-LMCA repository, options for IU X-Ray",
         cleaner="mimic_cxr",
         min_word_count=10,
         max_length=100,

@@ -18,9 +18,9 @@ RECIPES: dict[str, Recipe] = {
     "published_mimic": r2gen_cmn.RECIPES["published_mimic"],
     "small": replace(
         SMALL_TRAINING,
-        config={**SMALL, "global_ffn_size": 512, "memory_slots": 512, "topk": 32},
+        config={**SMALL, "grid_size": 8, "global_ffn_size": 512, "memory_slots": 512, "topk": 32},
         epochs=10,
         evaluate_from=7,
-        mbr=MBRConfig(samples=64),
+        mbr=MBRConfig(samples=64, sentence_bank=True),
     ),
 }

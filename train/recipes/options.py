@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ class ModelOptions:
     Each field of a subclass is an option of `train/train.py NAME`.
     """
 
-    def build_tokenizer(self, recipe: Recipe, train_reports: Sequence[str]) -> ReportTokenizer:
+    def build_tokenizer(self, recipe: Recipe, train_reports: Iterable[str]) -> ReportTokenizer:
         """The vocabulary of the train reports: words, or byte pairs where the recipe gives their number."""
         if recipe.byte_pairs:
             return ReportTokenizer.build_byte_pairs(train_reports, recipe.byte_pairs, recipe.cleaner)
@@ -28,6 +28,10 @@ class ModelOptions:
     def build_model(self, model_class: type[ReportModel], config: dict[str, Any]) -> ReportModel:
         """A model with initial weights. `config`: arguments of the architecture's configuration class."""
         return model_class(model_class.config_class(**config))
+
+    def weights(self) -> tuple[str, ...]:
+        """The first parts of the names of the weights that these options give a model."""
+        return ()
 
     def scene_graph_source(self, model: ReportModel) -> SceneGraphs | None:
         """The source of the scene graphs that the model is trained with; None where it is trained without them."""

@@ -15,6 +15,7 @@ RECIPES: dict[str, Recipe] = {
     "published_iu": Recipe(config={}, seed=7580),
     "published_mimic": Recipe(
         config={"num_views": 1},
+        source="R2GenCMN repository, run_mimic_cxr.sh",
         cleaner="mimic_cxr",
         min_word_count=10,
         max_length=100,

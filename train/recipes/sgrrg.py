@@ -46,6 +46,7 @@ class SGRRGOptions(ModelOptions):
 RECIPES: dict[str, Recipe] = {
     "published_mimic": Recipe(
         config={},
+        source="SGRRG repository, script for MIMIC-CXR",
         cleaner="mimic_cxr",
         min_word_count=10,
         max_length=100,
@@ -79,6 +80,6 @@ RECIPES: dict[str, Recipe] = {
         epochs=8,
         abnormal_weight=1.0,
         evaluate_from=5,
-        mbr=MBRConfig(samples=64, recall_weight=1.0, cider_weight=0.8),
+        mbr=MBRConfig(samples=64, recall_weight=1.0, cider_weight=0.8, sentence_bank=True),
     ),
 }

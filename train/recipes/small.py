@@ -6,8 +6,8 @@ from recipes.recipe import Recipe
 from rrg.decoding.mbr import MBRConfig
 
 SMALL = {
-    "backbone": "mobilenetv2_100",
-    "backbone_options": {"pad_type": "same"},
+    "backbone": "tf_efficientnet_lite0",
+    "image_size": 256,
     "image_mean": (0.5, 0.5, 0.5),
     "image_std": (0.5, 0.5, 0.5),
     "hidden_size": 256,
@@ -21,6 +21,7 @@ SMALL = {
 
 SMALL_TRAINING = Recipe(
     config=SMALL,
+    source="our own; train/LOG.md has the runs",
     epochs=4,
     optimizer="adamw",
     lr_encoder=0.0,
@@ -37,7 +38,7 @@ SMALL_TRAINING = Recipe(
     length_penalty=2.0,
     no_repeat_ngram=6,
     suppressed_words=("xxxx",),
-    mbr=MBRConfig(cider_weight=0.8),
+    mbr=MBRConfig(cider_weight=0.8, sentence_bank=True),
     evaluate_from=3,
     patience=6,
 )

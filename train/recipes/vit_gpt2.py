@@ -1,12 +1,12 @@
 """Recipes and options of ViT + mapping network + GPT-2.
 
 The repository publishes no script that runs; sizes and learning rates follow its README. Start from pretrained parts
-(--vision-model, --language-model), then continue from the first stage (--start-from).
+(--stage 1 with --vision-model and --language-model), then go on from the first stage (--stage 2 with --checkpoint).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ class ViTGPT2Options(ModelOptions):
     language_model: Path | None = None
     """Folder (or hub name) of a pretrained GPT-2, whose byte-pair vocabulary is used too, or of BioGPT."""
 
-    def build_tokenizer(self, recipe: Recipe, train_reports: Sequence[str]) -> ReportTokenizer:
+    def build_tokenizer(self, recipe: Recipe, train_reports: Iterable[str]) -> ReportTokenizer:
         """The byte pairs of the pretrained GPT-2 where one is given, else those of the train reports."""
         reads_gpt2 = recipe.byte_pairs and recipe.config.get("language_model", "gpt2") == "gpt2"
         if self.language_model is not None and reads_gpt2:
@@ -50,6 +50,7 @@ class ViTGPT2Options(ModelOptions):
 
 _PUBLISHED = Recipe(
     config={},
+    source="radiology-report-generation repository, README; our own where it is silent",
     max_length=256,
     epochs=50,
     batch_size=16,
@@ -74,9 +75,23 @@ _PUBLISHED = Recipe(
 _FROZEN_PARTS = r"vit\.|image_encoder\.backbone\.|language_model\.(?!.*(cross|embed_tokens|output_projection))"
 """First stage: the mapping network, the cross-attention and the word embeddings are trained, the rest is not."""
 
+_FROZEN_VIT = r"image_encoder\.backbone\.(embeddings|layers\.[0-7])\."
+"""Second stage: the last four blocks of the ViT are trained, and all that follows it."""
+
+
+def first_stage(recipe: Recipe) -> Recipe:
+    """The recipe of the first stage: the pretrained parts are frozen."""
+    return replace(recipe, epochs=5, lr_rest=1e-4, frozen_parameters=_FROZEN_PARTS)
+
+
+def second_stage(recipe: Recipe) -> Recipe:
+    """The recipe of the second stage, from the weights of the first."""
+    return replace(recipe, lr_rest=_PUBLISHED.lr_rest, frozen_parameters=_FROZEN_VIT)
+
+
 RECIPES: dict[str, Recipe] = {
-    "published_stage1": replace(_PUBLISHED, epochs=5, lr_rest=1e-4, frozen_parameters=_FROZEN_PARTS),
-    "published": replace(_PUBLISHED, frozen_parameters=r"image_encoder\.backbone\.(embeddings|layers\.[0-7])\."),
+    "published_stage1": first_stage(_PUBLISHED),
+    "published": second_stage(_PUBLISHED),
     "minimal": replace(
         _PUBLISHED,
         config={"mapper_layers": 1, "mapper_heads": 4, "mapped_tokens": 8},
@@ -93,7 +108,7 @@ RECIPES: dict[str, Recipe] = {
             **SMALL,
             "num_decoder_layers": 3,
             "vit_input": "features",
-            "vit_grid": 7,
+            "vit_grid": 8,
             "vit_hidden_size": 256,
             "vit_ffn_size": 512,
             "vit_heads": 8,

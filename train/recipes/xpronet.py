@@ -43,12 +43,16 @@ class XProNetOptions(ModelOptions):
         model.load_prototypes(prototypes.values, prototypes.classes)
         return model
 
+    def weights(self) -> tuple[str, ...]:
+        return ("prototypes",) if self.prototypes is not None else ()
+
 
 _LOSS_WEIGHTS = {"image_contrast": 1.0, "text_contrast": 0.1, "findings": 1.0}
 
 RECIPES: dict[str, Recipe] = {
     "published_iu": Recipe(
         config={"loss_weights": _LOSS_WEIGHTS},
+        source="XProNet repository, run_iu_xray.sh",
         epochs=30,
         lr_encoder=1e-3,
         lr_rest=2e-3,
@@ -56,6 +60,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "published_mimic": Recipe(
         config={"num_views": 1, "loss_weights": _LOSS_WEIGHTS},
+        source="XProNet repository, run_mimic_cxr.sh",
         cleaner="mimic_cxr",
         min_word_count=10,
         max_length=100,
@@ -73,6 +78,6 @@ RECIPES: dict[str, Recipe] = {
         epochs=14,
         rarity_exponent=0.5,
         evaluate_from=9,
-        mbr=MBRConfig(samples=64, temperature=0.7, cider_weight=0.8),
+        mbr=MBRConfig(samples=64, temperature=0.7, cider_weight=0.8, sentence_bank=True),
     ),
 }

@@ -17,9 +17,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from rrg.data.batches import collate
+from monitoring.progress import Progress
+from rrg.data.batches import StudyDataset, collate
 from rrg.models.base import ClassThresholds, ReportModel
 from rrg.models.outputs import Reference
+from training.processes import default_workers
 
 MAX_STUDIES = 4000
 """Studies that are sampled from a larger split. More would hardly change the thresholds, and encoding takes long."""
@@ -58,7 +60,9 @@ def _encoded_batches(
     was_training, count = model.training, len(train_set)  # type: ignore[arg-type]
     model.eval()
     chosen = torch.randperm(count, generator=torch.Generator().manual_seed(0))[:MAX_STUDIES].tolist()
-    for batch in DataLoader(Subset(train_set, chosen), batch_size=64, collate_fn=collate):
+    workers = default_workers() if isinstance(train_set, StudyDataset) else 0  # those that decode images
+    loader = DataLoader(Subset(train_set, chosen), batch_size=64, collate_fn=collate, num_workers=workers)
+    for batch in Progress(loader, desc="thresholds of the classes", unit="batches", leave=False):
         batch = {name: on_device(value, model.device) for name, value in batch.items()}
         features = batch.get("features")
         if features is None:

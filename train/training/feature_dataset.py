@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
+from cachetools import LRUCache
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 
-from rrg.data.batches import StudyDataset, collate
-from rrg.data.files import replaced
+from monitoring.progress import Progress
+from rrg.data.batches import ImagesAlone, StudyDataset, collate
+from rrg.data.study_table import StudyTable
 from rrg.layers.image_encoder import state_digest
 from rrg.models.base import ReportModel
+from training.feature_file import FeatureFile, FeatureWriter, lock_of
 
 FEATURES = "features"
 """Folder of the cache in the folder of the work. Models with the same frozen encoder share it."""
+_BATCH = 32
+_TEXTS = 50_000
+"""Studies whose labels and word ids stay in memory."""
 
 
 def feature_key(model: ReportModel, *parts: object) -> str:
@@ -27,29 +33,42 @@ def feature_key(model: ReportModel, *parts: object) -> str:
     return hashlib.sha256(repr(key).encode()).hexdigest()[:16]
 
 
+class FeatureMaps(Protocol):
+    """Feature maps of studies, on disk or in memory."""
+
+    def __getitem__(self, index: int) -> np.ndarray: ...
+
+
 class FeatureDataset(Dataset[dict[str, Any]]):
     """The items of a StudyDataset with `features` [V, C, h, w] in place of `pixel_values`.
 
     Each access draws one of the variants, which differ in their augmentation.
     """
 
-    def __init__(self, studies: StudyDataset, variants: Sequence[np.ndarray], view_masks: np.ndarray):
-        """variants: feature maps [studies, V, C, h, w], one array for each pass; view_masks: [studies, V]."""
+    def __init__(self, studies: StudyDataset, variants: Sequence[FeatureMaps], view_masks: np.ndarray):
+        """variants: feature maps [studies, V, C, h, w], one file or array for each pass; view_masks: [studies, V]."""
         self.studies, self.variants, self.view_masks = studies, variants, view_masks
-        self.texts = studies.text_items()
+        self._texts: LRUCache[int, dict[str, Any]] = LRUCache(_TEXTS)
 
-    def text_items(self) -> list[dict[str, Any]]:
-        return self.texts
+    def text_item(self, index: int) -> dict[str, Any]:
+        """The labels of the reference report, as `StudyDataset.text_item`."""
+        if index not in self._texts:
+            self._texts[index] = self.studies.text_item(index)
+        return self._texts[index]
+
+    def finding_labels(self) -> np.ndarray:
+        """The labels of all studies, float32 [studies, 14]."""
+        return self.studies.finding_labels()
 
     def __len__(self) -> int:
         return len(self.studies)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        maps = self.variants[int(torch.randint(len(self.variants), ()))]
+        variant = self.variants[int(torch.randint(len(self.variants), ()))]
         return {
-            "features": torch.from_numpy(maps[index].astype(np.float32)),
+            "features": torch.from_numpy(variant[index].astype(np.float32)),
             "view_mask": torch.from_numpy(self.view_masks[index]),
-            **self.texts[index],
+            **self.text_item(index),
         }
 
 
@@ -61,8 +80,11 @@ def cached_features(
     folder: Path,
     device: torch.device,
     dtype: torch.dtype = torch.bfloat16,
+    workers: int = 1,
 ) -> FeatureDataset:
     """The studies with the features of `variants` augmented passes of the model's encoder, from or into the cache.
+
+    A pass that was interrupted goes on where it stopped.
 
     Args:
         model: Its image encoder is frozen.
@@ -71,53 +93,43 @@ def cached_features(
         folder: The cache, one file for each pass.
         device: Where the encoder runs.
         dtype: Precision in which it computes. Features of another precision are computed anew.
+        workers: Processes that decode images.
+
+    Raises:
+        InputError: the disk is too small, or an image cannot be read.
     """
     precision = () if dtype == torch.bfloat16 else (str(dtype),)  # caches of bfloat16 have no such part in their key
     model.eval()
     cast(nn.Module, model).to(device)
-    ids = [study.id for study in studies.studies]
-    maps, masks = [], None
+    table = studies.studies
+    ids = table.ids() if isinstance(table, StudyTable) else [study.id for study in table]
+    files = []
     for variant in range(variants):
         key = feature_key(
             model, variant, ids, studies.transform.size, studies.transform.augmentation is not None, *precision
         )
-        path = folder / f"{key}.npz"
-        if not path.is_file():
-            torch.manual_seed(variant)
-            _compute_features(model, studies, path, device, dtype)
-        with np.load(path) as cached:
-            maps.append(cached["features"])
-            masks = cached["view_mask"]
-    assert masks is not None, "at least one variant"
-    return FeatureDataset(studies, maps, masks)
+        path = folder / f"{key}.npy"
+        with lock_of(path):
+            if not path.is_file():
+                writer = FeatureWriter(path, len(studies))
+                torch.manual_seed(variant + writer.done)
+                title = f"features {variant + 1} of {variants}"
+                with Progress(total=len(studies), initial=writer.done, desc=title, unit="studies") as progress:
+                    for size in writer.write(_features(model, studies, writer.done, device, dtype, workers)):
+                        progress.update(size)
+        files.append(FeatureFile(path))
+    return FeatureDataset(studies, files, files[0].view_masks)
 
 
-def _compute_features(
-    model: ReportModel, studies: StudyDataset, path: Path, device: torch.device, dtype: torch.dtype
-) -> None:
-    """One pass of the encoder over all studies, written as float16 `features` and bool `view_mask`."""
-    features, masks = [], []
-    loader = DataLoader(_Images(studies), batch_size=32, collate_fn=collate, num_workers=1)
-    for batch in loader:
+def _features(
+    model: ReportModel, studies: StudyDataset, first: int, device: torch.device, dtype: torch.dtype, workers: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Feature maps (float16) and view masks of batches of the studies from `first` on; missing views are zero."""
+    remaining = Subset(ImagesAlone(studies), range(first, len(studies)))
+    for batch in DataLoader(remaining, batch_size=_BATCH, collate_fn=collate, num_workers=workers):
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             encoded = model.extract_features(batch["pixel_values"].to(device), batch["view_mask"].to(device))
         maps = encoded.feature_maps
         copies = maps.shape[1] // batch["view_mask"].shape[1]
         maps = maps * batch["view_mask"].repeat(1, copies)[:, :, None, None, None].to(maps)
-        features.append(maps.half().cpu().numpy())
-        masks.append(batch["view_mask"].numpy())
-    with replaced(path) as temporary:
-        np.savez(temporary, features=np.concatenate(features), view_mask=np.concatenate(masks))
-
-
-class _Images(Dataset[dict[str, Any]]):
-    """The image items of a StudyDataset, without labels."""
-
-    def __init__(self, studies: StudyDataset):
-        self.studies = studies
-
-    def __len__(self) -> int:
-        return len(self.studies)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return self.studies.image_item(index)
+        yield maps.half().cpu().numpy(), batch["view_mask"].numpy()

@@ -16,7 +16,7 @@ def search_settings(recipe: Recipe, tokenizer: ReportTokenizer, **further: Any) 
     suppressed = (piece for word in (UNKNOWN, *recipe.suppressed_words) for piece in (word, WORD_START + word))
     return GenerationConfig(
         num_beams=recipe.beams,
-        length_penalty=recipe.length_penalty,
+        length_penalty=recipe.length_penalty if recipe.beams > 1 else 1.0,  # transformers refuses it without beams
         max_length=recipe.max_length,
         no_repeat_ngram_size=recipe.no_repeat_ngram,
         suppress_tokens=[vocabulary[piece] for piece in suppressed if piece in vocabulary],

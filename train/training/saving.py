@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from recipes import Recipe
 from rrg.data.files import replaced
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.decoding.ngrams import NgramFrequencies
+from rrg.decoding.sentence_bank import SentenceBank
 from rrg.errors import InputError
 from rrg.inference.processing import ReportImageProcessor, ReportProcessor
 from rrg.models.base import ReportModel
@@ -31,18 +32,28 @@ def save(
     recipe: Recipe,
     out: Path,
     train_reports: Sequence[str],
+    extra_reports: Sequence[str] = (),
     shared_encoder: Path | None = None,
 ) -> None:
     """Write half-precision weights in files under 10 MB, configuration, generation settings and vocabulary.
 
-    If MBR decoding uses CIDEr, the n-gram frequencies of the train reports are written too. `shared_encoder` is the
-    file of the frozen image encoder: its weights are left out of `out`, and a copy of it beside `out` serves all models
-    there. Raises InputError when a different one is there.
+    If MBR decoding uses CIDEr, the n-gram frequencies of the train reports are written too; if it uses a sentence bank,
+    that of the train reports and of `extra_reports`. `shared_encoder` is the file of the frozen image encoder: its
+    weights are left out of `out`, and a copy of it beside `out` serves all models there. Raises InputError when a
+    different one is there.
     """
     write_weights(model, tokenizer, final_settings(recipe, tokenizer), out, shared_encoder)
     if recipe.mbr is not None and recipe.mbr.cider_weight:
         texts = (tokenizer.decode_words(tokenizer.encode_report(text, recipe.max_length)) for text in train_reports)
         NgramFrequencies.of(texts).save_pretrained(out)
+    if recipe.mbr is not None and recipe.mbr.sentence_bank:
+        SentenceBank.of(known_words(tokenizer, (*train_reports, *extra_reports))).save_pretrained(out)
+
+
+def known_words(tokenizer: ReportTokenizer, reports: Iterable[str]) -> Iterator[list[str]]:
+    """Cleaned words of whole reports, each word that the vocabulary lacks replaced by `<unk>`."""
+    longest = 10_000
+    return (tokenizer.decode_words(tokenizer.encode_report(text, longest)) for text in reports)
 
 
 def write_weights(

@@ -11,23 +11,40 @@ import numpy as np
 import torch
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import Sampler, WeightedRandomSampler
-from transformers import EvalPrediction, Seq2SeqTrainer, Seq2SeqTrainingArguments
+from transformers import EvalPrediction, PrinterCallback, Seq2SeqTrainer, Seq2SeqTrainingArguments
 
+from monitoring.progress import TrainingProgress
 from recipes import Recipe
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.decoding.search import drop_finished
 from rrg.evaluate.clinical import clinical_scores
 from rrg.evaluate.language import language_scores
 from training.calibration import set_class_thresholds
+from training.processes import default_workers
 
 MAX_SAMPLING_WEIGHT = 6.0
 """Highest sampling weight of a study with a rare finding; a normal study has 1."""
 
 
 def training_arguments(
-    recipe: Recipe, checkpoints: Path, dtype: torch.dtype = torch.bfloat16
+    recipe: Recipe,
+    checkpoints: Path,
+    dtype: torch.dtype = torch.bfloat16,
+    cpu: bool | None = None,
+    workers: int | None = None,
 ) -> Seq2SeqTrainingArguments:
-    """Arguments of Seq2SeqTrainer for a recipe, computing in `dtype`; `ReportTrainer` sets the learning rates."""
+    """Arguments of Seq2SeqTrainer for a recipe; `ReportTrainer` sets the learning rates.
+
+    Args:
+        recipe: Hyperparameters.
+        checkpoints: Folder of the checkpoints.
+        dtype: Precision of the computation.
+        cpu: Train on the CPU; None: where there is no GPU.
+        workers: Processes that read images; None: `default_workers`, and none for cached features.
+    """
+    cpu = not torch.cuda.is_available() if cpu is None else cpu
+    if workers is None:
+        workers = 0 if recipe.feature_variants else default_workers()
     return Seq2SeqTrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=recipe.epochs,
@@ -38,7 +55,7 @@ def training_arguments(
         max_grad_norm=recipe.max_grad_norm,
         bf16=dtype == torch.bfloat16,
         fp16=dtype == torch.float16,
-        use_cpu=not torch.cuda.is_available(),
+        use_cpu=cpu,
         predict_with_generate=True,
         generation_num_beams=recipe.beams,
         generation_max_length=recipe.max_length,
@@ -51,7 +68,9 @@ def training_arguments(
         greater_is_better=True,
         label_names=["labels"],
         logging_steps=50,
-        dataloader_num_workers=0 if recipe.feature_variants else 1,
+        dataloader_num_workers=workers,
+        dataloader_persistent_workers=workers > 0,
+        disable_tqdm=True,  # `TrainingProgress` shows it
         remove_unused_columns=False,
         report_to="none",
         seed=recipe.seed,
@@ -65,6 +84,8 @@ class ReportTrainer(Seq2SeqTrainer):
         self.recipe = recipe
         self.terms: dict[str, list[torch.Tensor]] = defaultdict(list)
         super().__init__(**kwargs)
+        self.remove_callback(PrinterCallback)
+        self.add_callback(TrainingProgress)
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         if self.optimizer is None:
@@ -107,8 +128,9 @@ class ReportTrainer(Seq2SeqTrainer):
         if recipe.abnormal_weight == 1 and recipe.rarity_exponent == 0:
             return super()._get_train_sampler(train_dataset)
         dataset: Any = train_dataset or self.train_dataset
-        findings = torch.stack([torch.as_tensor(text["findings"]) for text in dataset.text_items()])
-        weights = sampling_weights(findings, recipe.abnormal_weight, recipe.rarity_exponent)
+        weights = sampling_weights(
+            torch.tensor(dataset.finding_labels()), recipe.abnormal_weight, recipe.rarity_exponent
+        )
         return WeightedRandomSampler(
             weights.tolist(), len(weights), generator=torch.Generator().manual_seed(self.args.seed)
         )

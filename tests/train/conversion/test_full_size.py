@@ -6,6 +6,8 @@ computed by `published_code.py`.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -94,10 +96,11 @@ def published_state(name: str, model: ReportModel, keys: dict[str, Any]) -> dict
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def checkpoint_state(parity: Path) -> Callable[[str, str], dict[str, Tensor]]:
-    """Gives the weights of an architecture and a size under the authors' names."""
+    """Gives the weights of an architecture and a size under the authors' names; the last ones are kept."""
 
+    @functools.lru_cache(maxsize=1)
     def state(name: str, size: str) -> dict[str, Tensor]:
         keys = json.loads((parity / f"{FIXTURES[name]}_keys_full.json").read_text())["keys"]
         return published_state(name, full_size_model(name, size), keys)
@@ -130,8 +133,7 @@ def bias_that_ends(next_word: published_code.NextWord) -> float:
     return bias
 
 
-@pytest.mark.parametrize("ends", [False, True])
-@pytest.mark.parametrize("name", ["r2gen_cmn", "xpronet", "camanet"])
+@pytest.mark.parametrize(("name", "ends"), itertools.product(["r2gen_cmn", "xpronet", "camanet"], [False, True]))
 @torch.no_grad()
 def test_words_are_those_of_the_published_code(
     name: str,
@@ -140,7 +142,7 @@ def test_words_are_those_of_the_published_code(
     converted: Callable[..., Reporter],
     pictures: list[tuple[Path, Path]],
 ) -> None:
-    state, paths = checkpoint_state(name, "published_iu"), pictures[ends]
+    state, paths = dict(checkpoint_state(name, "published_iu")), pictures[ends]
     next_word = getattr(published_code, name)(state, published_code.read_images([Image.open(path) for path in paths]))
     if ends:
         state["encoder_decoder.logit.bias"] = state["encoder_decoder.logit.bias"].clone()

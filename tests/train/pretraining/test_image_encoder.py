@@ -6,10 +6,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import roc_auc_score
@@ -18,8 +20,19 @@ from torch.nn import functional as F
 from transformers import EvalPrediction
 
 from pretraining import image_encoder
+from pretraining.calibration import fit_calibration
+from pretraining.chest_xray14 import LabelledImages, read_labelled_images
 from pretraining.classifier_training import load_backbone
-from pretraining.image_encoder import EncoderRecipe, EncoderWithHeads, LabelledStudies, auroc, labelled, pretrain
+from pretraining.image_encoder import (
+    EncoderRecipe,
+    EncoderWithHeads,
+    LabelledStudies,
+    TwoHospitals,
+    auroc,
+    early_layers,
+    labelled,
+    pretrain,
+)
 from rrg.data.annotation import read_annotation
 from rrg.data.batches import StudyDataset, collate
 from rrg.data.phantom import make_phantom, write_phantoms
@@ -34,10 +47,14 @@ SIZES = (32, 48, 64)
 """Image size in each epoch."""
 
 
-def recipe(data: Path, out: Path, sizes: Sequence[int] = SIZES, view_dropout: float = 0.25) -> EncoderRecipe:
+def recipe(
+    data: Path, out: Path, sizes: Sequence[int] = SIZES, view_dropout: float = 0.25, second: Path | None = None
+) -> EncoderRecipe:
     return EncoderRecipe(
         data=data,
         out=out,
+        second=second,
+        frozen_stages=1,
         backbone="test_efficientnet",
         backbone_options={},
         sizes=tuple(sizes),
@@ -125,6 +142,7 @@ def test_view_dropout_trains_on_one_of_two_views_and_evaluation_on_both(tmp_path
     mask = inputs["view_mask"]
     for view_dropout in (0.0, 1.0):
         model = model_with(view_dropout, tmp_path).train()
+        model.image_encoder.eval()  # batch norms would depend on the views that are left
         with torch.no_grad():
             logits = model(**inputs)["logits"]
             features = model.image_encoder(inputs["pixel_values"])
@@ -190,6 +208,74 @@ def test_auroc_is_the_share_of_pairs_in_the_right_order_and_the_mean_leaves_rare
     assert scores["auroc"] == pytest.approx(np.mean(list(expected.values())[:2]))
 
 
+def test_auroc_leaves_unknown_labels_out() -> None:
+    logits, labels = np.zeros((6, 14)), np.zeros((6, 14))
+    logits[:, 0], labels[:, 0] = [3, 1, 2, 0, 9, -9], [1, 1, 0, 0, np.nan, np.nan]
+    assert auroc(EvalPrediction(logits, labels))["auroc " + FINDINGS[0]] == 0.75
+
+
+def test_two_hospitals_are_scored_apart_and_the_checkpoint_by_their_mean() -> None:
+    random = np.random.default_rng(1)
+    logits, labels = random.standard_normal((90, 14)), (random.random((90, 14)) < 0.4).astype(float)
+    scores = TwoHospitals(50)(EvalPrediction(logits, labels))
+    first, second = auroc(EvalPrediction(logits[:50], labels[:50])), auroc(EvalPrediction(logits[50:], labels[50:]), 5)
+    assert scores["auroc"] == pytest.approx((first["auroc"] + second["auroc"]) / 2)
+    assert (scores["val"], scores["second"]) == (first["auroc"], second["auroc"])
+    name = FINDINGS[1]
+    assert (scores[f"auroc {name}"], scores[f"second {name}"]) == (first[f"auroc {name}"], second[f"auroc {name}"])
+
+
+# Unknown labels, frozen layers, the average
+
+
+def test_unknown_labels_have_no_gradient_and_known_ones_their_own(tmp_path: Path) -> None:
+    inputs, model = batch(4), model_with(0.0, tmp_path).train()
+    model.image_encoder.eval()
+    inputs["findings"][:, 2] = float("nan")
+    inputs["concepts"][:] = float("nan")
+    model(**inputs)["loss"].backward()
+    gradients = model.image_encoder.findings.weight.grad
+    assert gradients is not None
+    assert (gradients[2] == 0).all()
+    assert (gradients[[0, 1, 3]] != 0).any(1).all()
+    assert model.concepts.weight.grad is not None and (model.concepts.weight.grad == 0).all()
+
+
+def test_frozen_stages_keep_their_weights_and_statistics_and_only_they(tmp_path: Path) -> None:
+    model = model_with(0.0, tmp_path).train()
+    before = {name: value.clone() for name, value in model.image_encoder.backbone.state_dict().items()}
+    optimizer = torch.optim.SGD((p for p in model.parameters() if p.requires_grad), 1.0)
+    model(**batch(8))["loss"].backward()
+    optimizer.step()
+    changed = {
+        name
+        for name, value in model.image_encoder.backbone.state_dict().items()
+        if not torch.equal(value, before[name])
+    }
+    frozen = ("conv_stem.", "bn1.", "blocks.0.")
+    assert not any(name.startswith(frozen) for name in changed)
+    assert any(name.startswith("blocks.1.") for name in changed)
+    assert any("running_mean" in name for name in changed)
+
+
+def test_only_backbones_with_stages_can_be_frozen() -> None:
+    with pytest.raises(InputError, match="--frozen-stages 0"):
+        early_layers(ImageEncoder("resnet18", {}, 14).backbone, 1)
+    assert early_layers(ImageEncoder("resnet18", {}, 14).backbone, 0) == []
+
+
+def test_the_average_follows_the_weights_with_its_decay(tmp_path: Path) -> None:
+    model = model_with(0.0, tmp_path)
+    model.averaged.update_parameters(model.image_encoder)
+    start = model.image_encoder.findings.bias.detach().clone()
+    with torch.no_grad():
+        model.image_encoder.findings.bias += 1
+    model.averaged.update_parameters(model.image_encoder)
+    average = model.averaged.module.findings.bias
+    torch.testing.assert_close(average, start + (1 - model.recipe.average_decay))
+    assert not average.requires_grad
+
+
 # Training
 
 
@@ -222,9 +308,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         sizes[model.training].append(pixel_values.shape[-1])
         return forward(model, pixel_values, **inputs)
 
-    def recorded_auroc(prediction: EvalPrediction) -> dict[str, float]:
+    def recorded_auroc(prediction: EvalPrediction, least: int = 10) -> dict[str, float]:
         predictions.append(prediction)
-        return auroc(prediction)
+        return auroc(prediction, least)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(EncoderWithHeads, "forward", recorded_forward)
@@ -251,6 +337,35 @@ def test_an_interrupted_training_resumes_after_its_last_epoch(trained: Trained) 
 
 
 @pytest.mark.slow
+def test_a_second_hospital_is_trained_on_but_for_the_patients_kept_out(tmp_path: Path, monkeypatch: Any) -> None:
+    data, second = tmp_path / "phantoms", tmp_path / "second"
+    write_phantoms(data, count=24, seed=0, size=64)
+    (second / "images").mkdir(parents=True)
+    names = [f"{i:08d}_000.png" for i in range(20)]
+    for i, name in enumerate(names):
+        pixels = make_phantom(i, size=64).study.radiographs()[0].pixels
+        Image.fromarray((pixels * 255).astype(np.uint8)).save(second / "images" / name)
+    rows = [f"{name},{'Effusion|Nodule' if i % 2 else 'No Finding'}" for i, name in enumerate(names)]
+    (second / "labels.csv").write_text("\n".join(["file,findings", *rows]))
+    kept_out = {image.path.name for image in read_labelled_images(second) if image.fold(5) == 0}
+    assert 0 < len(kept_out) < 10
+
+    read: dict[bool, set[str]] = {True: set(), False: set()}
+    item = LabelledImages.__getitem__
+
+    def recorded(self: LabelledImages, index: int) -> dict[str, Tensor]:
+        read[self.transform.augmentation is not None].add(self.images[index].path.name)
+        return item(self, index)
+
+    monkeypatch.setattr(LabelledImages, "__getitem__", recorded)
+    pretrain(recipe(data, tmp_path / "out", (32,), second=second))
+    assert read[True] == set(names) - kept_out
+    assert read[False] == kept_out
+    scores = json.loads((tmp_path / "out" / "curve.json").read_text())["val"]
+    assert {"eval_second", "eval_val", "calibration error"} <= scores.keys()
+
+
+@pytest.mark.slow
 def test_the_curve_has_the_auroc_of_the_val_split(trained: Trained) -> None:
     logits, labels = np.asarray(trained.val.predictions), np.asarray(trained.val.label_ids)
     studies = read_annotation(trained.data, "val")
@@ -268,11 +383,14 @@ def test_the_file_holds_the_evaluated_encoder_in_half_precision_with_its_recipe(
     assert state.keys() == ImageEncoder("test_efficientnet", {}, len(FINDINGS)).state_dict().keys()
     assert {value.dtype for value in state.values() if value.is_floating_point()} == {torch.float16}
     with safe_open(path, framework="pt") as file:
-        described = json.loads(file.metadata()["recipe"])
+        described, scores = (json.loads(file.metadata()[name]) for name in ("recipe", "scores"))
     assert described["labeler"] == LABELER
     assert described["image_size"] == SIZES[-1]
     assert (described["backbone"], described["backbone_options"]) == ("test_efficientnet", {})
     assert described["sizes"] == list(SIZES)
+    assert described["data"] == trained.data.name, "no folder of the machine"
+    curve = json.loads((trained.out / "curve.json").read_text())
+    assert scores == curve["val"] and scores["second trained on"] == 0
 
     encoder, transform = image_encoder.read_encoder(path)
     assert transform == ViewTransform(SIZES[-1], HALVES, HALVES)
@@ -280,7 +398,31 @@ def test_the_file_holds_the_evaluated_encoder_in_half_precision_with_its_recipe(
     inputs = collate([dataset[i] for i in range(len(dataset))])
     with torch.no_grad():
         logits = encoder.classify(encoder(inputs["pixel_values"]), inputs["view_mask"])
-    np.testing.assert_allclose(logits, np.asarray(trained.val.predictions, dtype=float), atol=0.05)
+    # The classifier in the file is calibrated.
+    scale, shift = fit_calibration(np.asarray(trained.val.predictions), np.asarray(trained.val.label_ids))
+    np.testing.assert_allclose(logits, scale * np.asarray(trained.val.predictions) + shift, atol=0.05)
+
+
+def test_curves_are_recorded_and_drawn(trained: Trained) -> None:
+    assert list((trained.out / "tensorboard").glob("events*"))
+    assert (trained.out / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_training_goes_on_from_an_earlier_encoder(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    earlier = EncoderWithHeads(recipe(tmp_path, tmp_path))
+    earlier.image_encoder.half().float()  # as the file stores them
+    image_encoder.write_encoder(tmp_path / "earlier.safetensors", earlier.image_encoder, earlier.recipe)
+    model = EncoderWithHeads(earlier.recipe)
+    assert state_digest(model.image_encoder) != state_digest(earlier.image_encoder)
+    model.start_from(tmp_path / "earlier.safetensors")
+    for encoder in (model.image_encoder, model.averaged.module):
+        assert state_digest(encoder) == state_digest(earlier.image_encoder)
+    other = EncoderWithHeads(replace(earlier.recipe, backbone="resnet18", frozen_stages=0))
+    with pytest.raises(InputError, match=r"earlier\.safetensors is of another backbone than resnet18"):
+        other.start_from(tmp_path / "earlier.safetensors")
+    with pytest.raises(InputError, match=r"There is no .*none\.safetensors"):
+        pretrain(replace(recipe(tmp_path, tmp_path), start_from=tmp_path / "none.safetensors"))
 
 
 def test_a_missing_file_of_backbone_weights_is_refused(tmp_path: Path) -> None:

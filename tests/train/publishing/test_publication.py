@@ -13,9 +13,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from publishing.cards import card, recipe_of
+from publishing.encoder_figures import read_encoder_figures
 from publishing.figures import PublishedModel, PublishedResults, read_published_results
 from publishing.pages import readme_block, results_block, with_block
-from publishing.publication import publish, published
+from publishing.publication import ENCODER, publish, published
 from publishing.tables import FLOORS, OVERVIEW, number
 from recipes import RECIPES
 from rrg.errors import InputError
@@ -188,7 +189,7 @@ def test_the_card_has_its_own_command_figures_and_limits(checkout: Checkout) -> 
     for text in (
         "# camanet, small",
         "CAMANet: Wang et al.",
-        "MobileNetV2 image encoder on 224 x 224 pixels, hidden size 256, 2 encoder and 2 decoder layers",
+        "EfficientNet-Lite0 image encoder on 256 x 256 pixels, hidden size 256, 2 encoder and 2 decoder layers",
         "1.2 M parameters in half precision",
         "`python -m rrg evaluate --data data/iu_xray --split val --model camanet --out out`",
         "learning rate 8e-4",
@@ -342,7 +343,9 @@ def bundled_model(folder: Path) -> PublishedModel:
 
 
 def test_each_card_is_up_to_date(bundled: Path) -> None:
-    assert (bundled / "README.md").read_text(encoding="utf-8") == card(bundled_model(bundled))
+    assert (bundled / "README.md").read_text(encoding="utf-8") == card(
+        bundled_model(bundled), read_encoder_figures(ROOT / "weights" / ENCODER)
+    )
 
 
 def test_the_recipe_that_a_card_names_has_the_sizes_of_the_weights(bundled: Path) -> None:

@@ -12,13 +12,20 @@ import numpy as np
 import pytest
 
 from publishing import training_statistics
-from publishing.training_statistics import StatisticsRecipe, fit_distribution, frequent_reports, make_statistics
+from publishing.training_statistics import (
+    StatisticsRecipe,
+    fit_calibration,
+    fit_distribution,
+    frequent_reports,
+    make_statistics,
+)
 from rrg.data.annotation import read_annotation
 from rrg.data.phantom import make_phantom, write_phantoms
 from rrg.decoding.mbr import MBRConfig
 from rrg.errors import InputError
 from rrg.inference.library import ModelLibrary
 from rrg.inference.training_statistics import TrainingStatistics, text_digest
+from rrg.report import Report, Sentence, Word
 
 COUNT = 60
 
@@ -89,9 +96,9 @@ def test_the_statistics_of_a_folder_of_weights(data: Path, weights: Path, monkey
     measured: list[str] = []
     low_agreement = training_statistics.low_agreement
 
-    def counted(reporter: Any, studies: Any) -> float | None:
-        measured.append(reporter.name)
-        return low_agreement(reporter, studies)
+    def counted(reports: Any) -> float | None:
+        measured.append(reports[0].model)
+        return low_agreement(reports)
 
     monkeypatch.setattr(training_statistics, "low_agreement", counted)
     content = path.read_bytes()
@@ -101,6 +108,36 @@ def test_the_statistics_of_a_folder_of_weights(data: Path, weights: Path, monkey
     generation.write_text(generation.read_text().replace('"samples": 4', '"samples": 5'))
     make_statistics(StatisticsRecipe(data, weights, ("mbr",)))
     assert measured == ["beams", "mbr"]
+
+
+def made_up(support: float, agrees: bool, asserts: bool = True) -> tuple[Report, str]:
+    """A report of one sentence, and a reference that agrees with it or not."""
+    sentence = "There is cardiomegaly." if asserts else "There is no cardiomegaly."
+    sentences = (Sentence(sentence, 0, len(sentence), support),)
+    words = (Word(sentence, 0, len(sentence), 0, 0.5),)
+    report = Report("r", "s", sentence, words, sentences, (), "m", "0" * 64, {}, 0.1, "2026-01-01T00:00:00Z")
+    return report, "Cardiomegaly." if agrees is asserts else "The heart is normal."
+
+
+def test_the_calibration_gives_the_share_of_sentences_that_agree() -> None:
+    generator = np.random.default_rng(0)
+    supports = generator.uniform(0.02, 0.98, 4000)
+    pairs = [made_up(support, bool(generator.random() < support**2)) for support in supports]
+    calibration = fit_calibration(*zip(*pairs, strict=True), "0" * 64)  # type: ignore[arg-type]
+    assert (calibration.sentences, calibration.negating) == (4000, None)
+    for support in (0.2, 0.5, 0.8):
+        probability = calibration.probability("There is cardiomegaly.", support)
+        assert probability == pytest.approx(support**2, abs=0.07)
+    assert calibration.probability("There is no cardiomegaly.", 0.5) is None
+    assert calibration.probability("The trachea is midline.", 0.5) is None
+
+
+def test_a_support_that_says_nothing_gives_the_share_of_all() -> None:
+    pairs = [made_up(0.9 if i % 2 else 0.1, i % 2 == 0 or i % 8 == 1, asserts=False) for i in range(400)]
+    calibration = fit_calibration(*zip(*pairs, strict=True), "0" * 64)  # type: ignore[arg-type]
+    probabilities = [calibration.probability("There is no cardiomegaly.", support) for support in (0.1, 0.9)]
+    assert probabilities == pytest.approx([5 / 8, 5 / 8])
+    assert calibration.asserting is None
 
 
 def test_models_with_several_image_encoders_are_refused(data: Path, weights: Path) -> None:

@@ -13,9 +13,10 @@ from rrg.data.batches import collate, scene_graph_of_study
 from rrg.data.phantom import make_phantom
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.errors import InputError
+from rrg.labels.findings import label_vector
 from rrg.labels.scene_graph import scene_graph_of_report
 from rrg.models import ARCHITECTURES
-from training.run import Run, make_datasets
+from training.run import Run, TrainingData, make_datasets
 
 
 def model_with(attribute_sizes: tuple[int, ...]) -> Any:
@@ -38,7 +39,9 @@ def test_a_model_that_reads_scene_graphs_is_trained_with_them(name: str, tmp_pat
     model = model_with(RECIPES["sgrrg"]["small"].config["attribute_sizes"])
     reads = model.reads_scene_graphs = ARCHITECTURES[name].load().reads_scene_graphs
     tokenizer = ReportTokenizer.build([study.report or ""], threshold=1)
-    train_set, _ = make_datasets(run, recipe, model, tokenizer, [study], [study])
+    labels = label_vector(study.report or "")[None]
+    data = TrainingData([study], [study], tmp_path, labels, labels)
+    train_set, _ = make_datasets(run, recipe, model, tokenizer, data)
     item = train_set[0]
     assert ("scene_graph" in item) == reads
     if "scene_graph" in item:

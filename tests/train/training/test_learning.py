@@ -80,7 +80,7 @@ def phantoms(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Phantom
 
 def bundled_encoder(file: Path) -> ImageEncoder:
     small = recipes.SMALL
-    encoder = ImageEncoder(small["backbone"], small["backbone_options"], len(FINDINGS))
+    encoder = ImageEncoder(small["backbone"], small.get("backbone_options", {}), len(FINDINGS))
     state = load_file(file)
     encoder.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     return encoder.eval()

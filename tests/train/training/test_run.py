@@ -14,16 +14,21 @@ from safetensors.torch import load_file
 
 import recipes
 from pretraining.image_encoder import EncoderRecipe, pretrain
+from recipes.stages import recipe_for
 from rrg.data.annotation import read_annotation
 from rrg.data.phantom import write_phantoms
 from rrg.decoding import ngrams
 from rrg.decoding.mbr import MBRConfig
+from rrg.decoding.sentence_bank import SentenceBank
 from rrg.errors import InputError
 from rrg.inference.loading import load_model
 from rrg.inference.reporter import Reporter
 from rrg.inference.weights import weights_digest
+from rrg.labels.labeler import label_vectors, load_labeler
 from rrg.models.r2gen_cmn import R2GenCMN
-from training.run import Run, train
+from tests.labels.test_chexbert import WORDS, PublishedShape
+from training.command_line import parse
+from training.run import Run, open_data, train
 
 pytestmark = pytest.mark.slow
 
@@ -81,7 +86,9 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> recipes.Recipe:
     return recipe
 
 
-def run(phantoms: Path, encoder: Path, tmp_path: Path, **options: Any) -> Run:
+def run(phantoms: Path, encoder: Path, tmp_path: Path, epochs: int | None = None, **options: Any) -> Run:
+    stage = options.get("stage", "likelihood")
+    recipe = recipe_for("r2gen_cmn", "tiny", stage)
     return Run(
         "r2gen_cmn",
         data=phantoms,
@@ -89,7 +96,8 @@ def run(phantoms: Path, encoder: Path, tmp_path: Path, **options: Any) -> Run:
         work=tmp_path / "work",
         size="tiny",
         encoder=encoder,
-        **options,
+        recipe=replace(recipe, epochs=epochs) if epochs else None,
+        **{"workers": 0, "report_to": "none", **options},
     )
 
 
@@ -100,7 +108,7 @@ def history(tmp_path: Path, stage: str = "likelihood") -> list[dict[str, float]]
 def test_the_reporter_loads_a_trained_folder_with_the_frozen_encoder_unchanged(
     phantoms: Path, encoder: Path, tmp_path: Path, tiny: recipes.Recipe
 ) -> None:
-    train(run(phantoms, encoder, tmp_path))
+    train(run(phantoms, encoder, tmp_path, report_to="tensorboard"))
     reporter = Reporter.from_pretrained(tmp_path / "out", device="cpu")
     study = read_annotation(phantoms, "val")[0]
     assert reporter.report(study).words
@@ -110,13 +118,18 @@ def test_the_reporter_loads_a_trained_folder_with_the_frozen_encoder_unchanged(
         torch.testing.assert_close(tensor.half().float(), of_file[name].float(), rtol=1e-3, atol=1e-4)
     logged = history(tmp_path)
     assert any("eval_score" in entry for entry in logged)
+    work = tmp_path / "work" / "r2gen_cmn-tiny-likelihood"
+    assert {"curves.png", "curve.json", "recipe.json", "tensorboard"} <= {path.name for path in work.iterdir()}
+    for folder in (work, tmp_path / "out"):
+        resolved = json.loads((folder / "recipe.json").read_text())
+        assert (resolved["architecture"], resolved["epochs"], resolved["config"]["hidden_size"]) == ("r2gen_cmn", 2, 32)
     assert {path.suffix for path in (tmp_path / "out").iterdir()} <= {".json", ".safetensors", ".jinja"}
 
 
 def test_a_trained_folder_decodes_by_mbr_with_finding_thresholds_of_the_train_split(
     phantoms: Path, encoder: Path, tmp_path: Path, tiny: recipes.Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_mbr = replace(tiny, epochs=1, mbr=MBRConfig(samples=3, temperature=0.5, cider_weight=0.1))
+    with_mbr = replace(tiny, epochs=1, mbr=MBRConfig(samples=3, temperature=0.5, cider_weight=0.1, sentence_bank=True))
     monkeypatch.setitem(recipes.RECIPES["r2gen_cmn"], "tiny", with_mbr)
     train(run(phantoms, encoder, tmp_path))
     reporter = Reporter.from_pretrained(tmp_path / "out", device="cpu")
@@ -128,9 +141,13 @@ def test_a_trained_folder_decodes_by_mbr_with_finding_thresholds_of_the_train_sp
     texts = [study.report or "" for study in read_annotation(phantoms, "train")]
     words = [reporter.tokenizer.decode_words(reporter.tokenizer.encode_report(text, tiny.max_length)) for text in texts]
     wordings = [*(gram for order in ngrams.ORDERS for gram in ngrams.ngrams(words[0], order)), ("never", "said")]
-    frequencies = load_model(tmp_path / "out", device="cpu").ngram_frequencies
+    frequencies = load_model(tmp_path / "out", device="cpu").mbr_resources.ngram_frequencies
     assert frequencies is not None
     np.testing.assert_array_equal(frequencies.idf(wordings), ngrams.NgramFrequencies.of(words).idf(wordings))
+    bank = load_model(tmp_path / "out", device="cpu").mbr_resources.sentence_bank
+    assert bank is not None
+    whole = [reporter.tokenizer.decode_words(reporter.tokenizer.encode_report(text, 1000)) for text in texts]
+    assert bank.sentences == SentenceBank.of(whole).sentences
     (tmp_path / "out" / ngrams.FILE).unlink()
     with pytest.raises(InputError, match="decodes with CIDEr"):
         Reporter.from_pretrained(tmp_path / "out", device="cpu")
@@ -155,6 +172,9 @@ def test_an_interrupted_run_resumes(phantoms: Path, encoder: Path, tmp_path: Pat
     evaluated = [entry["epoch"] for entry in history(tmp_path) if "eval_score" in entry]
     assert evaluated == [1, 2, 3], "the first epoch comes from the first run's checkpoint"
     assert max(entry["step"] for entry in history(tmp_path)) == 3 * steps
+    other = run(phantoms, encoder, tmp_path)
+    with pytest.raises(InputError, match="another config, lr_rest"):
+        train(replace(other, recipe=replace(tiny, config={**SIZES, "hidden_size": 16}, lr_rest=0.5)))
 
 
 def test_the_self_critical_stage_starts_from_a_trained_model(
@@ -162,7 +182,8 @@ def test_the_self_critical_stage_starts_from_a_trained_model(
 ) -> None:
     train(run(phantoms, encoder, tmp_path, epochs=1))
     first = R2GenCMN.from_pretrained(tmp_path / "out", dtype=torch.float32).state_dict()
-    again = replace(run(phantoms, encoder, tmp_path, epochs=1), stage="scst", start_from=tmp_path / "out", encoder=None)
+    again = run(phantoms, encoder, tmp_path, epochs=1, stage="scst", start_from=tmp_path / "out")
+    again = replace(again, encoder=None)
     train(replace(again, out=tmp_path / "rewarded"))
     moved = R2GenCMN.from_pretrained(tmp_path / "rewarded", dtype=torch.float32).state_dict()
     assert (moved["transformer.head.weight"] - first["transformer.head.weight"]).abs().max() > 1e-5
@@ -202,6 +223,48 @@ def test_blank_reports_are_left_out(
     (tmp_path / "images").symlink_to(phantoms / "images")
     with pytest.raises(InputError, match=f"No study of split '{split}'.* has a text in `report`"):
         train(run(tmp_path, encoder, tmp_path))
+
+
+def test_a_checkpoint_of_chexbert_labels_the_reports(phantoms: Path, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    torch.save({"model_state_dict": PublishedShape().state_dict()}, tmp_path / "chexbert.pth")
+    (tmp_path / "vocab.txt").write_text("\n".join(WORDS) + "\n")
+    by_rules = Run("xpronet", data=phantoms, out=tmp_path / "out", limit=12)
+    labelled = replace(by_rules, labeler=tmp_path / "chexbert.pth", labeler_tokenizer=tmp_path / "vocab.txt")
+    data = open_data(labelled)
+    labeler = load_labeler(tmp_path / "chexbert.pth", tmp_path / "vocab.txt")
+    np.testing.assert_array_equal(data.train_findings, label_vectors(labeler, list(data.train.reports())))
+    assert not np.array_equal(data.train_findings, open_data(by_rules).train_findings)
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("r2gen_cmn", "data"),
+        ("r2gen_cmn", "encoder"),
+        ("r2gen_cmn", "backbone_weights"),
+        ("r2gen_cmn", "start_from"),
+        ("r2gen_cmn", "labeler"),
+        ("xpronet", "prototypes"),
+        ("csr_lmca", "sdam"),
+        ("sgrrg", "scene_graphs"),
+        ("vit_gpt2", "vision_model"),
+        ("vit_gpt2", "language_model"),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_named(phantoms: Path, tmp_path: Path, name: str, option: str) -> None:
+    paths = {"data": phantoms, "out": tmp_path / "out", "work": tmp_path / "work", option: tmp_path / "nowhere"}
+    words = [word for key, path in paths.items() for word in (f"--{key.replace('_', '-')}", str(path))]
+    size = "published" if name == "vit_gpt2" else "small"
+    with pytest.raises(InputError, match="nowhere") as raised:
+        train(parse([name, *words, "--recipe", size, "--min-word-count", "1", "--report-to", "none"]))
+    assert "\n" not in str(raised.value)
+
+
+def test_sizes_that_do_not_fit_each_other_are_named(phantoms: Path, tmp_path: Path) -> None:
+    recipe = recipes.Recipe(config={**SIZES, "hidden_size": 33}, min_word_count=1)
+    with pytest.raises(InputError, match="No model of r2gen_cmn has these sizes"):
+        train(Run("r2gen_cmn", data=phantoms, out=tmp_path / "out", work=tmp_path / "work", recipe=recipe))
 
 
 def test_an_unknown_recipe_is_answered_with_the_known_ones(tmp_path: Path) -> None:

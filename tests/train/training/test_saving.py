@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,10 @@ def test_settings_differ_in_mbr_decoding_alone(recipe: Recipe, tokenizer: Report
     assert search == final
     words = {tokenizer.get_vocab()[word] for word in ("<unk>", "xxxx")}
     assert set(search["suppress_tokens"]) == words
+
+
+def test_a_model_of_greedy_search_can_be_saved(recipe: Recipe, tokenizer: ReportTokenizer, tmp_path: Path) -> None:
+    greedy = replace(recipe, beams=1)
+    save(build_model(greedy, "r2gen_cmn", tokenizer), tokenizer, greedy, tmp_path, REPORTS)
+    again, _ = load_trained_model(tmp_path, greedy, "r2gen_cmn")
+    assert again.generation_config is not None and again.generation_config.num_beams == 1

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -64,8 +65,8 @@ def test_gradients_are_clipped_by_value_where_the_recipe_says_so(two_rates: Call
 
 def test_studies_with_a_finding_are_drawn_more_often(tmp_path: Path) -> None:
     class Texts(list):
-        def text_items(self) -> list[dict[str, torch.Tensor]]:
-            return [{"findings": torch.eye(14)[13 if i < 300 else 1]} for i in range(400)]  # 300 normal, 100 enlarged
+        def finding_labels(self) -> np.ndarray:
+            return np.eye(14, dtype=np.float32)[[13] * 300 + [1] * 100]  # 300 normal, 100 enlarged
 
     data = Texts(range(400))
     trainer = ReportTrainer(

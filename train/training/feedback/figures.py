@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from rrg.data.batches import collate
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.decoding import generate
-from rrg.decoding.ngrams import NgramFrequencies
+from rrg.decoding.resources import MBRResources
 from rrg.evaluate.clinical import clinical_scores
 from rrg.evaluate.language import language_scores
 from rrg.evaluate.significance import Difference, Measure, paired_difference
@@ -52,7 +52,7 @@ class Comparison:
 
 @torch.inference_mode()
 def generated_texts(
-    model: ReportModel, tokenizer: ReportTokenizer, frequencies: NgramFrequencies | None, studies: FeatureDataset
+    model: ReportModel, tokenizer: ReportTokenizer, resources: MBRResources, studies: FeatureDataset
 ) -> list[str]:
     """Reports of a model on studies by its own decoding, as words with single spaces.
 
@@ -65,13 +65,13 @@ def generated_texts(
         features, view_mask = (on_device(batch[name], model.device) for name in ("features", "view_mask"))
         encoded = model.encode(features=features, view_mask=view_mask)
         chosen = seeds[len(texts) : len(texts) + len(features)]
-        texts += decoded_texts(tokenizer, generate(model, encoded, tokenizer, chosen, frequencies).ids.cpu().numpy())
+        texts += decoded_texts(tokenizer, generate(model, encoded, tokenizer, chosen, resources).ids.cpu().numpy())
     return texts
 
 
 def reference_texts(tokenizer: ReportTokenizer, studies: FeatureDataset) -> list[str]:
     """The reference reports as a model would write them: cleaned, rare words replaced, cut at the maximum length."""
-    rows = (item["labels"].numpy()[None] for item in studies.text_items())
+    rows = (item["labels"].numpy()[None] for item in map(studies.text_item, range(len(studies))))
     return [text for row in rows for text in decoded_texts(tokenizer, row)]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -24,8 +23,8 @@ from rrg.data.files import write_text
 from rrg.data.image_folder import read_folder
 from rrg.data.studies import Study
 from rrg.data.tokenizer import ReportTokenizer
-from rrg.decoding.ngrams import FILE as NGRAMS
-from rrg.decoding.ngrams import NgramFrequencies
+from rrg.decoding.mbr import MBRConfig
+from rrg.decoding.resources import MBRResources
 from rrg.errors import InputError
 from rrg.inference.cpu import configure_cpu
 from rrg.inference.weights import check_weights, weights_digest
@@ -38,7 +37,7 @@ from training.feedback.errors import common_errors
 from training.feedback.figures import Comparison, compare, generated_texts, reference_texts, render
 from training.feedback.trainer import FeedbackScore, FeedbackTrainer
 from training.model_setup import freeze, load_trained_model
-from training.saving import copy_shared_encoder, write_weights
+from training.saving import copy_shared_encoder, known_words, write_weights
 from training.study_dataset import study_dataset
 from training.trainer import training_arguments
 
@@ -48,8 +47,8 @@ MAX_VAL_STOPPING = 100
 """Val studies that choose the checkpoint. The figures come from all."""
 ERRORS = 3
 """Errors whose shares are figures: those that the corrections mend most often."""
-PREFERENCE_WEIGHT = 0.1
-"""Weight of the preference loss. With 1 a model makes the preferred statement in every report (train/LOG.md)."""
+PREFERENCE_WEIGHT = 0.03
+"""Weight of the preference loss. With .1 and more a model makes the preferred statement too often (train/LOG.md)."""
 
 Method = Literal["supervised", "dpo"]
 
@@ -159,8 +158,7 @@ def retrain(run: FeedbackRun) -> tuple[Comparison, ...]:
     before = [_texts(start, model, tokenizer, studies) for studies in (held_out, val_set)]
     _train(run, setting, train_set, [each.study for each in parts.stopping], val)
     write_weights(model, tokenizer, GenerationConfig.from_pretrained(start), out, shared)
-    if (start / NGRAMS).is_file():
-        shutil.copyfile(start / NGRAMS, out / NGRAMS)
+    with_sentences(_resources(start), parts.train, tokenizer).save_pretrained(out)
 
     written, _ = load_trained_model(out, recipe, architecture)  # in half precision, as everyone will load it
     after = [_texts(out, written, tokenizer, studies) for studies in (held_out, val_set)]
@@ -257,10 +255,26 @@ def _texts(folder: Path, model: ReportModel, tokenizer: ReportTokenizer, studies
         return []
     in_training = model.generation_config
     model.generation_config = GenerationConfig.from_pretrained(folder)
-    frequencies = NgramFrequencies.from_pretrained(folder) if (folder / NGRAMS).is_file() else None
-    texts = generated_texts(model, tokenizer, frequencies, studies)
+    texts = generated_texts(model, tokenizer, _resources(folder), studies)
     model.generation_config = in_training
     return texts
+
+
+def with_sentences(
+    resources: MBRResources, corrections: Sequence[StudyCorrection], tokenizer: ReportTokenizer
+) -> MBRResources:
+    """The resources with the sentences of corrections in the sentence bank, if there is one."""
+    bank = resources.sentence_bank
+    if bank is None:
+        return resources
+    texts = [each.study.report for each in corrections if each.study.report]
+    return replace(resources, sentence_bank=bank.extended(known_words(tokenizer, texts)))
+
+
+def _resources(folder: Path) -> MBRResources:
+    """What MBR decoding reads from a folder of weights."""
+    mbr = MBRConfig.from_generation_config(GenerationConfig.from_pretrained(folder))
+    return MBRResources.from_pretrained(folder, mbr)
 
 
 def _train(
