@@ -26,6 +26,11 @@ WORKERS ?= 2
 # A worker each for the tests, a thread each for torch: more threads than cores slow every worker down.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
+# The Python of the GPU machine, which has its own torch, and how `make gpu` trains there.
+GPU_PYTHON ?= python3
+GPU_SIZES := 256 256 256 256 256 256 256 256 256 256 256 256 384 384 384 384 384 384
+GPU_OPTIONS ?= --seeds 3 --jobs 4 --encoder-arguments="--frozen-stages 0 --precision bf16 --workers 12 --sizes $(GPU_SIZES)"
+
 # The first Python found that the dependencies have wheels for.
 PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python; do \
 	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo "$$p" && break; done)
@@ -33,7 +38,7 @@ SETUP = @test -n "$(PYTHON)" || { echo 'rrg needs Python 3.11, 3.12 or 3.13; ins
 	"$(PYTHON)" scripts/setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help app test check fast lint fix train evaluate quality statistics bench screenshots space-check
+.PHONY: help app test check fast lint fix train evaluate quality statistics gpu bench screenshots space-check
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -72,6 +77,11 @@ runs/prototypes.safetensors: runs/encoder/image_encoder.safetensors
 
 runs/sdam.safetensors: runs/encoder/image_encoder.safetensors
 	$(BIN)/python train/sdam.py --data "$(STUDIES)" --encoder $< --out $@
+
+gpu: ## train the encoder and all models with three seeds on a GPU, from DATA, SECOND and BACKBONE (scripts/gpu.md)
+	@test ! -d wheels || $(GPU_PYTHON) -m pip install --quiet --no-index --no-deps wheels/*.whl
+	PYTHONPATH=. $(GPU_PYTHON) train/train_all.py --data "$(STUDIES)" $(if $(SECOND),--second "$(SECOND)") \
+		$(if $(BACKBONE),--backbone-weights "$(BACKBONE)") --out runs/gpu/weights --work runs/gpu --pack $(GPU_OPTIONS)
 
 evaluate: .venv/app.stamp ## evaluate all models or MODEL on a split of DATA; write README, docs/results.md and the cards
 	$(BIN)/python -m rrg evaluate --data "$(STUDIES)" --split $(SPLIT) --model $(EVALUATED) --out "$(OUT)" $(if $(FORCE),--force)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 import tyro
+from bench_published import measure_published, render_published
 from bench_start import measure_start, render_start
 from torch import Tensor
 
@@ -59,6 +60,7 @@ def bench(
     size: int = 1024,
     threads: int | None = None,
     repeats: int = 3,
+    published: bool = True,
     json: Path | None = None,
 ) -> None:
     """Measure models and print a table.
@@ -70,6 +72,7 @@ def bench(
         size: Side of the synthetic images in pixels.
         threads: Threads of torch; its own default without it.
         repeats: Counted rounds.
+        published: Also R2GenCMN at the full published size, with 1 and 2 threads, on a CPU.
         json: Also write the figures to this file.
     """
     configure_cpu()
@@ -94,8 +97,12 @@ def bench(
     print(", ".join(f"{name}: {value}" for name, value in setting.items()))
     print(render(figures))
     print(render_start(start, len(names)))
+    full_size: dict[str, float] = {}
+    if published and not torch.cuda.is_available():
+        full_size = measure_published(lambda work: _seconds(work, repeats))
+        print(render_published(full_size))
     if json is not None:
-        _save(json, {"setting": setting, "start": start, "models": figures})
+        _save(json, {"setting": setting, "start": start, "models": figures, "published": full_size})
 
 
 def measure(reporter: Reporter, studies: Sequence[Study], repeats: int) -> dict[str, float]:

@@ -24,7 +24,6 @@ from gradio_client import Client, handle_file
 from playwright.sync_api import Page, expect, sync_playwright
 
 from rrg.data.annotation import read_annotation
-from rrg.data.image_archive import read_member
 from rrg.data.phantom.data_folder import write_phantoms
 from rrg.data.studies import ImageFile, Study
 from rrg.errors import InputError
@@ -201,8 +200,8 @@ def _on_disk(image: ImageFile, study_id: str) -> Path:
     """The file of an image; that of an archive is written into the folder of temporary files."""
     if image.member is None:
         return image.path
-    file = Path(gettempdir()) / f"rrg-bench-{study_id}-{image.view}{Path(image.member).suffix}"
-    file.write_bytes(read_member(image.path, image.member))
+    file = Path(gettempdir()) / f"rrg-bench-{study_id}-{image.view}{Path(image.member.name).suffix}"
+    file.write_bytes(image.member.read())
     return file
 
 
