@@ -617,6 +617,48 @@ def test_pauses_count_up_to_two_minutes(page: Page) -> None:
     assert seconds == 7 + 10 + 119 + 120
 
 
+def test_one_restore_request_runs_at_a_time_and_only_its_answer_counts(page: Page) -> None:
+    """Answers that overtake each other would show a reader the text of another."""
+    source = (FOLDER / "editor" / "restoring.js").read_text(encoding="utf-8")
+    result = page.evaluate(
+        """(source) => {
+          let name = "Dr One", late = 0, waiting = [];
+          const sent = [], later = (run, delay) => waiting.push({ run, delay }), never = () => { waiting = []; };
+          const module = new Function("setTimeout", "clearTimeout", source)(later, never);
+          const restoring = module.create({
+            tab: "tab", reader: () => name, report_id: () => "r", late: () => { late += 1; },
+            send: (event) => sent.push(event.stamp),
+          });
+          const pass = (delay) => waiting.filter((each) => each.delay <= delay).forEach((each) => each.run());
+          restoring.ask();
+          pass(0);
+          name = "Dr Two";
+          restoring.ask(); // waits for the answer to the first
+          pass(0);
+          const first = sent[0], whileOneRuns = new Set(sent).size;
+          const foreign = restoring.accepts("tab 99");
+          const ofOne = restoring.accepts(first); // asks again, for Dr Two
+          pass(0);
+          const second = sent[sent.length - 1];
+          const again = restoring.accepts(first);
+          const ofTwo = restoring.accepts(second);
+          restoring.ask();
+          pass(15000);
+          return { whileOneRuns, foreign, ofOne, again, ofTwo, differs: first !== second, late };
+        }""",
+        source,
+    )
+    assert result == {
+        "whileOneRuns": 1,
+        "foreign": False,
+        "ofOne": False,
+        "again": False,
+        "ofTwo": True,
+        "differs": True,
+        "late": 1,
+    }
+
+
 def test_hostile_names_in_a_stored_draft_are_shown_as_text(reading: Reading, page: Page) -> None:
     hostile = "<img src=x onerror=hacked=1>${hacked=2}"
     box = {"image": 0, "left": 0.1, "top": 0.1, "right": 0.4, "bottom": 0.4, "finding": hostile, "kind": "missed"}
