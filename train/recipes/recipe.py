@@ -192,6 +192,4 @@ def on_corrections(recipe: Recipe) -> Recipe:
         horizontal_flip=False,
         abnormal_weight=1.0,
         rarity_exponent=0.0,
-        evaluate_from=0,
-        patience=4,
     )

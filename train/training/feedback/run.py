@@ -13,7 +13,7 @@ from typing import Literal
 
 import torch
 from torch.utils.data import ConcatDataset, Dataset
-from transformers import EarlyStoppingCallback, GenerationConfig, set_seed
+from transformers import GenerationConfig, set_seed
 
 from recipes import RECIPES, ModelOptions, Recipe, default_options
 from recipes.recipe import on_corrections
@@ -177,7 +177,11 @@ def retrain(run: FeedbackRun) -> tuple[Comparison, ...]:
 
 
 def recipe_of(run: FeedbackRun, architecture: str) -> Recipe:
-    """The recipe of a run. Raises InputError when there is none, or for a share or a weight out of range."""
+    """The recipe of a run. Raises InputError when there is none, or for a share or a weight out of range.
+
+    Only epochs of the second half are evaluated: in the first the learning rate is high, and what few studies score is
+    an accident.
+    """
     if run.size not in RECIPES.get(architecture, {}):
         known = ", ".join(RECIPES.get(architecture, {}))
         raise InputError(f"There is no recipe {run.size!r} for {architecture}. There are: {known}.")
@@ -186,9 +190,11 @@ def recipe_of(run: FeedbackRun, architecture: str) -> Recipe:
     if run.beta <= 0:
         raise InputError(f"--beta {run.beta} is not above 0.")
     recipe = on_corrections(RECIPES[architecture][run.size])
+    epochs = run.epochs or recipe.epochs
     return replace(
         recipe,
-        epochs=run.epochs or recipe.epochs,
+        epochs=epochs,
+        evaluate_from=epochs // 2,
         lr_rest=run.learning_rate or recipe.lr_rest,
         original_share=run.mix,
         preference_weight=PREFERENCE_WEIGHT if run.method == "dpo" else 0.0,
@@ -284,7 +290,10 @@ def _train(
     stopping: Sequence[Study],
     val: Sequence[Study],
 ) -> None:
-    """Train the model of the setting; in the end it has the weights of the checkpoint with the best score."""
+    """Train the model of the setting; in the end it has the weights of the checkpoint with the best score.
+
+    All epochs are trained, since the score of so few studies is too uncertain to stop by.
+    """
     recipe, model = setting.recipe, setting.model
     chosen: list[Dataset] = [setting.features(stopping)] if stopping else []
     chosen.append(setting.features(_sample(val, MAX_VAL_STOPPING, recipe.seed)))
@@ -300,7 +309,6 @@ def _train(
             eval_dataset=ConcatDataset(chosen),
             data_collator=collate_pairs,
             compute_metrics=FeedbackScore(setting.tokenizer, len(stopping)),
-            callbacks=[EarlyStoppingCallback(recipe.patience)],
         )
         trainer.train()
 

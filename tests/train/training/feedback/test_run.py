@@ -154,7 +154,7 @@ def figure(comparisons: tuple[Comparison, ...], name: str, of: str) -> Any:
 @pytest.mark.parametrize(("method", "overdone"), [("supervised", 0.1), ("dpo", 0.3)])
 def test_200_corrections_halve_an_omission_and_keep_the_rest(omission: Omission, method: Any, overdone: float) -> None:
     out = omission.folder / method
-    comparisons = retrain(omission.run(out=out, method=method, held_out=0.0, epochs=8))
+    comparisons = retrain(omission.run(out=out, method=method, held_out=0.0))
     before, after = omitted(omission.weights / "forgetful", omission.data), omitted(out, omission.data)
     rouge = figure(comparisons, "val", "ROUGE-L")
     print(json.dumps({"method": method, "omitted": [before, after], "val ROUGE-L": [rouge.before, rouge.after]}))
@@ -225,8 +225,9 @@ def test_the_recipe_follows_from_that_of_the_original_training(forgetful: Feedba
     assert supervised.lr_rest < original.lr_rest
     assert (supervised.preference_weight, supervised.original_share) == (0, 0.5)
     assert (supervised.config, supervised.max_length) == (original.config, original.max_length)
+    assert supervised.evaluate_from == supervised.epochs // 2
     changed = replace(forgetful, method="dpo", beta=0.3, mix=0.2, epochs=3, learning_rate=1e-5, seed=4)
     recipe = recipe_of(changed, "xpronet")
     assert recipe.preference_weight > 0
     assert (recipe.preference_beta, recipe.original_share) == (0.3, 0.2)
-    assert (recipe.epochs, recipe.lr_rest, recipe.seed) == (3, 1e-5, 4)
+    assert (recipe.epochs, recipe.evaluate_from, recipe.lr_rest, recipe.seed) == (3, 1, 1e-5, 4)
