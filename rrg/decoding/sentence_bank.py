@@ -6,9 +6,9 @@ offers the whole sentences of the training reports. Another sentence is replaced
 there. If there are none, it is left out.
 
 The bank leaves out sentences with a comparison with an earlier image (`rrg.labels.comparisons`), with a number, a
-de-identified passage or an unknown word, about the patient's history or the examination, and fragments. No measure and
-no history of another patient can be copied from it then. It holds hashes, so that no report text can be read from the
-file.
+de-identified passage or an unknown word, about the patient's history, the examination or another part of the body,
+broken forms (`rrg.labels.broken_forms`) and fragments. No measure and no history of another patient can be copied from
+it then. It holds hashes, so that no report text can be read from the file.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from rrg.decoding.ngrams import Words, hash_words, ngrams
 from rrg.decoding.sentences import Candidate, concept_labels, split_sentences
 from rrg.decoding.statements import WORDS, Statements
 from rrg.errors import InputError
+from rrg.labels.broken_forms import broken_forms
 from rrg.labels.comparisons import has_comparison
 
 FILE = "sentences.npz"
@@ -40,6 +41,7 @@ _SPECIFIC = re.compile(
     r"\d|xx|<unk>|_"  # a number, a de-identified passage, a word that the vocabulary lacks
     r"|\b(?:patient\w*|history|clinical\w*|known|correlat\w*|recommend\w*|suggested|dictat\w*|he|she|his|her)\b"
     r"|\b(?:technique|exam\w*|stud(?:y|ies)|films?|views?|images?|projections?|radiograph\w*|ct|mri|ap|pa|lateral)\b"
+    r"|\b(?:knees?|ankles?|f[oe]{2}t|wrists?|elbows?|hands?|fingers?|hips?|femur|tibia\w*|skull|soft tissue neck)\b"
 )
 _FRAGMENT = re.compile(r"(?:is|are|was|were|has|have|had|be|and|or|of|which|that|than|also|no there)\b")
 
@@ -107,4 +109,6 @@ def is_whole(sentence: Words) -> bool:
     text = " ".join(sentence)
     if sentence[-1:] != (".",) or len(sentence) > LONGEST or _SPECIFIC.search(text) or _FRAGMENT.match(text):
         return False
-    return not has_comparison(text) and (len(sentence) >= FEWEST or bool((concept_labels(sentence) > 0).any()))
+    if has_comparison(text) or any(broken_forms(sentence[:-1])):
+        return False
+    return len(sentence) >= FEWEST or bool((concept_labels(sentence) > 0).any())

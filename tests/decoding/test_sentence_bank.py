@@ -46,6 +46,11 @@ def bank() -> SentenceBank:
         ("there is <unk> opacity .", False),
         ("the patient has a pacemaker .", False),
         ("is not diffuse .", False),
+        ("degenerative changes of the the spine .", False),  # broken forms
+        ("there low lung volumes .", False),
+        ("the heart is slightly large .", True),
+        ("no knee joint effusion .", False),  # another part of the body
+        ("subcutaneous emphysema in the chest wall and neck .", True),
         (("no " * 30) + ".", False),
     ],
 )

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from publishing.figures import CLINICAL, PublishedModel
 from rrg.evaluate.behaviour import ImageSensitivity
 from rrg.evaluate.language import METRICS
-from rrg.evaluate.sentence_quality import BROKEN_FORMS, LONE_WORD
 from rrg.evaluate.significance import Interval
+from rrg.labels.broken_forms import BROKEN_FORMS, LONE_WORD
 
 FLOORS = {
     "nearest neighbour": "nearest neighbour by image",
