@@ -18,6 +18,7 @@ from rrg.data.tokenizer import ReportTokenizer
 from rrg.errors import InputError
 from rrg.models import ARCHITECTURES
 from rrg.models.base import ReportModel
+from training.feature_file import lock_of
 from training.generation_settings import search_settings
 
 
@@ -66,13 +67,17 @@ def build_model(
 
 
 def cached_tokenizer(options: ModelOptions, recipe: Recipe, studies: StudyTable, cache: Path) -> ReportTokenizer:
-    """The vocabulary of the train reports, kept in the cache: on many reports it takes minutes to count the words."""
+    """The vocabulary of the train reports, kept in the cache: on many reports it takes minutes to count the words.
+
+    A second run on the same data waits for the one that counts them.
+    """
     settings = (options, recipe.cleaner, recipe.min_word_count, recipe.byte_pairs, studies.path.name, studies.rows)
     digest = hashlib.sha256(repr(settings[:-1]).encode() + studies.rows.tobytes())
     folder = cache / f"vocabulary-{digest.hexdigest()[:16]}"
-    if not folder.is_dir():
-        with replaced(folder) as temporary:
-            options.build_tokenizer(recipe, studies.reports()).save_pretrained(temporary)
+    with lock_of(folder):
+        if not folder.is_dir():
+            with replaced(folder) as temporary:
+                options.build_tokenizer(recipe, studies.reports()).save_pretrained(temporary)
     return ReportTokenizer.from_pretrained(folder)
 
 

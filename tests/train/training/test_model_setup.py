@@ -1,25 +1,30 @@
-"""A trained model with another image encoder: what is kept, and what starts anew."""
+"""A trained model with another image encoder: what is kept, and what starts anew. The vocabulary that runs share."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from pretraining.prototypes import FORMAT
-from recipes import RECIPES, Recipe
+from recipes import RECIPES, ModelOptions, Recipe
 from recipes.xpronet import XProNetOptions
+from rrg.data.phantom import write_phantoms
+from rrg.data.study_table import open_studies
 from rrg.data.tokenizer import ReportTokenizer
 from rrg.errors import InputError
 from rrg.labels.findings import FINDINGS
 from rrg.layers.image_encoder import ImageEncoder
 from rrg.models.xpronet import XProNet
 from tests.train.training.test_saving import REPORTS, SIZES
-from training.model_setup import build_model, for_encoder, load_trained_model
+from training.model_setup import build_model, cached_tokenizer, for_encoder, load_trained_model
 from training.saving import save
 
 
@@ -110,3 +115,26 @@ def test_the_file_of_the_encoder_decides_on_backbone_and_image_size(tmp_path: Pa
 def test_a_folder_without_a_model_is_refused(recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds no model: there is no config\.json"):
         load_trained_model(tmp_path, recipe, "r2gen_cmn")
+
+
+@dataclass(frozen=True)
+class SlowOptions(ModelOptions):
+    """Options whose vocabulary takes long, and how often it was made."""
+
+    made: list[str] = field(default_factory=list, repr=False)
+
+    def build_tokenizer(self, recipe: Recipe, train_reports: Any) -> ReportTokenizer:
+        self.made.append("made")
+        time.sleep(0.3)
+        return super().build_tokenizer(recipe, train_reports)
+
+
+def test_runs_that_start_at_the_same_time_share_one_vocabulary(recipe: Recipe, tmp_path: Path) -> None:
+    write_phantoms(tmp_path / "data", count=10, seed=0, size=64)
+    studies = open_studies(tmp_path / "data", "train", tmp_path)
+    options = SlowOptions()
+    with ThreadPoolExecutor(3) as runs:
+        started = [runs.submit(cached_tokenizer, options, recipe, studies, tmp_path / "cache") for _ in range(3)]
+        vocabularies = [run.result().get_vocab() for run in started]
+    assert options.made == ["made"]
+    assert vocabularies[0] and vocabularies[0] == vocabularies[1] == vocabularies[2]
